@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Making buffers, images, programs, sub-devices, and setting kernel arguments: what carries host memory. */
+#include "backend/opencl/backend.h"
+#include "backend/opencl/image.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define HOST_POINTER_FLAGS (CL_MEM_USE_HOST_PTR | CL_MEM_ALLOC_HOST_PTR | CL_MEM_COPY_HOST_PTR)
+
+cl_int wh_opencl_do_has_function(struct wh_call *call, cl_platform_id platform, const char *name)
+{
+    struct wh_opencl_state *state = wh_opencl_state(call);
+    if (!platform || !name || !state->f.clGetExtensionFunctionAddressForPlatform)
+        return CL_INVALID_VALUE;
+    return state->f.clGetExtensionFunctionAddressForPlatform(platform, name) ? CL_SUCCESS : CL_INVALID_VALUE;
+}
+
+cl_int wh_opencl_do_create_sub_devices(struct wh_call *call, cl_device_id device, cl_uint num_words,
+                                       const cl_device_partition_property *words, cl_uint num_devices,
+                                       cl_device_id *devices, cl_uint *num_devices_ret)
+{
+    if (words && (num_words == 0 || words[num_words - 1] != 0)) {
+        wh_call_fault(call, "a partition list does not end with zero");
+        return CL_INVALID_VALUE;
+    }
+    return wh_opencl_state(call)->f.clCreateSubDevices(device, words, num_devices, devices, num_devices_ret);
+}
+
+cl_mem wh_opencl_do_create_buffer(struct wh_call *call, cl_context context, cl_mem_flags flags, size_t size,
+                                  cl_int *errcode_ret)
+{
+    flags &= ~(cl_mem_flags)(CL_MEM_USE_HOST_PTR | CL_MEM_COPY_HOST_PTR);
+    return wh_opencl_state(call)->f.clCreateBuffer(context, flags, size, NULL, errcode_ret);
+}
+
+/* Whether a buffer over the host's memory really is that memory: mapped, it must lie there. */
+static bool uses_host_memory(const struct wh_opencl_state *state, cl_context context, cl_device_id device)
+{
+    static const size_t size = 4096;
+    bool same = false;
+    void *memory = aligned_alloc(size, size);
+    cl_command_queue queue = memory ? state->f.clCreateCommandQueue(context, device, 0, NULL) : NULL;
+    cl_mem mem =
+        queue ? state->f.clCreateBuffer(context, CL_MEM_USE_HOST_PTR | CL_MEM_READ_WRITE, size, memory, NULL) : NULL;
+    if (mem) {
+        void *mapped = state->f.clEnqueueMapBuffer(queue, mem, CL_TRUE, CL_MAP_READ, 0, size, 0, NULL, NULL, NULL);
+        same = mapped == memory;
+        if (mapped)
+            state->f.clEnqueueUnmapMemObject(queue, mem, mapped, 0, NULL, NULL);
+        state->f.clFinish(queue);
+        state->f.clReleaseMemObject(mem);
+    }
+    if (queue)
+        state->f.clReleaseCommandQueue(queue);
+    free(memory);
+    return same;
+}
+
+cl_int wh_opencl_do_context_storage(struct wh_call *call, cl_context context, cl_uint *how)
+{
+    struct wh_opencl_state *state = wh_opencl_state(call);
+    cl_device_id devices[64];
+    size_t size = 0;
+    cl_int result = state->f.clGetContextInfo(context, CL_CONTEXT_DEVICES, sizeof(devices), devices, &size);
+    if (result != CL_SUCCESS || !how)
+        return result;
+    *how = 2;
+    for (size_t i = 0; i < size / sizeof(devices[0]); i++) {
+        cl_bool unified = CL_FALSE;
+        if (!uses_host_memory(state, context, devices[i])) {
+            *how = 0;
+            return CL_SUCCESS;
+        }
+        state->f.clGetDeviceInfo(devices[i], CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(unified), &unified, NULL);
+        if (!unified)
+            *how = 1;
+    }
+    return CL_SUCCESS;
+}
+
+/* The buffer is really gone: its storage may be used again. */
+struct storage_notice {
+    struct wh_worker *worker;
+    cl_ulong token;
+};
+
+static void on_freed(cl_mem mem, void *user)
+{
+    struct storage_notice *notice = user;
+    struct wh_channel *channel = notice->worker->channel;
+    (void)mem;
+    channel->ops->push_upcall(channel, WH_UPCALL_FREED, notice->token, NULL, 0);
+    free(notice);
+}
+
+cl_mem wh_opencl_do_create_shared_buffer(struct wh_call *call, cl_context context, cl_mem_flags flags, size_t size,
+                                         void *storage, cl_ulong freed, cl_int *errcode_ret)
+{
+    struct wh_opencl_state *state = wh_opencl_state(call);
+    struct storage_notice *notice = malloc(sizeof(*notice));
+    flags = (flags & ~(cl_mem_flags)HOST_POINTER_FLAGS) | CL_MEM_USE_HOST_PTR;
+    cl_mem mem = notice ? state->f.clCreateBuffer(context, flags, size, storage, errcode_ret) : NULL;
+    if (!mem) {
+        free(notice);
+        return NULL;
+    }
+    *notice = (struct storage_notice){.worker = call->worker, .token = freed};
+    /* Without the callback the storage is never reused: safe, if wasteful. */
+    if (state->f.clSetMemObjectDestructorCallback(mem, on_freed, notice) != CL_SUCCESS)
+        free(notice);
+    return mem;
+}
+
+cl_mem wh_opencl_do_create_filled_buffer(struct wh_call *call, cl_context context, cl_mem_flags flags, size_t size,
+                                         void *bytes, cl_int *errcode_ret)
+{
+    flags = (flags & ~(cl_mem_flags)CL_MEM_USE_HOST_PTR) | CL_MEM_COPY_HOST_PTR;
+    return wh_opencl_state(call)->f.clCreateBuffer(context, flags, size, bytes, errcode_ret);
+}
+
+/* OpenCL 1.0 and 1.1 implementations have the older entry points only. */
+static cl_mem create_image(struct wh_opencl_state *state, cl_context context, cl_mem_flags flags,
+                           const cl_image_format *format, const cl_image_desc *desc, void *bytes, cl_int *errcode_ret)
+{
+    if (state->f.clCreateImage)
+        return state->f.clCreateImage(context, flags, format, desc, bytes, errcode_ret);
+    *errcode_ret = CL_INVALID_OPERATION;
+    return NULL;
+}
+
+cl_mem wh_opencl_do_create_image(struct wh_call *call, cl_context context, cl_mem_flags flags,
+                                 const cl_image_format *format, const cl_image_desc *desc, cl_int *errcode_ret)
+{
+    cl_int ignored;
+    flags &= ~(cl_mem_flags)(CL_MEM_USE_HOST_PTR | CL_MEM_COPY_HOST_PTR);
+    return create_image(wh_opencl_state(call), context, flags, format, desc, NULL,
+                        errcode_ret ? errcode_ret : &ignored);
+}
+
+cl_mem wh_opencl_do_create_filled_image(struct wh_call *call, cl_context context, cl_mem_flags flags,
+                                        const cl_image_format *format, const cl_image_desc *desc, size_t size,
+                                        void *bytes, cl_int *errcode_ret)
+{
+    cl_int ignored;
+    struct wh_opencl_host_image host;
+    if (!format || !desc || !wh_opencl_host_image(format, desc, &host) || host.size > size)
+        return wh_call_fault(call, "an image is larger than its data");
+    flags = (flags & ~(cl_mem_flags)CL_MEM_USE_HOST_PTR) | CL_MEM_COPY_HOST_PTR;
+    return create_image(wh_opencl_state(call), context, flags, format, desc, bytes,
+                        errcode_ret ? errcode_ret : &ignored);
+}
+
+cl_mem wh_opencl_do_create_pipe(struct wh_call *call, cl_context context, cl_mem_flags flags, cl_uint packet_size,
+                                cl_uint max_packets, cl_int *errcode_ret)
+{
+    struct wh_opencl_state *state = wh_opencl_state(call);
+    if (state->f.clCreatePipe)
+        return state->f.clCreatePipe(context, flags, packet_size, max_packets, NULL, errcode_ret);
+    if (errcode_ret)
+        *errcode_ret = CL_INVALID_OPERATION;
+    return NULL;
+}
+
+/* ---- programs ---- */
+
+cl_program wh_opencl_do_create_program(struct wh_call *call, cl_context context, size_t size, const void *source,
+                                       cl_int *errcode_ret)
+{
+    const char *text = source ? source : "";
+    return wh_opencl_state(call)->f.clCreateProgramWithSource(context, 1, &text, &size, errcode_ret);
+}
+
+cl_program wh_opencl_do_create_program_binary(struct wh_call *call, cl_context context, cl_uint num_devices,
+                                              const cl_device_id *devices, const size_t *sizes, size_t total,
+                                              const void *binaries, cl_int *results, cl_int *errcode_ret)
+{
+    const unsigned char **list = wh_call_memory(call, (num_devices + 1) * sizeof(*list));
+    size_t used = 0;
+    if (total && !binaries)
+        return wh_call_fault(call, "a program's binaries are missing");
+    for (cl_uint i = 0; list && sizes && i < num_devices; i++) {
+        if (sizes[i] > total - used)
+            return wh_call_fault(call, "a program binary is longer than its payload");
+        list[i] = (const unsigned char *)binaries + used;
+        used += sizes[i];
+    }
+    if (!list)
+        return NULL;
+    return wh_opencl_state(call)->f.clCreateProgramWithBinary(context, num_devices, devices, sizes, list, results,
+                                                              errcode_ret);
+}
+
+cl_program wh_opencl_do_create_program_il(struct wh_call *call, cl_context context, size_t size, const void *il,
+                                          cl_int *errcode_ret)
+{
+    struct wh_opencl_state *state = wh_opencl_state(call);
+    if (state->f.clCreateProgramWithIL)
+        return state->f.clCreateProgramWithIL(context, il, size, errcode_ret);
+    if (errcode_ret)
+        *errcode_ret = CL_INVALID_OPERATION;
+    return NULL;
+}
+
+/* The library writes as much as it has: its own sizes must be those that the client made room for. */
+cl_int wh_opencl_do_program_binaries(struct wh_call *call, cl_program program, cl_uint num_devices,
+                                     const size_t *sizes, size_t total, void *binaries)
+{
+    struct wh_opencl_state *state = wh_opencl_state(call);
+    size_t bytes = num_devices * sizeof(size_t), used = 0;
+    size_t *real = wh_call_memory(call, bytes + 1);
+    unsigned char **list = wh_call_memory(call, num_devices * sizeof(*list) + 1);
+    if (!real || !list || !sizes || (total && !binaries))
+        return CL_INVALID_VALUE;
+    cl_int result = state->f.clGetProgramInfo(program, CL_PROGRAM_BINARY_SIZES, bytes, real, NULL);
+    if (result != CL_SUCCESS)
+        return result;
+    for (cl_uint i = 0; i < num_devices; i++) {
+        if (sizes[i] == 0)
+            continue; /* not wanted */
+        if (sizes[i] != real[i] || sizes[i] > total - used)
+            return CL_INVALID_VALUE;
+        list[i] = (unsigned char *)binaries + used;
+        used += sizes[i];
+    }
+    return state->f.clGetProgramInfo(program, CL_PROGRAM_BINARIES, num_devices * sizeof(*list), list, NULL);
+}
+
+/* ---- kernel arguments ---- */
+
+/*
+ * Eight bytes that the library could take for a handle: an address that exists in this process, for an argument that
+ * is not known to be a plain value. Only objects of the session may be passed as handles.
+ */
+static bool could_be_handle(struct wh_call *call, cl_kernel kernel, cl_uint index, const void *value)
+{
+    struct wh_opencl_state *state = wh_opencl_state(call);
+    uint64_t word;
+    unsigned char resident;
+    cl_kernel_arg_address_qualifier where = 0;
+    char type[64] = "";
+    memcpy(&word, value, sizeof(word));
+    if (word < 4096 || word >> 47 || mincore((void *)(uintptr_t)(word & ~4095ull), 1, &resident) < 0)
+        return false;
+    if (!state->f.clGetKernelArgInfo)
+        return true;
+    state->f.clGetKernelArgInfo(kernel, index, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof(where), &where, NULL);
+    state->f.clGetKernelArgInfo(kernel, index, CL_KERNEL_ARG_TYPE_NAME, sizeof(type), type, NULL);
+    bool is_object = strstr(type, "image") || strstr(type, "sampler") || strstr(type, "queue") ||
+                     strstr(type, "pipe") || strstr(type, "event") || strchr(type, '*') || !*type;
+    return where != CL_KERNEL_ARG_ADDRESS_PRIVATE || is_object;
+}
+
+cl_int wh_opencl_do_set_arg_bytes(struct wh_call *call, cl_kernel kernel, cl_uint index, size_t size,
+                                  const void *value)
+{
+    if (value && kernel && size == sizeof(void *) && could_be_handle(call, kernel, index, value))
+        return CL_INVALID_ARG_VALUE;
+    return wh_opencl_state(call)->f.clSetKernelArg(kernel, index, size, value);
+}
+
+cl_int wh_opencl_do_set_arg_mem(struct wh_call *call, cl_kernel kernel, cl_uint index, cl_mem mem)
+{
+    return wh_opencl_state(call)->f.clSetKernelArg(kernel, index, sizeof(mem), &mem);
+}
+
+cl_int wh_opencl_do_set_arg_sampler(struct wh_call *call, cl_kernel kernel, cl_uint index, cl_sampler sampler)
+{
+    return wh_opencl_state(call)->f.clSetKernelArg(kernel, index, sizeof(sampler), &sampler);
+}
+
+cl_int wh_opencl_do_set_arg_queue(struct wh_call *call, cl_kernel kernel, cl_uint index, cl_command_queue queue)
+{
+    return wh_opencl_state(call)->f.clSetKernelArg(kernel, index, sizeof(queue), &queue);
+}
+
+cl_int wh_opencl_do_set_exec_flag(struct wh_call *call, cl_kernel kernel, cl_uint name, cl_uint value)
+{
+    struct wh_opencl_state *state = wh_opencl_state(call);
+    if (!state->f.clSetKernelExecInfo)
+        return CL_INVALID_OPERATION;
+    if (name != CL_KERNEL_EXEC_INFO_SVM_FINE_GRAIN_SYSTEM)
+        return CL_INVALID_VALUE;
+    return state->f.clSetKernelExecInfo(kernel, name, sizeof(value), &value);
+}
+
+cl_int wh_opencl_do_enqueue_command_buffer(struct wh_call *call, cl_uint num_queues, const cl_command_queue *queues,
+                                           cl_command_buffer_khr command_buffer, cl_uint num_events,
+                                           const cl_event *events, cl_event *event)
+{
+    struct wh_opencl_state *state = wh_opencl_state(call);
+    if (!state->f.clEnqueueCommandBufferKHR)
+        return CL_INVALID_OPERATION;
+    return state->f.clEnqueueCommandBufferKHR(num_queues, (cl_command_queue *)(uintptr_t)queues, command_buffer,
+                                              num_events, events, event);
+}

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Adaptive waiting; see park.h. */
+#include "channel/park.h"
+
+#include "base/util.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/syscall.h>
+
+#define LEAST_BUDGET_NS 1000u
+#define ROUND_SPINS     64    /* looks at the word between two looks at the clock */
+#define YIELD_COST_NS   15000 /* a yield that took longer ran somebody else */
+
+static void relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+void wh_spin_init(struct wh_spin *spin, uint32_t most_ns)
+{
+    cpu_set_t cores;
+    if (sched_getaffinity(0, sizeof(cores), &cores) == 0 && CPU_COUNT(&cores) < 2)
+        most_ns = 0;
+    spin->most_ns = most_ns;
+    atomic_init(&spin->budget_ns, most_ns);
+}
+
+/* Looks at the word a number of times. Acquire pairs with the release of whoever changes it. */
+static bool changes_soon(_Atomic uint32_t *word, uint32_t value)
+{
+    for (int i = 0; i < ROUND_SPINS; i++) {
+        if (atomic_load_explicit(word, memory_order_acquire) != value)
+            return true;
+        relax();
+    }
+    return false;
+}
+
+static void adapt(struct wh_spin *spin, uint32_t budget, bool paid)
+{
+    uint32_t next = paid ? budget * 2 : budget / 2;
+    if (next > spin->most_ns)
+        next = spin->most_ns;
+    if (next < LEAST_BUDGET_NS)
+        next = LEAST_BUDGET_NS < spin->most_ns ? LEAST_BUDGET_NS : spin->most_ns;
+    if (next != budget)
+        atomic_store_explicit(&spin->budget_ns, next, memory_order_relaxed);
+}
+
+bool wh_spin_while(struct wh_spin *spin, _Atomic uint32_t *word, uint32_t value)
+{
+    if (atomic_load_explicit(word, memory_order_acquire) != value)
+        return true;
+    uint32_t budget = atomic_load_explicit(&spin->budget_ns, memory_order_relaxed);
+    if (budget == 0)
+        return false;
+    uint64_t start = wh_now_ns();
+    uint64_t now = start;
+    while (now - start < budget) {
+        if (changes_soon(word, value)) {
+            adapt(spin, budget, true);
+            return true;
+        }
+        uint64_t before = wh_now_ns();
+        sched_yield();
+        now = wh_now_ns();
+        if (now - before > YIELD_COST_NS)
+            break;
+    }
+    bool changed = atomic_load_explicit(word, memory_order_acquire) != value;
+    adapt(spin, budget, changed);
+    return changed;
+}
+
+static struct timespec from_us(uint64_t us)
+{
+    return (struct timespec){.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000 * 1000)};
+}
+
+static void futex_wait(_Atomic uint32_t *word, uint32_t value, uint32_t longest_us)
+{
+    struct timespec limit = from_us(longest_us);
+    syscall(SYS_futex, word, FUTEX_WAIT, value, longest_us ? &limit : NULL, NULL, 0);
+}
+
+static void nap(const struct wh_park *park, unsigned round)
+{
+    uint64_t us = round < 16 ? 20ull << round / 2 : park->longest_us;
+    if (us > park->longest_us)
+        us = park->longest_us;
+    struct timespec time = from_us(us);
+    nanosleep(&time, NULL);
+}
+
+/* Sleeps until somebody rings the eventfd; all sleepers wake, and each looks at its word again. */
+static void wait_for_eventfd(int fd)
+{
+    struct pollfd ready = {.fd = fd, .events = POLLIN};
+    if (poll(&ready, 1, -1) <= 0)
+        return;
+    uint64_t count;
+    ssize_t ignored = read(fd, &count, sizeof(count));
+    (void)ignored;
+}
+
+void wh_park_while(const struct wh_park *park, _Atomic uint32_t *word, uint32_t value, unsigned *naps)
+{
+    if (atomic_load_explicit(word, memory_order_acquire) != value)
+        return;
+    switch (park->kind) {
+    case WH_PARK_FUTEX:
+        futex_wait(word, value, park->longest_us);
+        break;
+    case WH_PARK_EVENTFD:
+        wait_for_eventfd(park->fd);
+        break;
+    case WH_PARK_NAP:
+        nap(park, (*naps)++);
+        break;
+    }
+}
+
+void wh_bell_ring(const struct wh_bell *bell, _Atomic uint32_t *word, int count)
+{
+    switch (bell->kind) {
+    case WH_BELL_FUTEX:
+        syscall(SYS_futex, word, FUTEX_WAKE, count, NULL, NULL, 0);
+        break;
+    case WH_BELL_EVENTFD: {
+        uint64_t one = 1;
+        ssize_t ignored = write(bell->fd, &one, sizeof(one));
+        (void)ignored;
+        break;
+    }
+    case WH_BELL_REGISTER:
+        *bell->doorbell = bell->value;
+        break;
+    case WH_BELL_NONE:
+        break;
+    }
+}

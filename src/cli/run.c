@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `wormhole run`: runs an unmodified command so that it loads Wormhole's libraries instead of the vendors', and finds
+ * a server, or starts a private one. It must leave neither processes nor files behind, and pass the command's signals
+ * and exit status on unchanged.
+ */
+#include "base/log.h"
+#include "base/util.h"
+#include "channel/unix.h"
+#include "cli/cli.h"
+#include "cli/host.h"
+#include "cli/private.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+enum { OPTION_SERVER = 's', OPTION_STATS = 256 };
+
+struct run {
+    const char *server;
+    bool stats;
+    char **command;
+    struct wh_private daemon;
+};
+
+static const struct argp_option options[] = {
+    {"server", OPTION_SERVER, "URL", 0,
+     "Use the server at URL (unix:/PATH, ivshmem:) instead of WORMHOLE_SERVER or the one that is found", 0},
+    {"stats", OPTION_STATS, NULL, 0, "Print how many calls and bytes crossed when the command ends", 0},
+    {0},
+};
+
+static error_t parse_option(int key, char *value, struct argp_state *state)
+{
+    struct run *run = state->input;
+    switch (key) {
+    case OPTION_SERVER:
+        run->server = value;
+        return 0;
+    case OPTION_STATS:
+        run->stats = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        run->command = state->argv + state->next - 1;
+        state->next = state->argc;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_error(state, "which command is to be run?");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp parser = {
+    .options = options,
+    .parser = parse_option,
+    .args_doc = "-- CMD ARG...",
+    .doc = "Run CMD with Wormhole's accelerators.\v"
+           "The exit status is CMD's, 128 + N when signal N ended it, 125 when Wormhole failed, 126 when CMD cannot be "
+           "run and 127 when there is none.",
+};
+
+/* ---- the command's environment ---- */
+
+static void prepend(const char *name, const char *folder)
+{
+    const char *old = getenv(name);
+    WH_CLEANUP_FREE char *joined = NULL;
+    if (old && *old && asprintf(&joined, "%s:%s", folder, old) > 0)
+        setenv(name, joined, 1);
+    else
+        setenv(name, folder, 1);
+}
+
+/* OpenCL loaders look into our folder only; programs that use CUDA find our libraries first. */
+static int set_libraries(struct wh_error *error)
+{
+    char path[PATH_MAX];
+    if (!wh_host_vendors(path))
+        return wh_error_set(error, ENOENT,
+                            "Wormhole's OpenCL is not installed: neither ../lib/wormhole-vendors nor "
+                            "../share/wormhole/vendors is beside this program");
+    setenv("OCL_ICD_VENDORS", path, 1);
+    unsetenv("OCL_ICD_FILENAMES");
+    unsetenv("OPENCL_VENDOR_PATH");
+    if (wh_host_library("cuda/libcuda.so.1", path)) {
+        *strrchr(path, '/') = '\0';
+        prepend("LD_LIBRARY_PATH", path);
+    }
+    return 0;
+}
+
+/* ---- the server ---- */
+
+static bool region_is_served(void)
+{
+    struct wh_host_region region;
+    wh_host_probe_region(&region);
+    return region.served;
+}
+
+/* What the user named, else what is there, else a private one. */
+static int find_server(struct run *run, struct wh_error *error)
+{
+    const char *set = getenv("WORMHOLE_SERVER");
+    char url[sizeof(run->daemon.socket) + 8];
+    if (run->server)
+        return setenv("WORMHOLE_SERVER", run->server, 1);
+    if (set && *set)
+        return 0;
+    if (wh_host_daemon(WH_DEFAULT_SOCKET) == 0)
+        return setenv("WORMHOLE_SERVER", "unix:" WH_DEFAULT_SOCKET, 1);
+    if (region_is_served())
+        return setenv("WORMHOLE_SERVER", "ivshmem:", 1);
+    if (wh_private_start(&run->daemon, 0, error) < 0)
+        return -1;
+    wh_log("no daemon found; started a private one for this command");
+    (void)snprintf(url, sizeof(url), "unix:%s", run->daemon.socket);
+    return setenv("WORMHOLE_SERVER", url, 1);
+}
+
+/* ---- the command ---- */
+
+static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGCONT};
+
+static void fill_mask(sigset_t *mask)
+{
+    sigemptyset(mask);
+    sigaddset(mask, SIGCHLD);
+    for (size_t i = 0; i < sizeof(forwarded) / sizeof(forwarded[0]); i++)
+        sigaddset(mask, forwarded[i]);
+}
+
+static int execute(char **command)
+{
+    execvp(command[0], command);
+    int code = errno;
+    wh_log("cannot run %s: %s", command[0], strerror(code));
+    return code == ENOENT ? WH_CLI_NOT_FOUND : WH_CLI_CANNOT_RUN;
+}
+
+/* Waits for the command and passes signals on, except those that the terminal sent to it as well. */
+static int wait_for_command(pid_t pid, const sigset_t *mask)
+{
+    int status;
+    siginfo_t info;
+    while (waitpid(pid, &status, WNOHANG) == 0) {
+        int signal = sigwaitinfo(mask, &info);
+        if (signal > 0 && signal != SIGCHLD && info.si_code != SI_KERNEL)
+            kill(pid, signal);
+    }
+    return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static int run_beside_daemon(struct run *run, const sigset_t *mask, const sigset_t *before)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        sigprocmask(SIG_SETMASK, before, NULL);
+        _exit(execute(run->command));
+    }
+    if (pid < 0) {
+        wh_log("cannot start %s: %s", run->command[0], strerror(errno));
+        return WH_CLI_FAILED;
+    }
+    return wait_for_command(pid, mask);
+}
+
+static int run_command(struct run *run)
+{
+    struct wh_error error = {0};
+    sigset_t mask, before;
+    int status = WH_CLI_FAILED;
+    fill_mask(&mask);
+    sigprocmask(SIG_BLOCK, &mask, &before);
+    if (find_server(run, &error) < 0 || set_libraries(&error) < 0)
+        wh_log("%s", error.text);
+    else if (run->daemon.pid > 0)
+        status = run_beside_daemon(run, &mask, &before);
+    else {
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        status = execute(run->command);
+    }
+    wh_private_stop(&run->daemon);
+    return status;
+}
+
+int wh_cli_run(int argc, char **argv)
+{
+    struct run run = {0};
+    static char name[] = "wormhole run"; /* in argp's messages */
+    argv[0] = name;
+    argp_err_exit_status = WH_CLI_FAILED;
+    if (argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &run) != 0)
+        return WH_CLI_FAILED;
+    if (run.stats)
+        setenv("WORMHOLE_STATS", "1", 1);
+    return run_command(&run);
+}

@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The process's session: opening it on first use, losing it, forgetting it in a forked child. See session.h. */
+#include "client/session.h"
+
+#include "base/log.h"
+#include "base/util.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* The one piece of global state: a shim library has one session per process. */
+static struct {
+    pthread_mutex_t lock;
+    struct wh_session *_Atomic session;
+    bool complained, prepared;
+} process = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+const struct wh_shim *wh_session_shim(const struct wh_session *session)
+{
+    return session->shim;
+}
+
+struct wh_objects *wh_session_objects(struct wh_session *session)
+{
+    return session->objects;
+}
+
+struct wh_arena *wh_session_arena(struct wh_session *session)
+{
+    return session->arena;
+}
+
+struct wh_channel *wh_session_channel(struct wh_session *session)
+{
+    return session->channel;
+}
+
+struct wh_stats *wh_session_stats(struct wh_session *session)
+{
+    return &session->stats;
+}
+
+bool wh_session_lost(const struct wh_session *session)
+{
+    return atomic_load_explicit(&session->channel->lost, memory_order_relaxed);
+}
+
+uint32_t wh_thread_number(void)
+{
+    static _Atomic uint32_t last;
+    static _Thread_local uint32_t number;
+    if (number == 0)
+        number = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
+    return number;
+}
+
+static uint64_t wanted_arena(void)
+{
+    uint64_t size = 0;
+    const char *text = getenv("WORMHOLE_ARENA");
+    if (text && wh_parse_size(text, &size) < 0)
+        wh_log("WORMHOLE_ARENA=%s is not a size such as 256M; using the server's default", text);
+    return size;
+}
+
+/* WORMHOLE_SERVER, else the host's daemon, else the VM's device. */
+static int connect_somewhere(const struct wh_hello *hello, struct wh_channel **channel, struct wh_error *error)
+{
+    const char *url = getenv("WORMHOLE_SERVER");
+    if (url && *url)
+        return wh_channel_connect(url, hello, channel, error);
+    if (wh_channel_connect("unix:", hello, channel, error) == 0)
+        return 0;
+    struct wh_error second;
+    if ((error->code == ENOENT || error->code == ECONNREFUSED) &&
+        wh_channel_connect("ivshmem:", hello, channel, &second) == 0)
+        return 0;
+    return -1;
+}
+
+static struct wh_session *open_session(const struct wh_shim *shim, struct wh_error *error)
+{
+    struct wh_hello hello;
+    struct wh_session *session = calloc(1, sizeof(*session));
+    if (!session) {
+        wh_error_set(error, ENOMEM, "out of memory");
+        return NULL;
+    }
+    session->shim = shim;
+    wh_hello_init(&hello, shim->api->name, shim->api->hash, wanted_arena());
+    if (connect_somewhere(&hello, &session->channel, error) < 0) {
+        free(session);
+        return NULL;
+    }
+    session->objects = wh_objects_new(session, shim->dispatch);
+    session->arena = wh_arena_new(session->channel->arena, session->channel->arena_size,
+                                  session->channel->returns_pages);
+    if (session->objects && session->arena && wh_transfers_init(session) == 0 && wh_news_start(session, error) == 0)
+        return session;
+    if (!error->code)
+        wh_error_set(error, ENOMEM, "out of memory");
+    session->channel->ops->close(session->channel);
+    return NULL; /* what little it held stays: the process has no memory left to speak of */
+}
+
+/* The parent's session is not the child's: its descriptors are closed, its memory is left alone. */
+static void forget_in_child(void)
+{
+    struct wh_session *session = atomic_load(&process.session);
+    pthread_mutex_init(&process.lock, NULL);
+    process.complained = false;
+    atomic_store(&process.session, NULL);
+    if (session)
+        session->channel->ops->abandon(session->channel);
+}
+
+static void print_stats(void)
+{
+    struct wh_session *session = atomic_load(&process.session);
+    if (!session)
+        return;
+    struct wh_stats *s = &session->stats;
+    wh_log("%s: %llu calls posted, %llu waited for, %llu answered locally; bytes: %llu in messages, %llu copied through "
+           "the arena, %llu shared without a copy",
+           session->shim->api->name, (unsigned long long)s->posted, (unsigned long long)s->waited,
+           (unsigned long long)s->local, (unsigned long long)s->message_bytes, (unsigned long long)s->copied_bytes,
+           (unsigned long long)s->shared_bytes);
+}
+
+static struct wh_session *open_locked(const struct wh_shim *shim)
+{
+    struct wh_error error = {0};
+    struct wh_session *session = open_session(shim, &error);
+    if (!session && !process.complained)
+        wh_log("%s", error.text);
+    process.complained = !session;
+    if (session && !process.prepared) {
+        process.prepared = true;
+        pthread_atfork(NULL, NULL, forget_in_child);
+        if (getenv("WORMHOLE_STATS"))
+            atexit(print_stats);
+    }
+    /* Release pairs with the acquire in wh_session_get. */
+    atomic_store_explicit(&process.session, session, memory_order_release);
+    return session;
+}
+
+struct wh_session *wh_session_get(const struct wh_shim *shim)
+{
+    struct wh_session *session = atomic_load_explicit(&process.session, memory_order_acquire);
+    if (session || getenv("WORMHOLE_WORKER")) /* a worker must never be its own client */
+        return session;
+    pthread_mutex_lock(&process.lock);
+    session = atomic_load_explicit(&process.session, memory_order_acquire);
+    if (!session)
+        session = open_locked(shim);
+    pthread_mutex_unlock(&process.lock);
+    return session;
+}

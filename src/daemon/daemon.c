@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Options of the daemon; see daemon.h. */
+#include "daemon/daemon.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "channel/unix.h"
+#include "daemon/config.h"
+#include "daemon/server.h"
+#include "wire/hello.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#define SYSTEM_STATE_DIR "/var/cache/wormhole"
+
+enum { OPTION_CONFIG = 'c', OPTION_LISTEN = 'l', OPTION_VM = 'V', OPTION_REGION = 'r', OPTION_CHECK = 256 };
+
+static const struct argp_option options[] = {
+    {"config", OPTION_CONFIG, "FILE", 0, "Read FILE instead of " WH_CONFIG_FILE, 0},
+    {"listen", OPTION_LISTEN, "URL", 0, "Listen there instead of where the configuration says, e.g. unix:/PATH", 0},
+    {"vm", OPTION_VM, "NAME=SOCKET[,REGION[,SERVICE]]", 0,
+     "Serve a VM whose QEMU connects to SOCKET, with a region of that size (256M)", 0},
+    {"region", OPTION_REGION, "ivshmem:[ADDRESS]", 0,
+     "In a service VM: serve the region of this machine's ivshmem device", 0},
+    {"check-config", OPTION_CHECK, NULL, 0, "Only check the configuration", 0},
+    {0},
+};
+
+/* What the command line asks for; lists keep the order of the options. */
+struct command {
+    const char *config;
+    const char *region;
+    const char **listen, **vms;
+    size_t nlisten, nvms;
+    bool check;
+};
+
+static error_t parse_option(int key, char *value, struct argp_state *state)
+{
+    struct command *command = state->input;
+    switch (key) {
+    case OPTION_CONFIG:
+        command->config = value;
+        return 0;
+    case OPTION_LISTEN:
+        command->listen[command->nlisten++] = value;
+        return 0;
+    case OPTION_VM:
+        command->vms[command->nvms++] = value;
+        return 0;
+    case OPTION_REGION:
+        command->region = value;
+        return 0;
+    case OPTION_CHECK:
+        command->check = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "%s: not an option", value);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static void print_version(FILE *stream, struct argp_state *state)
+{
+    (void)fprintf(stream, "%s (Wormhole) %s\n", state->name, WH_VERSION);
+}
+
+static const struct argp parser = {.options = options,
+                                   .parser = parse_option,
+                                   .doc = "Gives programs on this machine and in its VMs sessions on its accelerators."};
+
+static int read_config(struct wh_config *config, const char *path, struct wh_error *error)
+{
+    if (path)
+        return wh_config_read(config, path, error);
+    if (access(WH_CONFIG_FILE, F_OK) < 0) /* none is needed */
+        return 0;
+    return wh_config_read(config, WH_CONFIG_FILE, error);
+}
+
+static void drop_listeners(struct wh_config *config)
+{
+    while (config->nlisten > 0)
+        free(config->listen[--config->nlisten]);
+}
+
+/* Without a word about where to listen, a daemon that serves local clients listens at the usual place. */
+static int add_defaults(struct wh_config *config, struct wh_error *error)
+{
+    if (config->nlisten == 0 && config->nvms == 0 && !config->region_url &&
+        wh_config_add_listen(config, "unix:" WH_DEFAULT_SOCKET, error) < 0)
+        return -1;
+    if (!config->state_dir && geteuid() == 0)
+        config->state_dir = strdup(SYSTEM_STATE_DIR);
+    return 0;
+}
+
+static int make_config(struct wh_config *config, const struct command *command, struct wh_error *error)
+{
+    if (read_config(config, command->config, error) < 0)
+        return -1;
+    if (command->nlisten > 0)
+        drop_listeners(config);
+    for (size_t i = 0; i < command->nlisten; i++)
+        if (wh_config_add_listen(config, command->listen[i], error) < 0)
+            return -1;
+    for (size_t i = 0; i < command->nvms; i++)
+        if (wh_config_parse_vm(config, command->vms[i], error) < 0)
+            return -1;
+    if (command->region && strncmp(command->region, "ivshmem:", strlen("ivshmem:")) != 0)
+        return wh_error_set(error, EINVAL, "%s: a region is given as ivshmem: or ivshmem:ADDRESS", command->region);
+    if (command->region && !(config->region_url = strdup(command->region)))
+        return wh_error_set(error, ENOMEM, "out of memory");
+    return add_defaults(config, error);
+}
+
+int wh_daemon_main(int argc, char **argv, const char *name)
+{
+    size_t room = (size_t)argc;
+    WH_CLEANUP_FREE const char **lists = calloc(2 * room + 1, sizeof(*lists));
+    WH_CLEANUP_FREE char *title = strdup(name);
+    struct wh_config config;
+    struct wh_error error = {0};
+    if (!lists || !title) {
+        wh_log("out of memory");
+        return EXIT_FAILURE;
+    }
+    struct command command = {.listen = lists, .vms = lists + room};
+    argv[0] = title;
+    argp_program_version_hook = print_version;
+    if (argp_parse(&parser, argc, argv, 0, NULL, &command) != 0)
+        return EXIT_FAILURE;
+    wh_config_init(&config);
+    int result = make_config(&config, &command, &error);
+    if (result == 0 && !command.check)
+        result = wh_server_run(&config, -1, &error);
+    if (result < 0)
+        wh_log("%s", error.text);
+    wh_config_free(&config);
+    return result < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}

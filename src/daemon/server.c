@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon as a whole: starts what is configured, runs the loop, stops in order; see server.h. */
+#include "daemon/server.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "channel/unix.h"
+#include "daemon/listener.h"
+#include "daemon/notify.h"
+#include "daemon/session.h"
+#include "daemon/spawn.h"
+#include "daemon/tenant.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+
+/* A private daemon's workers end with their clients; it waits for them so that nothing is left behind. */
+#define LINGER_MS 500u
+
+static void on_linger_end(struct wh_timer *timer)
+{
+    struct wh_server *server = WH_CONTAINER(timer, struct wh_server, linger);
+    wh_loop_stop(&server->loop);
+}
+
+static void on_signal(struct wh_source *source, uint32_t events)
+{
+    struct wh_server *server = WH_CONTAINER(source, struct wh_server, signals);
+    struct signalfd_siginfo info;
+    (void)events;
+    if (read(source->fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
+        return;
+    wh_listeners_close(server);
+    if (!server->config->private || !server->sessions)
+        wh_loop_stop(&server->loop);
+    else
+        wh_loop_set_timer(&server->loop, &server->linger, LINGER_MS, on_linger_end);
+}
+
+void wh_server_session_ended(struct wh_server *server)
+{
+    if (server->linger.link && !server->sessions)
+        wh_loop_stop(&server->loop);
+}
+
+/* SIGTERM and SIGINT come as events; SIGPIPE never kills. The masks of workers are reset when they start. */
+static int watch_signals(struct wh_server *server, struct wh_error *error)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigset_t mask;
+    sigemptyset(&mask);
+    sigaddset(&mask, SIGTERM);
+    sigaddset(&mask, SIGINT);
+    sigprocmask(SIG_BLOCK, &mask, NULL);
+    (void)sigaction(SIGPIPE, &ignore, NULL);
+    int fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (fd < 0)
+        return wh_error_set(error, errno, "cannot receive signals: %s", strerror(errno));
+    return wh_loop_add(&server->loop, &server->signals, fd, on_signal, error);
+}
+
+/* Each session takes a few descriptors here. */
+static void raise_limits(void)
+{
+    struct rlimit files;
+    if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+        return;
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+}
+
+static uint64_t physical_memory(void)
+{
+    return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+static int start(struct wh_server *server, struct wh_error *error)
+{
+    const struct wh_config *config = server->config;
+    if (wh_spawn_check(config, error) < 0 || watch_signals(server, error) < 0)
+        return -1;
+    for (size_t i = 0; i < config->nlisten; i++) {
+        if (wh_listener_open(server, config->listen[i], error) < 0)
+            return -1;
+        if (!config->private)
+            wh_log("listening at unix:%s", config->listen[i]);
+    }
+    return 0;
+}
+
+static void stop(struct wh_server *server)
+{
+    int fd = server->signals.fd;
+    wh_listeners_close(server);
+    while (server->sessions)
+        wh_session_forget(server->sessions);
+    wh_tenants_free(server);
+    wh_loop_remove(&server->loop, &server->signals);
+    wh_close_fd(&fd);
+    wh_loop_free(&server->loop);
+}
+
+int wh_server_run(const struct wh_config *config, int ready_fd, struct wh_error *error)
+{
+    struct wh_server server = {.config = config, .signals.fd = -1, .machine_memory = physical_memory()};
+    raise_limits();
+    int result = wh_loop_init(&server.loop, error);
+    if (result == 0) {
+        result = start(&server, error);
+        if (result == 0) {
+            wh_notify_ready(ready_fd);
+            wh_loop_run(&server.loop);
+        }
+        stop(&server);
+    }
+    return result;
+}

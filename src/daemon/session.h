@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A session as the daemon sees it: a worker process, whose it is, and the page in which its end is told to the
+ * client. Used by the listeners of all transports.
+ */
+#ifndef WH_DAEMON_SESSION_H
+#define WH_DAEMON_SESSION_H
+
+#include "channel/segment.h"
+#include "daemon/server.h"
+#include "daemon/tenant.h"
+#include "wire/hello.h"
+
+/* What a new session's worker gets. Descriptors stay the caller's. */
+struct wh_session_request {
+    struct wh_tenant *tenant;
+    const struct wh_hello *hello; /* a private, checked copy */
+    const char *transport;        /* "unix" or "ivshmem" */
+    int life, memory;
+    int bell; /* or -1: the worker naps */
+    uint64_t offset, size;
+    /* Called when the worker is gone and the reason is told; may be NULL. */
+    void (*ended)(void *owner);
+    void *owner;
+};
+
+struct wh_served {
+    struct wh_served *next, **link;
+    struct wh_server *server;
+    struct wh_tenant *tenant;
+    struct wh_segment *head; /* the segment's first page */
+    struct wh_source exit;   /* the worker's pidfd */
+    pid_t pid;
+    uint32_t number;
+    void (*ended)(void *owner);
+    void *owner;
+};
+
+/* Makes text from a client safe to print and to pass on. */
+void wh_session_clean_hello(struct wh_hello *hello);
+
+/* Starts a worker. Returns NULL with a reason when there can be none. Limits were checked by the caller. */
+struct wh_served *wh_session_start(struct wh_server *server, const struct wh_session_request *request,
+                                   struct wh_error *error);
+
+/* Ends a session whose client is gone without its worker noticing: the worker is killed. */
+void wh_session_kill(struct wh_served *session);
+
+/* Forgets a session without ending it, when the daemon stops. */
+void wh_session_forget(struct wh_served *session);
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The dispatch loop: receive, decode, stop if malformed, call the library, reply. Any number of threads run it; one
+ * leads and takes messages in order, until a call that may take long makes it hand the lead to another. The hot
+ * path makes no system call and no allocation.
+ */
+#include "base/log.h"
+#include "worker/worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MOST_SCRATCH ((size_t)1 << 30)
+#define MOST_THREADS 300
+
+void *wh_call_fault(struct wh_call *call, const char *fault)
+{
+    if (!call->fault)
+        call->fault = fault;
+    return NULL;
+}
+
+void *wh_call_memory(struct wh_call *call, size_t size)
+{
+    void *memory = wh_pool_take(call->pool, size);
+    return memory ? memory : wh_call_fault(call, "a message asks for more memory than a call may use");
+}
+
+void *wh_call_arena(struct wh_call *call, uint64_t offset, uint64_t size)
+{
+    struct wh_channel *channel = call->worker->channel;
+    if (offset > channel->arena_size || size > channel->arena_size - offset)
+        return wh_call_fault(call, "a payload lies outside of the arena");
+    return channel->arena + offset;
+}
+
+/* ---- calls that take long ---- */
+
+static void *serve_thread(void *worker)
+{
+    wh_worker_serve(worker);
+    return NULL;
+}
+
+static void start_thread(struct wh_worker *worker)
+{
+    static _Atomic int started;
+    pthread_t thread;
+    if (started++ < MOST_THREADS && pthread_create(&thread, NULL, serve_thread, worker) == 0)
+        pthread_detach(thread);
+    else
+        started--;
+}
+
+static void pin(struct wh_call *call, struct wh_entry *entry)
+{
+    if (!entry)
+        return;
+    wh_table_pin(call->worker->table, entry);
+    call->pinned[call->npinned++] = entry;
+}
+
+static void pin_objects(struct wh_call *call)
+{
+    size_t most = call->desc->nparams;
+    for (unsigned i = 0; i < call->desc->nparams; i++)
+        if (call->desc->params[i].kind == WH_HANDLES)
+            most += call->n[i];
+    call->pinned = wh_call_memory(call, most * sizeof(*call->pinned));
+    if (!call->pinned)
+        return;
+    for (unsigned i = 0; i < call->desc->nparams; i++) {
+        const struct wh_param *p = &call->desc->params[i];
+        pin(call, call->entries[i]);
+        for (uint64_t k = 0; p->kind == WH_HANDLES && call->new_ids[i] && k < call->n[i]; k++)
+            pin(call, wh_table_find(call->worker->table, (uint32_t)call->new_ids[i][k], p->type));
+    }
+}
+
+void wh_call_vacate(struct wh_call *call)
+{
+    struct wh_channel *channel = call->worker->channel;
+    if (call->vacated || !call->leads)
+        return;
+    call->vacated = true;
+    pin_objects(call);
+    if (!channel->ops->vacate(channel, call->leads))
+        start_thread(call->worker);
+}
+
+/* Lets the library's object go, with its last reference. */
+static void release_object(struct wh_worker *worker, struct wh_entry *entry)
+{
+    const struct wh_backend *backend = worker->backend;
+    int16_t number = backend->api->objects[entry->type].release;
+    if (backend->forget)
+        backend->forget(worker, entry);
+    if (number >= 0 && backend->thunks[number]) {
+        uint64_t a[WH_MAX_PARAMS + 1] = {(uintptr_t)entry->real};
+        backend->thunks[number](NULL, backend->functions, a);
+    }
+    free(entry);
+}
+
+static void unpin_objects(struct wh_call *call)
+{
+    for (size_t i = 0; i < call->npinned; i++)
+        if (wh_table_unpin(call->worker->table, call->pinned[i]))
+            release_object(call->worker, call->pinned[i]);
+}
+
+/* ---- reference counts ---- */
+
+/* Retains and releases are counted here too, so that an object's id lives exactly as long as the client holds it. */
+static bool count_reference(struct wh_call *call)
+{
+    struct wh_entry *entry = call->entries[0];
+    if (!entry)
+        return false;
+    if (call->desc->flags & WH_CALL_RETAIN) {
+        entry->references++;
+        return false;
+    }
+    call->a[WH_RESULT] = (uint64_t)(int64_t)call->worker->backend->api->success;
+    if (entry->discovered && entry->references == 1)
+        return true; /* the worker's own reference is not the client's to release */
+    if (--entry->references > 0)
+        return false;
+    if (wh_table_remove(call->worker->table, entry))
+        release_object(call->worker, entry);
+    return true;
+}
+
+/* ---- one message ---- */
+
+static const char *check_header(const struct wh_worker *worker, const struct wh_message *m)
+{
+    const struct wh_api *api = worker->backend->api;
+    if (m->size < sizeof(*m) || m->reserved || m->reserved2)
+        return "a message's header is malformed";
+    if (m->call >= api->ncalls)
+        return "a message's call number is unknown";
+    if (m->slot != WH_NO_SLOT && m->slot >= 256)
+        return "a message's reply slot does not exist";
+    if (m->slot != WH_NO_SLOT && m->reply_at == WH_IN_SLOT && m->reply_room > worker->channel->slot_room)
+        return "a message wants more reply than its slot holds";
+    if (!worker->backend->thunks[m->call])
+        return "a message calls a function that does not cross";
+    return NULL;
+}
+
+static bool is_ok(const struct wh_call *call)
+{
+    const struct wh_api *api = call->worker->backend->api;
+    return call->desc->result != WH_RESULT_STATUS || (int32_t)call->a[WH_RESULT] == api->success;
+}
+
+/* The library lacks the function: the API's own answer. */
+static void refuse(struct wh_call *call)
+{
+    const struct wh_api *api = call->worker->backend->api;
+    int8_t place = call->desc->error_param;
+    wh_debug("%s: the accelerator's library does not have it", call->desc->name);
+    call->a[WH_RESULT] = 0;
+    if (call->desc->result == WH_RESULT_STATUS)
+        call->a[WH_RESULT] = (uint64_t)(int64_t)api->unsupported;
+    else if (place >= 0 && call->a[place])
+        *(int32_t *)(uintptr_t)call->a[place] = api->unsupported;
+}
+
+static void carry_out(struct wh_call *call)
+{
+    const struct wh_backend *backend = call->worker->backend;
+    const void *const *functions = backend->functions;
+    uint16_t flags = call->desc->flags;
+    if ((flags & (WH_CALL_RETAIN | WH_CALL_RELEASE)) && count_reference(call))
+        return;
+    bool by_hand = (flags & (WH_CALL_HAND_WORKER | WH_CALL_MESSAGE)) != 0;
+    if (!by_hand && !functions[call->desc->number]) {
+        refuse(call);
+        return;
+    }
+    if (flags & WH_CALL_BLOCKS)
+        wh_call_vacate(call);
+    backend->thunks[call->desc->number](call, functions, call->a);
+}
+
+/* A posted call's error is told by the next call that may return it. */
+static void defer_error(struct wh_call *call)
+{
+    struct wh_worker *worker = call->worker;
+    int32_t none = worker->backend->api->success;
+    int32_t error = (int32_t)call->a[WH_RESULT];
+    if (is_ok(call))
+        return;
+    if (atomic_compare_exchange_strong(&worker->deferred, &none, error))
+        wh_log("session %u: posted %s failed with %d", worker->session, call->desc->name, error);
+}
+
+static void tell_deferred(struct wh_call *call)
+{
+    struct wh_worker *worker = call->worker;
+    /* Not by a call that started something: its success must be told. */
+    for (unsigned i = 0; i < call->desc->nparams; i++)
+        if (call->desc->params[i].kind == WH_NEWS || call->desc->params[i].kind == WH_ARENA)
+            return;
+    int32_t none = worker->backend->api->success;
+    if (call->desc->result == WH_RESULT_STATUS && is_ok(call) &&
+        atomic_load_explicit(&worker->deferred, memory_order_relaxed) != none)
+        call->a[WH_RESULT] = (uint64_t)(int64_t)atomic_exchange(&worker->deferred, none);
+}
+
+static void reply(struct wh_call *call, const struct wh_message *message, uint8_t *room)
+{
+    struct wh_worker *worker = call->worker;
+    if (call->desc->flags & WH_CALL_SYNCS) {
+        tell_deferred(call);
+        if (worker->backend->sync)
+            worker->backend->sync(worker);
+        wh_output_flush(worker->output);
+    }
+    struct wh_writer w = {.at = room, .end = room + message->reply_room};
+    wh_encode_reply(call, &w, is_ok(call));
+    if (w.full)
+        wh_call_fault(call, "a reply does not fit its room");
+    if (!call->fault)
+        worker->channel->ops->reply(worker->channel, message->slot, (uint32_t)(w.at - room));
+}
+
+/* Where the reply goes: checked before the call is made, so that no result is lost. */
+static uint8_t *find_reply_room(struct wh_call *call, const struct wh_message *message)
+{
+    struct wh_channel *channel = call->worker->channel;
+    if (message->reply_room < wh_reply_bound(call))
+        return wh_call_fault(call, "a message leaves too little room for its reply");
+    if (message->reply_at == WH_IN_SLOT)
+        return channel->ops->reply_room(channel, message->slot);
+    return wh_call_arena(call, message->reply_at, message->reply_room);
+}
+
+const char *wh_worker_dispatch(struct wh_worker *worker, const struct wh_message *message, struct wh_pool *pool,
+                               bool *leads)
+{
+    uint64_t a[WH_MAX_PARAMS + 1] = {0};
+    struct wh_call call = {.worker = worker, .slot = message->slot, .a = a, .pool = pool, .leads = leads};
+    uint8_t *room = NULL;
+    call.fault = check_header(worker, message);
+    if (call.fault)
+        return call.fault;
+    call.desc = &worker->backend->api->calls[message->call];
+    struct wh_reader reader = {.at = (const uint8_t *)(message + 1), .end = (const uint8_t *)message + message->size};
+    wh_decode_call(&call, &reader);
+    if (!call.fault && message->slot != WH_NO_SLOT)
+        room = find_reply_room(&call, message);
+    if (call.fault)
+        return call.fault;
+    carry_out(&call);
+    if (!call.fault && message->slot == WH_NO_SLOT) {
+        wh_adopt_new(&call);
+        defer_error(&call);
+    } else if (!call.fault) {
+        reply(&call, message, room);
+    }
+    unpin_objects(&call);
+    wh_pool_reset(pool);
+    return call.fault;
+}
+
+void wh_worker_serve(struct wh_worker *worker)
+{
+    struct wh_channel *channel = worker->channel;
+    struct wh_message *message = malloc(WH_MESSAGE_MAX);
+    struct wh_pool *pool = wh_pool_new(MOST_SCRATCH);
+    const char *fault = NULL;
+    bool leads = false;
+    int64_t size;
+    while (message && pool && !fault && (size = channel->ops->receive(channel, &leads, message, &fault)) > 0)
+        fault = wh_worker_dispatch(worker, message, pool, &leads);
+    if (fault) {
+        char reason[200] = "protocol violation: ";
+        strncat(reason, fault, sizeof(reason) - strlen(reason) - 1);
+        wh_log("session %u ends: %s", worker->session, reason);
+        channel->ops->end(channel, reason);
+        _exit(EXIT_FAILURE); /* no exit handlers: the library's may wait for other threads */
+    }
+    if (pool)
+        wh_pool_free(pool);
+    free(message);
+}

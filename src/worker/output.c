@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What kernels and the accelerator's library print in this process belongs on the client's stdout and stderr. Both
+ * are pipes here, drained before every reply that tells of completion and whenever something appears. Text that went
+ * through stdio is marked, so that the client prints it through its stdio too: natively it would share that buffer.
+ */
+#include "base/util.h"
+#include "worker/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <string.h>
+
+#define PIECE         4096u
+#define PIPE_SIZE     (1 << 20)
+#define THROUGH_STDIO 0x10u
+
+struct wh_output {
+    struct wh_worker *worker;
+    pthread_mutex_t lock;
+    int from[2]; /* read ends for stdout, stderr */
+};
+
+static int redirect(int target, int *from, struct wh_error *error)
+{
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return wh_error_set(error, errno, "cannot make a pipe: %s", strerror(errno));
+    (void)fcntl(ends[0], F_SETFL, O_NONBLOCK);
+    (void)fcntl(ends[1], F_SETPIPE_SZ, PIPE_SIZE);
+    if (dup2(ends[1], target) < 0)
+        return wh_error_set(error, errno, "cannot redirect output: %s", strerror(errno));
+    close(ends[1]);
+    *from = ends[0];
+    return 0;
+}
+
+struct wh_output *wh_output_new(struct wh_worker *worker, struct wh_error *error)
+{
+    static char buffer[65536];
+    struct wh_output *output = calloc(1, sizeof(*output));
+    if (!output) {
+        wh_error_set(error, ENOMEM, "out of memory");
+        return NULL;
+    }
+    output->worker = worker;
+    pthread_mutex_init(&output->lock, NULL);
+    setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
+    if (redirect(STDOUT_FILENO, &output->from[0], error) == 0 && redirect(STDERR_FILENO, &output->from[1], error) == 0)
+        return output;
+    free(output);
+    return NULL;
+}
+
+static void drain(struct wh_output *output, unsigned stream, uint64_t mark)
+{
+    struct wh_channel *channel = output->worker->channel;
+    char text[PIECE];
+    ssize_t n;
+    while ((n = read(output->from[stream], text, sizeof(text))) > 0)
+        if (channel->ops->push_upcall(channel, WH_UPCALL_OUTPUT, (stream + 1) | mark, text, (uint32_t)n) < 0)
+            return;
+}
+
+void wh_output_flush(struct wh_output *output)
+{
+    if (!output)
+        return;
+    pthread_mutex_lock(&output->lock);
+    drain(output, 0, 0);
+    drain(output, 1, 0);
+    if (__fpending(stdout) > 0) {
+        (void)fflush(stdout);
+        drain(output, 0, THROUGH_STDIO);
+    }
+    pthread_mutex_unlock(&output->lock);
+}
+
+void wh_output_fds(const struct wh_output *output, int fds[2])
+{
+    fds[0] = output->from[0];
+    fds[1] = output->from[1];
+}

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The session's objects by id. The client mints ids, the worker those of what it discovers. An id that is not here,
+ * or is of another type, never reaches the library. See worker.h.
+ */
+#include "worker/worker.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define CHUNK      1024u
+#define MAX_CHUNKS 8193u /* 8 million objects; ids start at 1 */
+#define MAX_FOUND  4096u
+
+struct wh_table {
+    pthread_mutex_t lock;
+    struct wh_entry *_Atomic *_Atomic chunks[MAX_CHUNKS];
+    struct wh_entry *_Atomic found[MAX_FOUND];
+    _Atomic uint32_t nfound;
+};
+
+struct wh_table *wh_table_new(void)
+{
+    struct wh_table *table = calloc(1, sizeof(*table));
+    if (table)
+        pthread_mutex_init(&table->lock, NULL);
+    return table;
+}
+
+void wh_table_free(struct wh_table *table)
+{
+    for (uint32_t c = 0; c < MAX_CHUNKS; c++) {
+        for (uint32_t i = 0; table->chunks[c] && i < CHUNK; i++)
+            free(table->chunks[c][i]);
+        free(table->chunks[c]);
+    }
+    for (uint32_t i = 0; i < table->nfound; i++)
+        free(table->found[i]);
+    pthread_mutex_destroy(&table->lock);
+    free(table);
+}
+
+static struct wh_entry *_Atomic *place_of(struct wh_table *table, uint32_t id)
+{
+    if (id >= WH_ID_WORKER_FIRST) {
+        uint32_t index = id - WH_ID_WORKER_FIRST;
+        return index < atomic_load_explicit(&table->nfound, memory_order_acquire) ? &table->found[index] : NULL;
+    }
+    if (id / CHUNK >= MAX_CHUNKS)
+        return NULL;
+    struct wh_entry *_Atomic *chunk = atomic_load_explicit(&table->chunks[id / CHUNK], memory_order_acquire);
+    return chunk ? &chunk[id % CHUNK] : NULL;
+}
+
+struct wh_entry *wh_table_find(struct wh_table *table, uint32_t id, uint16_t type)
+{
+    struct wh_entry *_Atomic *place = place_of(table, id);
+    /* Acquire pairs with the release in wh_table_add. */
+    struct wh_entry *entry = place ? atomic_load_explicit(place, memory_order_acquire) : NULL;
+    return entry && (type == 0 || entry->type == type) ? entry : NULL;
+}
+
+/* The place for a new id; the lock is held. */
+static struct wh_entry *_Atomic *new_place(struct wh_table *table, uint32_t id)
+{
+    if (id == WH_ID_NONE || id / CHUNK >= MAX_CHUNKS)
+        return NULL;
+    if (!atomic_load_explicit(&table->chunks[id / CHUNK], memory_order_relaxed)) {
+        struct wh_entry *_Atomic *chunk = calloc(CHUNK, sizeof(*chunk));
+        if (!chunk)
+            return NULL;
+        atomic_store_explicit(&table->chunks[id / CHUNK], chunk, memory_order_release);
+    }
+    return place_of(table, id);
+}
+
+struct wh_entry *wh_table_add(struct wh_table *table, uint32_t id, uint16_t type, void *real)
+{
+    struct wh_entry *entry = calloc(1, sizeof(*entry));
+    if (!entry)
+        return NULL;
+    entry->id = id;
+    entry->type = type;
+    entry->real = real;
+    entry->references = 1;
+    pthread_mutex_lock(&table->lock);
+    struct wh_entry *_Atomic *place = new_place(table, id);
+    bool is_free = place && !atomic_load_explicit(place, memory_order_relaxed);
+    if (is_free)
+        atomic_store_explicit(place, entry, memory_order_release);
+    pthread_mutex_unlock(&table->lock);
+    if (is_free)
+        return entry;
+    free(entry);
+    return NULL;
+}
+
+static uint32_t search(struct wh_table *table, uint16_t type, const void *real)
+{
+    for (uint32_t i = 0; i < table->nfound; i++)
+        if (table->found[i]->real == real && table->found[i]->type == type)
+            return table->found[i]->id;
+    for (uint32_t c = 0; c < MAX_CHUNKS; c++) {
+        struct wh_entry *_Atomic *chunk = table->chunks[c];
+        for (uint32_t i = 0; chunk && i < CHUNK; i++)
+            if (chunk[i] && chunk[i]->real == real && chunk[i]->type == type)
+                return chunk[i]->id;
+    }
+    return WH_ID_NONE;
+}
+
+static uint32_t discover_locked(struct wh_table *table, uint16_t type, void *real)
+{
+    uint32_t index = table->nfound;
+    struct wh_entry *entry = index < MAX_FOUND ? calloc(1, sizeof(*entry)) : NULL;
+    if (!entry)
+        return WH_ID_NONE;
+    entry->id = WH_ID_WORKER_FIRST + index;
+    entry->type = type;
+    entry->real = real;
+    entry->references = 1;
+    entry->discovered = true;
+    table->found[index] = entry;
+    atomic_store_explicit(&table->nfound, index + 1, memory_order_release);
+    return entry->id;
+}
+
+uint32_t wh_table_id_of(struct wh_table *table, uint16_t type, void *real, bool *discovered)
+{
+    *discovered = false;
+    if (!real)
+        return WH_ID_NONE;
+    pthread_mutex_lock(&table->lock);
+    uint32_t id = search(table, type, real);
+    if (!id) {
+        id = discover_locked(table, type, real);
+        *discovered = id != WH_ID_NONE;
+    }
+    pthread_mutex_unlock(&table->lock);
+    return id;
+}
+
+bool wh_table_remove(struct wh_table *table, struct wh_entry *entry)
+{
+    pthread_mutex_lock(&table->lock);
+    atomic_store_explicit(place_of(table, entry->id), NULL, memory_order_relaxed);
+    bool last = entry->pins == 0;
+    entry->dying = !last;
+    pthread_mutex_unlock(&table->lock);
+    return last;
+}
+
+void wh_table_pin(struct wh_table *table, struct wh_entry *entry)
+{
+    pthread_mutex_lock(&table->lock);
+    entry->pins++;
+    pthread_mutex_unlock(&table->lock);
+}
+
+bool wh_table_unpin(struct wh_table *table, struct wh_entry *entry)
+{
+    pthread_mutex_lock(&table->lock);
+    bool last = --entry->pins == 0 && entry->dying;
+    pthread_mutex_unlock(&table->lock);
+    return last;
+}
