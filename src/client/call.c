@@ -559,7 +559,7 @@ uint64_t wh_client_call(struct wh_session *session, const struct wh_call_desc *d
     clean_up(&call);
     if (desc->flags & WH_CALL_SYNCS)
         wh_transfer_sweep(session);
-    atomic_fetch_add_explicit(&session->stats.waited, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&session->stats.calls[desc->number].waited, 1, memory_order_relaxed);
     return result;
 }
 
@@ -586,7 +586,7 @@ uint64_t wh_client_post(struct wh_session *session, const struct wh_call_desc *d
     if (call.error != call.api->success)
         return failed(&call);
     hand_out(&call);
-    atomic_fetch_add_explicit(&session->stats.posted, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&session->stats.calls[desc->number].posted, 1, memory_order_relaxed);
     return desc->result == WH_RESULT_NEW ? (uint64_t)(uintptr_t)call.made[WH_RESULT]
                                          : (uint64_t)(int64_t)call.api->success;
 }

@@ -30,8 +30,10 @@ struct wh_news {
     pthread_mutex_t intake; /* serialises taking upcalls */
     pthread_mutex_t lock;
     pthread_cond_t arrived;
+    pthread_cond_t idle;
     struct news_item *first, **last;
-    bool has_thread;
+    bool has_thread, runs; /* `runs`: a callback is being carried out */
+    pthread_t thread;
     _Atomic uint32_t expected;
     _Atomic uint32_t taken; /* the upcall mark up to which all is printed or queued */
     _Alignas(8) uint8_t room[WH_UPCALL_MAX];
@@ -163,8 +165,12 @@ static void *run_callbacks(void *argument)
     struct wh_news *news = session->news;
     for (;;) {
         pthread_mutex_lock(&news->lock);
+        news->thread = pthread_self();
+        news->runs = false;
+        pthread_cond_broadcast(&news->idle);
         while (!news->first)
             pthread_cond_wait(&news->arrived, &news->lock);
+        news->runs = true;
         struct news_item *item = news->first;
         news->first = item->next;
         if (!news->first)
@@ -176,6 +182,16 @@ static void *run_callbacks(void *argument)
         free(item);
     }
     return NULL;
+}
+
+void wh_news_settle(struct wh_session *session)
+{
+    struct wh_news *news = session->news;
+    pthread_mutex_lock(&news->lock);
+    bool inside = news->runs && pthread_equal(news->thread, pthread_self());
+    while (!inside && news->has_thread && (news->first || news->runs))
+        pthread_cond_wait(&news->idle, &news->lock);
+    pthread_mutex_unlock(&news->lock);
 }
 
 void wh_news_ready(struct wh_session *session)
@@ -195,6 +211,7 @@ int wh_news_start(struct wh_session *session, struct wh_error *error)
     pthread_mutex_init(&news->intake, NULL);
     pthread_mutex_init(&news->lock, NULL);
     pthread_cond_init(&news->arrived, NULL);
+    pthread_cond_init(&news->idle, NULL);
     news->last = &news->first;
     session->news = news;
     int code = start_thread(listen_for_news, session, "wh-listener");

@@ -117,6 +117,7 @@ static void fill(struct wh_objects *objects, struct wh_object *object, uint16_t 
     object->dispatch = objects->dispatch;
     object->type = type;
     object->discovered = false;
+    object->settles = false;
     object->parent = parent;
     object->session = objects->session;
     object->extra = NULL;

@@ -18,6 +18,7 @@ struct wh_object {
     const void *dispatch; /* first: what the API's loader wants there */
     uint32_t id;
     uint16_t type;        /* index in wh_api.objects */
+    bool settles;         /* its end calls the program back: the last release waits for that */
     bool discovered;      /* found by the worker (platform, device): lives as long as the session */
     _Atomic bool alive;
     _Atomic uint32_t references; /* the program's */

@@ -58,8 +58,12 @@ void wh_session_forget(struct wh_object *object)
     uint64_t a[1] = {(uintptr_t)object};
     if (session->shim->free_extra)
         session->shim->free_extra(object);
-    if (release >= 0)
+    if (release >= 0 && object->settles) {
+        wh_client_call(session, &api->calls[release], a);
+        wh_news_settle(session);
+    } else if (release >= 0) {
         wh_client_post(session, &api->calls[release], a);
+    }
 }
 
 /* ---- answers that never change ---- */

@@ -98,7 +98,8 @@ static struct wh_session *open_session(const struct wh_shim *shim, struct wh_err
     session->objects = wh_objects_new(session, shim->dispatch);
     session->arena = wh_arena_new(session->channel->arena, session->channel->arena_size,
                                   session->channel->returns_pages);
-    if (session->objects && session->arena && wh_transfers_init(session) == 0 && wh_news_start(session, error) == 0)
+    session->stats.calls = calloc(shim->api->ncalls, sizeof(*session->stats.calls));
+    if (session->objects && session->arena && session->stats.calls && wh_transfers_init(session) == 0 && wh_news_start(session, error) == 0)
         return session;
     if (!error->code)
         wh_error_set(error, ENOMEM, "out of memory");
@@ -122,12 +123,20 @@ static void print_stats(void)
     struct wh_session *session = atomic_load(&process.session);
     if (!session)
         return;
+    const struct wh_api *api = session->shim->api;
     struct wh_stats *s = &session->stats;
-    wh_log("%s: %llu calls posted, %llu waited for, %llu answered locally; bytes: %llu in messages, %llu copied through "
-           "the arena, %llu shared without a copy",
-           session->shim->api->name, (unsigned long long)s->posted, (unsigned long long)s->waited,
-           (unsigned long long)s->local, (unsigned long long)s->message_bytes, (unsigned long long)s->copied_bytes,
-           (unsigned long long)s->shared_bytes);
+    unsigned long long posted = 0, waited = 0;
+    for (unsigned i = 0; i < api->ncalls; i++) {
+        if (s->calls[i].posted || s->calls[i].waited)
+            wh_log("%s: %-40s %10llu posted %10llu waited for", api->name, api->calls[i].name,
+                   (unsigned long long)s->calls[i].posted, (unsigned long long)s->calls[i].waited);
+        posted += s->calls[i].posted;
+        waited += s->calls[i].waited;
+    }
+    wh_log("%s: %llu calls posted, %llu waited for, %llu answered locally; bytes: %llu in messages, %llu copied "
+           "through the arena, %llu shared without a copy",
+           api->name, posted, waited, (unsigned long long)s->local, (unsigned long long)s->message_bytes,
+           (unsigned long long)s->copied_bytes, (unsigned long long)s->shared_bytes);
 }
 
 static struct wh_session *open_locked(const struct wh_shim *shim)

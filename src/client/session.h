@@ -25,8 +25,13 @@ struct wh_shim {
 };
 
 /* Counters, for `wormhole run --stats` and benchmarks. */
+struct wh_call_stats {
+    _Atomic uint64_t posted, waited;
+};
+
 struct wh_stats {
-    _Atomic uint64_t posted, waited, local;
+    struct wh_call_stats *calls; /* by call number */
+    _Atomic uint64_t local;
     _Atomic uint64_t message_bytes; /* through the ring and the slots */
     _Atomic uint64_t copied_bytes;  /* payloads copied through the arena */
     _Atomic uint64_t shared_bytes;  /* payloads that moved by being shared */
@@ -123,6 +128,9 @@ void wh_news_ready(struct wh_session *session);
  * call that would have led to it failed. */
 void wh_news_expect(struct wh_session *session);
 void wh_news_unexpect(struct wh_session *session);
+
+/* Waits until every callback that has arrived has run; nothing when called from one. */
+void wh_news_settle(struct wh_session *session);
 
 int wh_news_start(struct wh_session *session, struct wh_error *error);
 

@@ -4,9 +4,10 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "channel/unix.h"
+#include "daemon/ivshmem_server.h"
 #include "daemon/listener.h"
 #include "daemon/notify.h"
+#include "daemon/region.h"
 #include "daemon/session.h"
 #include "daemon/spawn.h"
 #include "daemon/tenant.h"
@@ -26,6 +27,17 @@ static void on_linger_end(struct wh_timer *timer)
     wh_loop_stop(&server->loop);
 }
 
+/* No new sessions; those of VMs end, because their memory hangs on this process. */
+static void close_doors(struct wh_server *server)
+{
+    wh_listeners_close(server);
+    wh_ivshmem_servers_close(server);
+    if (server->region)
+        wh_region_end(server->region, "the server was stopped");
+    server->region = NULL;
+    wh_ivshmem_unmap(&server->device);
+}
+
 static void on_signal(struct wh_source *source, uint32_t events)
 {
     struct wh_server *server = WH_CONTAINER(source, struct wh_server, signals);
@@ -33,7 +45,7 @@ static void on_signal(struct wh_source *source, uint32_t events)
     (void)events;
     if (read(source->fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
         return;
-    wh_listeners_close(server);
+    close_doors(server);
     if (!server->config->private || !server->sessions)
         wh_loop_stop(&server->loop);
     else
@@ -88,13 +100,19 @@ static int start(struct wh_server *server, struct wh_error *error)
         if (!config->private)
             wh_log("listening at unix:%s", config->listen[i]);
     }
-    return 0;
+    for (size_t i = 0; i < config->nvms; i++) {
+        if (wh_ivshmem_server_open(server, &config->vms[i], error) < 0)
+            return -1;
+        if (!config->private)
+            wh_log("serving the VM %s at %s", config->vms[i].name, config->vms[i].socket);
+    }
+    return config->region_url ? wh_region_serve_device(server, config->region_url, error) : 0;
 }
 
 static void stop(struct wh_server *server)
 {
     int fd = server->signals.fd;
-    wh_listeners_close(server);
+    close_doors(server);
     while (server->sessions)
         wh_session_forget(server->sessions);
     wh_tenants_free(server);
@@ -105,7 +123,7 @@ static void stop(struct wh_server *server)
 
 int wh_server_run(const struct wh_config *config, int ready_fd, struct wh_error *error)
 {
-    struct wh_server server = {.config = config, .signals.fd = -1, .machine_memory = physical_memory()};
+    struct wh_server server = {.config = config, .signals.fd = -1, .device.memory_fd = -1, .machine_memory = physical_memory()};
     raise_limits();
     int result = wh_loop_init(&server.loop, error);
     if (result == 0) {

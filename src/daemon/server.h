@@ -6,6 +6,7 @@
 #ifndef WH_DAEMON_SERVER_H
 #define WH_DAEMON_SERVER_H
 
+#include "channel/ivshmem.h"
 #include "daemon/config.h"
 #include "daemon/loop.h"
 
@@ -20,7 +21,8 @@ struct wh_server {
     struct wh_loop loop;
     struct wh_listener *listeners;
     struct wh_vm_server *vms;
-    struct wh_region_server *region; /* in a service VM */
+    struct wh_region_server *region; /* in a service VM, with its device */
+    struct wh_ivshmem_device device;
     struct wh_tenant *tenants;
     struct wh_served *sessions; /* running workers */
     unsigned nsessions;

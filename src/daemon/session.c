@@ -168,5 +168,7 @@ void wh_session_kill(struct wh_served *session)
 void wh_session_forget(struct wh_served *session)
 {
     unlink_session(session);
+    if (session->ended)
+        session->ended(session->owner);
     free_session(session);
 }

@@ -46,7 +46,7 @@ struct wh_served *wh_session_start(struct wh_server *server, const struct wh_ses
 /* Ends a session whose client is gone without its worker noticing: the worker is killed. */
 void wh_session_kill(struct wh_served *session);
 
-/* Forgets a session without ending it, when the daemon stops. */
+/* Forgets a session without ending its worker, when the daemon stops. */
 void wh_session_forget(struct wh_served *session);
 
 #endif

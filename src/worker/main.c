@@ -116,12 +116,15 @@ static const struct argp parser = {
 /* ---- threads beside the dispatch loop ---- */
 
 /* The other side's death ends the process, whatever its other threads wait for. */
-static void *watch_life(void *unused)
+static void *watch_life(void *argument)
 {
+    struct job *job = argument;
     struct pollfd life = {.fd = LIFE_FD, .events = POLLRDHUP};
-    (void)unused;
     while (poll(&life, 1, -1) <= 0)
         ;
+    /* A client in a VM sees no socket close: if it is the server that is gone, this tells it. */
+    if (job->ivshmem && atomic_load(&job->shm->segment->state) == WH_SEGMENT_OPEN)
+        job->shm->channel.ops->end(&job->shm->channel, "the server is gone");
     _exit(EXIT_SUCCESS);
 }
 
@@ -208,7 +211,7 @@ static int start(struct job *job, struct wh_error *error)
     job->worker.table = wh_table_new();
     if (!job->worker.table)
         return wh_error_set(error, ENOMEM, "the worker is out of memory");
-    if (wh_sandbox_enter(error) < 0 || start_thread(watch_life, NULL, error) < 0)
+    if (wh_sandbox_enter(error) < 0 || start_thread(watch_life, job, error) < 0)
         return -1;
     setenv("WORMHOLE_WORKER", "1", 1);
     job->worker.output = wh_output_new(&job->worker, error);

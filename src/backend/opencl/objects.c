@@ -100,6 +100,7 @@ cl_mem wh_opencl_do_create_shared_buffer(struct wh_call *call, cl_context contex
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     struct storage_notice *notice = malloc(sizeof(*notice));
+    flags = flags ? flags : CL_MEM_READ_WRITE; /* the default must stay one, whatever is added */
     flags = (flags & ~(cl_mem_flags)HOST_POINTER_FLAGS) | CL_MEM_USE_HOST_PTR;
     cl_mem mem = notice ? state->f.clCreateBuffer(context, flags, size, storage, errcode_ret) : NULL;
     if (!mem) {
@@ -280,7 +281,7 @@ cl_int wh_opencl_do_set_exec_flag(struct wh_call *call, cl_kernel kernel, cl_uin
     struct wh_opencl_state *state = wh_opencl_state(call);
     if (!state->f.clSetKernelExecInfo)
         return CL_INVALID_OPERATION;
-    if (name != CL_KERNEL_EXEC_INFO_SVM_FINE_GRAIN_SYSTEM)
+    if (name == CL_KERNEL_EXEC_INFO_SVM_PTRS) /* takes addresses: has a message of its own */
         return CL_INVALID_VALUE;
     return state->f.clSetKernelExecInfo(kernel, name, sizeof(value), &value);
 }

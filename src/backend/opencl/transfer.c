@@ -92,6 +92,9 @@ cl_int wh_opencl_finish_transfer(struct wh_call *call, cl_int result, cl_event e
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     if (result != CL_SUCCESS) {
+        /* Nobody waits for a posted command's verdict: its token says that the payload is free. */
+        if (call->slot == WH_NO_SLOT && token != WH_NO_TOKEN)
+            call->worker->channel->ops->set_token(call->worker->channel, token);
         free(copy);
         return result;
     }
@@ -209,6 +212,27 @@ cl_int wh_opencl_do_write_rect(struct wh_call *call, cl_command_queue queue, cl_
     return wh_opencl_finish_transfer(call, result, done, token, blocking, NULL, event);
 }
 
+/*
+ * The same for a region with pitches, where 0 is a pitch without gaps. A slice pitch with a single slice is that of an
+ * array of lines: it lies between the lines.
+ */
+static bool pitched_fits(struct wh_call *call, const size_t *region, size_t pixel, size_t row, size_t slice, size_t size)
+{
+    size_t width, lines, slices, end;
+    if (!region || !region[0] || !region[1] || !region[2] || !pixel) /* the library complains about these */
+        return region_fits(call, region, pixel, size);
+    bool fits = !__builtin_mul_overflow(pixel, region[0], &width);
+    size_t step = row ? row : width;
+    if (region[2] == 1 && slice > step)
+        step = slice;
+    fits = fits && !__builtin_mul_overflow(step, region[1], &lines);
+    fits = fits && !__builtin_mul_overflow(slice > lines ? slice : lines, region[2] - 1, &slices);
+    fits = fits && !__builtin_add_overflow(slices, lines - step + width, &end) && end <= size;
+    if (!fits)
+        wh_call_fault(call, "a region is larger than its payload");
+    return fits;
+}
+
 /* An image's pixel size as the library knows it; 0 lets the library complain about the image. */
 static size_t pixel_size(struct wh_call *call, cl_mem image)
 {
@@ -219,25 +243,25 @@ static size_t pixel_size(struct wh_call *call, cl_mem image)
 }
 
 cl_int wh_opencl_do_read_image(struct wh_call *call, cl_command_queue queue, cl_mem image, const size_t *origin,
-                               const size_t *region, size_t size, void *bytes, cl_uint token, cl_uint blocking,
+                               const size_t *region, size_t row_pitch, size_t slice_pitch, size_t size, void *bytes, cl_uint token, cl_uint blocking,
                                cl_uint num_events, const cl_event *events, cl_event *event)
 {
     cl_event done = NULL;
-    if (bad_token(call, token) || !region_fits(call, region, pixel_size(call, image), size))
+    if (bad_token(call, token) || !pitched_fits(call, region, pixel_size(call, image), row_pitch, slice_pitch, size))
         return CL_INVALID_VALUE;
-    cl_int result = wh_opencl_state(call)->f.clEnqueueReadImage(queue, image, CL_FALSE, origin, region, 0, 0, bytes,
+    cl_int result = wh_opencl_state(call)->f.clEnqueueReadImage(queue, image, CL_FALSE, origin, region, row_pitch, slice_pitch, bytes,
                                                                 num_events, events, &done);
     return wh_opencl_finish_transfer(call, result, done, token, blocking, NULL, event);
 }
 
 cl_int wh_opencl_do_write_image(struct wh_call *call, cl_command_queue queue, cl_mem image, const size_t *origin,
-                                const size_t *region, size_t size, void *bytes, cl_uint token, cl_uint blocking,
+                                const size_t *region, size_t row_pitch, size_t slice_pitch, size_t size, void *bytes, cl_uint token, cl_uint blocking,
                                 cl_uint num_events, const cl_event *events, cl_event *event)
 {
     cl_event done = NULL;
-    if (bad_token(call, token) || !region_fits(call, region, pixel_size(call, image), size))
+    if (bad_token(call, token) || !pitched_fits(call, region, pixel_size(call, image), row_pitch, slice_pitch, size))
         return CL_INVALID_VALUE;
-    cl_int result = wh_opencl_state(call)->f.clEnqueueWriteImage(queue, image, CL_FALSE, origin, region, 0, 0, bytes,
+    cl_int result = wh_opencl_state(call)->f.clEnqueueWriteImage(queue, image, CL_FALSE, origin, region, row_pitch, slice_pitch, bytes,
                                                                  num_events, events, &done);
     return wh_opencl_finish_transfer(call, result, done, token, blocking, NULL, event);
 }

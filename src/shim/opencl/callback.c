@@ -181,6 +181,7 @@ WH_EXPORT cl_int clSetMemObjectDestructorCallback(cl_mem mem, cl_mem_destructor_
     if (!token)
         return CL_OUT_OF_HOST_MEMORY;
     wh_news_expect(wh_opencl_session());
+    object->settles = true;
     return wh_opencl_call_set_mem_callback(mem, token);
 }
 
@@ -198,5 +199,6 @@ WH_EXPORT cl_int clSetContextDestructorCallback(cl_context context, cl_context_d
     if (!token)
         return CL_OUT_OF_HOST_MEMORY;
     wh_news_expect(wh_opencl_session());
+    object->settles = true;
     return wh_opencl_call_set_context_callback(context, token);
 }

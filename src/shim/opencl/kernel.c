@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #define MOST_ARGS 256u /* arguments of a kernel that are remembered */
-#define MOST_SHAPES 8u
+#define SHAPES    64u  /* places for launches that were accepted */
 
 /* What an argument was when the library last accepted it. */
 enum arg_kind { ARG_UNKNOWN, ARG_BYTES, ARG_LOCAL, ARG_MEM, ARG_SAMPLER, ARG_QUEUE, ARG_SVM };
@@ -31,8 +31,11 @@ struct shape {
 struct wh_cl_kernel {
     pthread_mutex_t lock;
     struct arg args[MOST_ARGS];
-    struct shape shapes[MOST_SHAPES];
-    unsigned nshapes, next_shape;
+    uint32_t era; /* shapes of an earlier one say nothing any more */
+    struct {
+        uint32_t era;
+        struct shape shape;
+    } shapes[SHAPES];
 };
 
 /* The kernel's state, made on first use; NULL for a handle that is none, or when memory is short: then every call is
@@ -81,7 +84,7 @@ static cl_int set_arg(cl_kernel kernel, cl_uint index, const struct arg *arg, ui
     pthread_mutex_lock(&state->lock);
     bool known = same_arg(&state->args[index], arg);
     if (!known)
-        state->nshapes = 0; /* what was launched before says nothing about this kind of argument */
+        state->era++; /* what was launched before says nothing about this kind of argument */
     pthread_mutex_unlock(&state->lock);
     if (known)
         return (cl_int)wh_client_post(session, call, a);
@@ -183,28 +186,32 @@ static bool shape_of(struct shape *shape, cl_command_queue queue, cl_uint dimens
     return true;
 }
 
+/* The one place where a shape may be remembered. */
+static unsigned place_of(const struct shape *shape)
+{
+    uint64_t words[sizeof(*shape) / 8], hash = 0;
+    memcpy(words, shape, sizeof(words));
+    for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+        hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15u;
+    return (unsigned)(hash >> 32) % SHAPES;
+}
+
 static bool was_accepted(struct wh_cl_kernel *state, const struct shape *shape)
 {
-    bool found = false;
+    unsigned place = place_of(shape);
     pthread_mutex_lock(&state->lock);
-    for (unsigned i = 0; i < state->nshapes && !found; i++)
-        found = memcmp(&state->shapes[i], shape, sizeof(*shape)) == 0;
+    bool found = state->shapes[place].era == state->era &&
+                 memcmp(&state->shapes[place].shape, shape, sizeof(*shape)) == 0;
     pthread_mutex_unlock(&state->lock);
     return found;
 }
 
 static void accept_shape(struct wh_cl_kernel *state, const struct shape *shape)
 {
+    unsigned place = place_of(shape);
     pthread_mutex_lock(&state->lock);
-    state->shapes[state->next_shape++ % MOST_SHAPES] = *shape;
-    if (state->nshapes < MOST_SHAPES) {
-        /* After a reset the valid shapes are the last ones written: start over at the front. */
-        if (state->nshapes == 0) {
-            state->shapes[0] = *shape;
-            state->next_shape = 1;
-        }
-        state->nshapes++;
-    }
+    state->shapes[place].era = state->era;
+    state->shapes[place].shape = *shape;
     pthread_mutex_unlock(&state->lock);
 }
 

@@ -165,26 +165,50 @@ WH_EXPORT void *clEnqueueMapBuffer(cl_command_queue queue, cl_mem buffer, cl_boo
     return finish_map(mem, map, wh_opencl_typed(result, event, CL_COMMAND_MAP_BUFFER), errcode_ret);
 }
 
-/* The program's side of a mapped image: its own memory with its own pitches, or staging without gaps. */
-static bool lay_out_map(const struct wh_cl_mem *mem, struct wh_cl_map *map, size_t *size)
-{
-    uint8_t *somewhere = (uint8_t *)map; /* staging is found later */
-    uint8_t *memory = somewhere;
-    bool lines = mem->image_type == CL_MEM_OBJECT_IMAGE1D_ARRAY;
-    if (mem->host)
-        memory = mem->host + map->origin[0] * mem->pixel + map->origin[1] * (lines ? mem->host_slice : mem->host_row) +
-                 map->origin[2] * mem->host_slice;
-    if (!wh_opencl_lay_out_image(mem, map->region, mem->host ? mem->host_row : 0, mem->host ? mem->host_slice : 0,
-                                 memory, &map->layout, size))
-        return false;
-    map->pointer = mem->host ? memory : NULL;
-    return true;
-}
-
 static bool has_slices(const struct wh_cl_mem *mem)
 {
     return mem->image_type == CL_MEM_OBJECT_IMAGE3D || mem->image_type == CL_MEM_OBJECT_IMAGE1D_ARRAY ||
            mem->image_type == CL_MEM_OBJECT_IMAGE2D_ARRAY;
+}
+
+/* The pitches of a mapped image: the program's own, or the library's own, as a native map would show. */
+static void pitches_of(cl_mem image, const struct wh_cl_mem *mem, size_t *row, size_t *slice)
+{
+    *row = mem->host_row;
+    *slice = mem->host_slice;
+    if (mem->host)
+        return;
+    *row = *slice = 0;
+    clGetImageInfo(image, CL_IMAGE_ROW_PITCH, sizeof(*row), row, NULL);
+    clGetImageInfo(image, CL_IMAGE_SLICE_PITCH, sizeof(*slice), slice, NULL);
+}
+
+/*
+ * Lays a map out. Over the program's memory, staging is without gaps and a copy follows; else staging is what the
+ * program sees, with the image's pitches. *size is the staging's. False: an empty or impossible region.
+ */
+static bool lay_out_map(cl_mem image, const struct wh_cl_mem *mem, struct wh_cl_map *map, struct wh_cl_transfer *t,
+                        size_t *size)
+{
+    bool lines = mem->image_type == CL_MEM_OBJECT_IMAGE1D_ARRAY;
+    uint8_t *memory = (uint8_t *)map; /* not used for staging, whose address is not known yet */
+    size_t row, slice;
+    pitches_of(image, mem, &row, &slice);
+    if (mem->host)
+        memory = mem->host + map->origin[0] * mem->pixel + map->origin[1] * (lines ? slice : row) +
+                 map->origin[2] * slice;
+    if (!wh_opencl_lay_out_image(mem, map->region, row, has_slices(mem) ? slice : 0, memory, &map->layout, size))
+        return false;
+    map->row_pitch = row ? row : map->layout.width;
+    map->slice_pitch = has_slices(mem) ? (slice ? slice : map->layout.memory_slice) : 0;
+    map->pointer = mem->host ? memory : NULL;
+    if (mem->host)
+        return true;
+    t->row_pitch = map->row_pitch;
+    t->slice_pitch = lines || map->region[2] > 1 ? map->slice_pitch : 0;
+    size_t step = lines ? map->slice_pitch : map->row_pitch;
+    *size = (map->region[2] - 1) * map->slice_pitch + map->region[1] * step;
+    return true;
 }
 
 WH_EXPORT void *clEnqueueMapImage(cl_command_queue queue, cl_mem image, cl_bool blocking, cl_map_flags flags,
@@ -210,14 +234,13 @@ WH_EXPORT void *clEnqueueMapImage(cl_command_queue queue, cl_mem image, cl_bool 
     memcpy(t.region, region, sizeof(t.region));
     memcpy(map->origin, origin, sizeof(map->origin));
     memcpy(map->region, region, sizeof(map->region));
-    result = lay_out_map(mem, map, &size) ? stage_in(&t, map, size, mem->host != NULL, blocking, event)
-                                          : CL_INVALID_VALUE;
+    result = lay_out_map(image, mem, map, &t, &size) ? stage_in(&t, map, size, mem->host != NULL, blocking, event)
+                                                     : CL_INVALID_VALUE;
+    map->size = size;
     if (result == CL_SUCCESS) {
-        *row_pitch = mem->host ? mem->host_row : map->layout.memory_row;
+        *row_pitch = map->row_pitch;
         if (slice_pitch)
-            *slice_pitch = !has_slices(mem) ? 0 : mem->host ? mem->host_slice
-                           : mem->image_type == CL_MEM_OBJECT_IMAGE1D_ARRAY ? map->layout.memory_row
-                                                                            : map->layout.memory_slice;
+            *slice_pitch = map->slice_pitch;
     }
     return finish_map(mem, map, wh_opencl_typed(result, event, CL_COMMAND_MAP_IMAGE), errcode_ret);
 }
@@ -276,7 +299,12 @@ WH_EXPORT cl_int clEnqueueUnmapMemObject(cl_command_queue queue, cl_mem memobj, 
                                .events = events};
     memcpy(t.origin, map->origin, sizeof(t.origin));
     memcpy(t.region, map->region, sizeof(t.region));
-    size_t size = map->layout.width * map->layout.height * map->layout.depth;
+    size_t size = map->size;
+    if (mem->is_image && map->block) {
+        bool lines = mem->image_type == CL_MEM_OBJECT_IMAGE1D_ARRAY;
+        t.row_pitch = map->row_pitch;
+        t.slice_pitch = lines || map->region[2] > 1 ? map->slice_pitch : 0;
+    }
     cl_int result = mem->storage ? unmap_shared(&t, mem, map, event) : stage_out(&t, map, size, event);
     if (result == CL_SUCCESS)
         free(map);

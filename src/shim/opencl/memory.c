@@ -359,6 +359,8 @@ WH_EXPORT cl_int clGetMemObjectInfo(cl_mem mem, cl_mem_info name, size_t size, v
     case CL_MEM_HOST_PTR:
         return wh_client_answer(session, &state->host, sizeof(state->host), size, value, size_ret);
     case CL_MEM_MAP_COUNT:
+        if (state->storage) /* the library counts them itself */
+            return wh_opencl_call_clGetMemObjectInfo(mem, name, size, value, size_ret);
         return wh_client_answer(session, &state->nmaps, sizeof(state->nmaps), size, value, size_ret);
     case CL_MEM_USES_SVM_POINTER:
         svm = state->has_svm;

@@ -117,6 +117,8 @@ static cl_int settle(cl_int result, cl_int failed_build, uint64_t token)
         wh_opencl_notice_cancel(token);
         wh_news_unexpect(wh_opencl_session());
     }
+    if (token) /* a library that has called back already has done so before its function returned */
+        wh_news_settle(wh_opencl_session());
     return result;
 }
 
@@ -171,6 +173,7 @@ WH_EXPORT cl_int clSetProgramReleaseCallback(cl_program program, cl_program_call
     if (!token)
         return CL_OUT_OF_HOST_MEMORY;
     wh_news_expect(wh_opencl_session());
+    object->settles = true;
     return wh_opencl_call_set_program_callback(program, token);
 }
 

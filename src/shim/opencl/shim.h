@@ -39,6 +39,7 @@ struct wh_cl_map {
     cl_map_flags flags;
     size_t offset, size;          /* buffers */
     size_t origin[3], region[3];  /* images */
+    size_t row_pitch, slice_pitch;
     const struct wh_block *block; /* staging memory that belongs to the mapping, or NULL */
     struct wh_copy layout;        /* how staging and program memory correspond */
 };

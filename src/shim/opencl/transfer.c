@@ -26,6 +26,13 @@ static bool in_bounds(const struct wh_cl_mem *mem, size_t offset, size_t size)
     return mem && offset <= mem->size && size <= mem->size - offset;
 }
 
+/* Whether the buffer's flags let the host read or write it at all. */
+static bool host_may(const struct wh_cl_mem *mem, bool reads)
+{
+    cl_mem_flags denied = CL_MEM_HOST_NO_ACCESS | (reads ? CL_MEM_HOST_WRITE_ONLY : CL_MEM_HOST_READ_ONLY);
+    return (mem->flags & denied) == 0;
+}
+
 /* ---- one command each way, as the kinds of transfer need it ---- */
 
 cl_int wh_opencl_send(const struct wh_cl_transfer *t, const struct wh_block *block, uint64_t skip, size_t size,
@@ -45,11 +52,11 @@ cl_int wh_opencl_send(const struct wh_cl_transfer *t, const struct wh_block *blo
         return wh_opencl_call_write_rect(t->queue, t->mem, t->origin, t->region, t->row_pitch, t->slice_pitch, size,
                                          block->offset, token, blocking, t->num_events, t->events, event);
     case WH_CL_READ_IMAGE:
-        return wh_opencl_call_read_image(t->queue, t->mem, t->origin, t->region, size, block->offset, token, blocking,
-                                         t->num_events, t->events, event);
+        return wh_opencl_call_read_image(t->queue, t->mem, t->origin, t->region, t->row_pitch, t->slice_pitch, size,
+                                         block->offset, token, blocking, t->num_events, t->events, event);
     case WH_CL_WRITE_IMAGE:
-        return wh_opencl_call_write_image(t->queue, t->mem, t->origin, t->region, size, block->offset, token, blocking,
-                                          t->num_events, t->events, event);
+        return wh_opencl_call_write_image(t->queue, t->mem, t->origin, t->region, t->row_pitch, t->slice_pitch, size,
+                                          block->offset, token, blocking, t->num_events, t->events, event);
     case WH_CL_READ_SVM:
         return wh_opencl_call_svm_read(t->queue, t->offset + skip, size, block->offset, token, blocking, t->num_events,
                                        t->events, event);
@@ -145,6 +152,27 @@ cl_int wh_opencl_read_now(const struct wh_cl_transfer *t, const struct wh_copy *
     return block ? read_whole(t, copy, size, block, event) : CL_MEM_OBJECT_ALLOCATION_FAILURE;
 }
 
+/* A write that cannot fail but for lack of resources: it is posted. */
+static bool surely_writes(cl_command_queue queue, cl_mem buffer, cl_uint num_events, const cl_event *events)
+{
+    const struct wh_cl_mem *mem = wh_opencl_mem(buffer);
+    struct wh_object *q = wh_opencl_object(queue, WH_OPENCL_TYPE_cl_command_queue);
+    struct wh_object *context = wh_opencl_context_of(q);
+    return q && mem && context == wh_opencl_context_of((struct wh_object *)(void *)buffer) && host_may(mem, false) &&
+           !mem->parent && wh_opencl_events_are_good(context, num_events, events);
+}
+
+/* Sends one piece whose block comes back by its token: posted if it surely succeeds. */
+static cl_int send_piece(const struct wh_cl_transfer *t, const struct wh_block *block, uint64_t skip, size_t size,
+                         cl_uint token, bool blocking, cl_event *event)
+{
+    if (blocking || t->kind != WH_CL_WRITE_BUFFER || !surely_writes(t->queue, t->mem, t->num_events, t->events))
+        return wh_opencl_send(t, block, skip, size, token, blocking, event);
+    uint64_t a[] = {(uintptr_t)t->queue, (uintptr_t)t->mem, t->offset + skip, size, block->offset, token, 0,
+                    t->num_events, (uintptr_t)t->events, (uintptr_t)event};
+    return (cl_int)wh_client_post(wh_opencl_session(), wh_opencl_call_desc(WH_OPENCL_wh_write_buffer), a);
+}
+
 /* One piece written: the bytes are taken now, the block comes back when the device has them. */
 static cl_int write_piece(const struct wh_cl_transfer *t, const struct wh_copy *copy, const struct wh_block *block,
                           uint64_t skip, size_t size, bool blocking, cl_event *event)
@@ -158,7 +186,7 @@ static cl_int write_piece(const struct wh_cl_transfer *t, const struct wh_copy *
         wh_arena_release(wh_session_arena(session), block);
         return result;
     }
-    cl_int result = wh_opencl_send(t, block, skip, size, WH_TICKET_TOKEN(ticket), blocking, event);
+    cl_int result = send_piece(t, block, skip, size, WH_TICKET_TOKEN(ticket), blocking, event);
     if (result != CL_SUCCESS)
         wh_transfer_cancel(session, ticket);
     return result;
@@ -223,13 +251,6 @@ static cl_int direct(const struct wh_cl_transfer *t, const struct wh_cl_mem *mem
     return result;
 }
 
-/* What the map of a direct transfer cannot do: the host's access to the buffer is restricted. */
-static bool host_may(const struct wh_cl_mem *mem, bool reads)
-{
-    cl_mem_flags denied = CL_MEM_HOST_NO_ACCESS | (reads ? CL_MEM_HOST_WRITE_ONLY : CL_MEM_HOST_READ_ONLY);
-    return (mem->flags & denied) == 0;
-}
-
 WH_EXPORT cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset,
                                      size_t size, void *ptr, cl_uint num_events, const cl_event *events,
                                      cl_event *event)
@@ -254,24 +275,11 @@ WH_EXPORT cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_b
     return blocking ? wh_opencl_read_now(&t, &copy, size, event) : wh_opencl_read_later(&t, &copy, size, event);
 }
 
-/* A write that cannot fail but for lack of resources: it is posted. */
-static bool surely_writes(cl_command_queue queue, cl_mem buffer, const struct wh_cl_mem *mem, cl_uint num_events,
-                          const cl_event *events)
-{
-    struct wh_object *q = wh_opencl_object(queue, WH_OPENCL_TYPE_cl_command_queue);
-    struct wh_object *context = wh_opencl_context_of(q);
-    return q && context == wh_opencl_context_of((struct wh_object *)(void *)buffer) && host_may(mem, false) &&
-           !mem->parent && wh_opencl_events_are_good(context, num_events, events);
-}
-
 static cl_int write_small(cl_command_queue queue, cl_mem buffer, size_t offset, size_t size, const void *ptr,
                           cl_bool blocking, cl_uint num_events, const cl_event *events, cl_event *event)
 {
-    struct wh_cl_mem *mem = wh_opencl_mem(buffer);
-    /* A blocking write without an event to look at is over, for the program, when its bytes are taken. */
-    bool waits = blocking && (event || num_events);
-    if (waits || !mem || !surely_writes(queue, buffer, mem, num_events, events))
-        return wh_opencl_call_write_small(queue, buffer, offset, size, ptr, waits, num_events, events, event);
+    if (blocking || !surely_writes(queue, buffer, num_events, events))
+        return wh_opencl_call_write_small(queue, buffer, offset, size, ptr, blocking, num_events, events, event);
     uint64_t a[] = {(uintptr_t)queue, (uintptr_t)buffer, offset, size, (uintptr_t)ptr, 0, num_events,
                     (uintptr_t)events, (uintptr_t)event};
     return (cl_int)wh_client_post(wh_opencl_session(), wh_opencl_call_desc(WH_OPENCL_wh_write_small), a);
@@ -282,12 +290,14 @@ WH_EXPORT cl_int clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_
                                       cl_event *event)
 {
     struct wh_cl_mem *mem = wh_opencl_mem(buffer);
+    /* Without an event to look at, a blocking write is over for the program when its bytes are taken. */
+    bool waits = blocking && (event || num_events);
     if (mem && (!ptr || !in_bounds(mem, offset, size)))
         return CL_INVALID_VALUE;
     if (!mem || size == 0 || !queue)
         return wh_opencl_call_write_small(queue, buffer, offset, 0, ptr, blocking, num_events, events, event);
     if (size <= WH_INLINE_WRITE)
-        return write_small(queue, buffer, offset, size, ptr, blocking, num_events, events, event);
+        return write_small(queue, buffer, offset, size, ptr, waits, num_events, events, event);
     struct wh_cl_transfer t = {.kind = WH_CL_WRITE_BUFFER,
                                .queue = queue,
                                .mem = buffer,
@@ -297,7 +307,7 @@ WH_EXPORT cl_int clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_
     struct wh_copy copy = plain_copy((void *)(uintptr_t)ptr, size);
     if (is_direct(mem, blocking, size) && host_may(mem, false))
         return wh_opencl_typed(direct(&t, mem, (void *)(uintptr_t)ptr, size, event), event, CL_COMMAND_WRITE_BUFFER);
-    return wh_opencl_write(&t, &copy, size, blocking, event);
+    return wh_opencl_write(&t, &copy, size, waits, event);
 }
 
 cl_int wh_opencl_fill_buffer(cl_context context, cl_mem mem, const void *bytes, size_t size)

@@ -16,14 +16,14 @@ enum wh_cl_transfer_kind {
     WH_CL_WRITE_SVM,
 };
 
-/* What moves; the arena's side is always without gaps. */
+/* What moves. */
 struct wh_cl_transfer {
     enum wh_cl_transfer_kind kind;
     cl_command_queue queue;
     cl_mem mem;
     size_t offset; /* in a buffer, or an SVM address */
     size_t origin[3], region[3];
-    size_t row_pitch, slice_pitch; /* of the buffer in a rectangle */
+    size_t row_pitch, slice_pitch; /* of the buffer in a rectangle; of the arena's side of an image, 0 without gaps */
     cl_uint num_events;
     const cl_event *events;
 };

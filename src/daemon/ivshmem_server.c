@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A VM's region, from QEMU's connect to its hang-up; see ivshmem_server.h. */
+#include "daemon/ivshmem_server.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "daemon/listener.h"
+#include "daemon/region.h"
+
+#include <endian.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#define PROTOCOL_VERSION 0
+#define SHARED_MEMORY    (-1)
+#define QEMU_SOCKET_MODE 0660
+
+struct wh_vm_server;
+
+/* One QEMU: the VM's own, or its service VM's. */
+struct end {
+    struct wh_vm_server *vm;
+    const char *socket;
+    uint32_t peer;
+    int own_bell; /* QEMU wants one; nobody rings it */
+    struct wh_source listening, qemu;
+};
+
+struct wh_vm_server {
+    struct wh_vm_server *next;
+    struct wh_server *server;
+    const struct wh_config_vm *config;
+    struct end ends[2];
+    unsigned nends;
+    int memory;
+    uint8_t *map;
+    int bells[WH_REGION_BELLS];
+    struct wh_region_server *region; /* NULL while no VM is there, and where a service VM serves */
+};
+
+/* ---- the region ---- */
+
+static void drop_region(struct wh_vm_server *vm)
+{
+    for (unsigned i = 0; i < WH_REGION_BELLS; i++) {
+        wh_close_fd(&vm->bells[i]);
+        vm->bells[i] = -1;
+    }
+    if (vm->map)
+        munmap(vm->map, vm->config->region);
+    vm->map = NULL;
+    wh_close_fd(&vm->memory);
+    vm->memory = -1;
+}
+
+static int make_bells(struct wh_vm_server *vm, struct wh_error *error)
+{
+    for (unsigned i = 0; i < WH_REGION_BELLS && vm->nends == 1; i++) {
+        vm->bells[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (vm->bells[i] < 0)
+            return wh_error_set(error, errno, "cannot make a doorbell: %s; raise the limit of open files",
+                                strerror(errno));
+    }
+    return 0;
+}
+
+/* Every VM that connects gets a fresh region: nothing of an earlier one can be in it. */
+static int make_region(struct wh_vm_server *vm, struct wh_error *error)
+{
+    uint64_t size = vm->config->region;
+    if (vm->memory >= 0)
+        return 0;
+    vm->memory = memfd_create("wormhole-region", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (vm->memory < 0 || ftruncate(vm->memory, (off_t)size) < 0 ||
+        fcntl(vm->memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+        return wh_error_set(error, errno, "cannot make a region of %llu MiB: %s", (unsigned long long)(size >> 20),
+                            strerror(errno));
+    void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, vm->memory, 0);
+    if (map == MAP_FAILED)
+        return wh_error_set(error, errno, "cannot map a region of %llu MiB: %s", (unsigned long long)(size >> 20),
+                            strerror(errno));
+    vm->map = map;
+    return make_bells(vm, error);
+}
+
+static int serve_region(struct wh_vm_server *vm, struct wh_error *error)
+{
+    struct wh_region_setup setup = {.name = vm->config->name,
+                                    .limits = vm->config->limits,
+                                    .memory = vm->map,
+                                    .fd = vm->memory,
+                                    .size = vm->config->region,
+                                    .bells = vm->bells};
+    if (vm->nends > 1) /* the service VM does */
+        return 0;
+    vm->region = wh_region_serve(vm->server, &setup, error);
+    return vm->region ? 0 : -1;
+}
+
+/* ---- QEMU's protocol ---- */
+
+/* A message is a little-endian number, with a descriptor or without. */
+static int send_message(int socket, int64_t number, int fd)
+{
+    int64_t wire = (int64_t)htole64((uint64_t)number);
+    ssize_t n = wh_send_fds(socket, &wire, sizeof(wire), &fd, fd >= 0 ? 1 : 0);
+    return n == (ssize_t)sizeof(wire) ? 0 : -1;
+}
+
+/* Version, the VM's own peer number, the memory, the peers with their doorbells, at last the VM's own doorbell. */
+static int introduce(const struct end *end, int socket)
+{
+    const struct wh_vm_server *vm = end->vm;
+    if (send_message(socket, PROTOCOL_VERSION, -1) < 0 || send_message(socket, end->peer, -1) < 0 ||
+        send_message(socket, SHARED_MEMORY, vm->memory) < 0)
+        return -1;
+    for (unsigned peer = 0; peer < WH_REGION_BELLS && vm->nends == 1; peer++)
+        if (send_message(socket, peer, vm->bells[peer]) < 0)
+            return -1;
+    return send_message(socket, end->peer, end->own_bell);
+}
+
+/* ---- QEMU's coming and going ---- */
+
+static bool is_connected(const struct end *end)
+{
+    return end->qemu.fd >= 0;
+}
+
+/* What the VM's end means for the sessions on its region. */
+static void end_sessions(struct wh_vm_server *vm, const struct end *gone)
+{
+    if (vm->region)
+        wh_region_end(vm->region, "the VM was ended");
+    vm->region = NULL;
+    if (vm->nends == 1 || !vm->map)
+        return;
+    if (gone == &vm->ends[0]) {
+        wh_region_close_all(vm->map);
+    } else {
+        atomic_store(&((struct wh_region *)(void *)vm->map)->magic, 0);
+        wh_region_abandon(vm->map, vm->config->region, "the service VM is gone");
+    }
+}
+
+static void disconnect(struct end *end)
+{
+    struct wh_vm_server *vm = end->vm;
+    int fd = end->qemu.fd;
+    if (!is_connected(end))
+        return;
+    wh_loop_remove(&vm->server->loop, &end->qemu);
+    wh_close_fd(&fd);
+    wh_close_fd(&end->own_bell);
+    end->own_bell = -1;
+    end_sessions(vm, end);
+    if (!is_connected(&vm->ends[0]) && !is_connected(&vm->ends[1]))
+        drop_region(vm);
+}
+
+/* QEMU sends nothing: whatever comes is its end. */
+static void on_qemu(struct wh_source *source, uint32_t events)
+{
+    struct end *end = WH_CONTAINER(source, struct end, qemu);
+    (void)events;
+    wh_debug("vm %s: QEMU left %s", end->vm->config->name, end->socket);
+    disconnect(end);
+}
+
+static int admit(struct end *end, int socket, struct wh_error *error)
+{
+    struct wh_vm_server *vm = end->vm;
+    if (make_region(vm, error) < 0)
+        return -1;
+    end->own_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (end->own_bell < 0 || introduce(end, socket) < 0)
+        return wh_error_set(error, errno, "cannot hand the region to QEMU: %s", strerror(errno));
+    if (end == &vm->ends[0] && serve_region(vm, error) < 0)
+        return -1;
+    return wh_loop_add(&vm->server->loop, &end->qemu, socket, on_qemu, error);
+}
+
+static void give_up(struct end *end)
+{
+    struct wh_vm_server *vm = end->vm;
+    wh_close_fd(&end->own_bell);
+    end->own_bell = -1;
+    if (vm->region)
+        wh_region_end(vm->region, "the VM could not be served");
+    vm->region = NULL;
+    if (!is_connected(&vm->ends[0]) && !is_connected(&vm->ends[1]))
+        drop_region(vm);
+}
+
+static void on_connect(struct wh_source *source, uint32_t events)
+{
+    struct end *end = WH_CONTAINER(source, struct end, listening);
+    const char *name = end->vm->config->name;
+    struct wh_error error = {0};
+    (void)events;
+    WH_CLEANUP_CLOSE int socket = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (socket < 0)
+        return;
+    if (is_connected(end)) {
+        wh_log("vm %s: a second QEMU at %s is turned away; each VM needs a socket of its own", name, end->socket);
+        return;
+    }
+    if (admit(end, socket, &error) < 0) {
+        wh_log("vm %s: %s", name, error.text);
+        give_up(end);
+        return;
+    }
+    socket = -1;
+    wh_debug("vm %s: QEMU came to %s", name, end->socket);
+}
+
+static int open_end(struct wh_vm_server *vm, const char *socket, struct wh_error *error)
+{
+    struct end *end = &vm->ends[vm->nends++];
+    end->socket = socket;
+    WH_CLEANUP_CLOSE int fd = wh_listener_make_socket(socket, SOCK_STREAM, QEMU_SOCKET_MODE, error);
+    if (fd < 0 || wh_loop_add(&vm->server->loop, &end->listening, fd, on_connect, error) < 0)
+        return -1;
+    fd = -1;
+    return 0;
+}
+
+int wh_ivshmem_server_open(struct wh_server *server, const struct wh_config_vm *config, struct wh_error *error)
+{
+    struct wh_vm_server *vm = calloc(1, sizeof(*vm));
+    if (!vm)
+        return wh_error_set(error, ENOMEM, "out of memory");
+    *vm = (struct wh_vm_server){.next = server->vms, .server = server, .config = config, .memory = -1};
+    for (unsigned i = 0; i < WH_REGION_BELLS; i++)
+        vm->bells[i] = -1;
+    for (unsigned i = 0; i < 2; i++)
+        vm->ends[i] = (struct end){.vm = vm,
+                                   .peer = i == 0 ? WH_PEER_VM : WH_PEER_SERVICE,
+                                   .own_bell = -1,
+                                   .listening.fd = -1,
+                                   .qemu.fd = -1};
+    server->vms = vm;
+    if (open_end(vm, config->socket, error) < 0)
+        return -1;
+    return config->service ? open_end(vm, config->service, error) : 0;
+}
+
+static void close_end(struct end *end)
+{
+    int fd = end->listening.fd;
+    disconnect(end);
+    wh_loop_remove(&end->vm->server->loop, &end->listening);
+    if (fd >= 0)
+        (void)unlink(end->socket);
+    wh_close_fd(&fd);
+}
+
+void wh_ivshmem_servers_close(struct wh_server *server)
+{
+    while (server->vms) {
+        struct wh_vm_server *vm = server->vms;
+        server->vms = vm->next;
+        if (vm->region)
+            wh_region_end(vm->region, "the server was stopped");
+        vm->region = NULL;
+        for (unsigned i = 0; i < vm->nends; i++)
+            close_end(&vm->ends[i]);
+        drop_region(vm);
+        free(vm);
+    }
+}
