@@ -10,7 +10,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/futex.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -23,6 +26,7 @@
 #define EAGER_NAP_US      500u
 #define IDLE_NAP_US       40000u
 #define BEAT_LOST_MS      10000u
+#define LIFE_STACK        (64u << 10)
 
 struct guest_session {
     struct wh_ivshmem_device device;
@@ -31,10 +35,13 @@ struct guest_session {
     uint32_t beat;     /* the last one seen */
     uint64_t beat_ns;  /* when it changed */
     unsigned naps;
-    bool robust; /* the listener is registered with the kernel */
+    pthread_t life;           /* a thread that only lives: its death closes the mailbox */
+    _Atomic uint32_t life_state; /* enum life_state */
     struct robust_list_head robust_head;
     struct robust_list robust_entry;
 };
+
+enum life_state { LIFE_STARTING, LIFE_REGISTERED, LIFE_ENDING };
 
 static unsigned long read_hex(const char *address, const char *file)
 {
@@ -194,7 +201,48 @@ static void register_death(struct guest_session *session)
     session->robust_head.futex_offset = (long)((uintptr_t)&mailbox->owner - (uintptr_t)&session->robust_entry);
     session->robust_head.list_op_pending = NULL;
     syscall(SYS_set_robust_list, &session->robust_head, sizeof(session->robust_head));
-    session->robust = true;
+}
+
+static void set_life_state(struct guest_session *session, enum life_state state)
+{
+    struct wh_bell local = {.kind = WH_BELL_FUTEX};
+    atomic_store(&session->life_state, state);
+    wh_bell_ring(&local, &session->life_state, INT_MAX);
+}
+
+static void wait_while_life(struct guest_session *session, enum life_state state)
+{
+    struct wh_park park = {.kind = WH_PARK_FUTEX};
+    unsigned naps = 0;
+    while (atomic_load(&session->life_state) == state)
+        wh_park_while(&park, &session->life_state, state, &naps);
+}
+
+static void *live(void *argument)
+{
+    struct guest_session *session = argument;
+    register_death(session);
+    set_life_state(session, LIFE_REGISTERED);
+    wait_while_life(session, LIFE_REGISTERED);
+    return NULL;
+}
+
+/* A process may end before any other thread of ours ran: this one is registered when the session opens. */
+static int start_life(struct guest_session *session, struct wh_error *error)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, LIFE_STACK);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int code = pthread_create(&session->life, &attributes, live, session);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    if (code)
+        return wh_error_set(error, code, "cannot start a thread: %s", strerror(code));
+    wait_while_life(session, LIFE_STARTING);
+    return 0;
 }
 
 /* The server's beat tells a host that is gone from one that is busy. */
@@ -215,8 +263,6 @@ static bool guest_listen(struct wh_shm *shm, bool eager)
     _Atomic uint32_t *tail = &shm->upcalls.control->tail;
     struct wh_park park = {.kind = WH_PARK_NAP, .longest_us = eager ? EAGER_NAP_US : IDLE_NAP_US};
     uint32_t at = shm->upcalls.at;
-    if (!session->robust)
-        register_death(session);
     session->naps = eager ? session->naps : 16;
     wh_park_while(&park, tail, at, &session->naps);
     if (atomic_load_explicit(tail, memory_order_relaxed) != at)
@@ -227,9 +273,10 @@ static bool guest_listen(struct wh_shm *shm, bool eager)
 static void guest_release(struct wh_shm *shm)
 {
     struct guest_session *session = shm->transport_private;
-    /* Release: the server may reuse the segment after this, and we touch it no more. */
-    atomic_store_explicit(&session->mailbox->state, WH_MAILBOX_CLOSING, memory_order_release);
     struct wh_bell server = bell_of(&session->device, session->region->server_peer);
+    /* The kernel tells the server; it may reuse mailbox and segment after this, and we touch them no more. */
+    set_life_state(session, LIFE_ENDING);
+    pthread_join(session->life, NULL);
     wh_bell_ring(&server, NULL, 0);
     wh_ivshmem_unmap(&session->device);
     free(session);
@@ -270,6 +317,10 @@ static int open_segment(struct guest_session *session, struct wh_channel **chann
     struct wh_shm *shm = wh_shm_new(segment, size, true);
     if (!shm)
         return wh_error_set(error, ENOMEM, "out of memory");
+    if (start_life(session, error) < 0) {
+        free(shm);
+        return -1;
+    }
     shm->transport_private = session;
     shm->park = (struct wh_park){.kind = WH_PARK_NAP, .longest_us = REPLY_NAP_US};
     shm->bell = bell_of(&session->device, session->mailbox->peer);

@@ -27,7 +27,7 @@ enum wh_mailbox_state {
 
 struct wh_mailbox {
     _Alignas(64) _Atomic uint32_t state; /* enum wh_mailbox_state */
-    /* Thread id of the client's listener, registered as a robust futex: the guest's kernel marks it with
+    /* Thread id of a thread of the client, registered as a robust futex: the guest's kernel marks it with
      * FUTEX_OWNER_DIED when that thread ends, however it ends. */
     _Atomic uint32_t owner;
     uint32_t peer;    /* whose doorbell wakes the worker */

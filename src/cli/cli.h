@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The subcommands of `wormhole`, as main.c calls them: argv[0] is the subcommand; the result is an exit status. */
+/* The subcommands of `wormhole`, as main.c calls them: argv[0] is the subcommand; the result is an
+ * exit status. */
 #ifndef WH_CLI_CLI_H
 #define WH_CLI_CLI_H
 
-/* What a command that runs another one returns when it fails itself, and when the other cannot be run, as env(1). */
+/* What a command that runs another one returns when it fails itself, and when the other cannot be
+ * run, as env(1). */
 #define WH_CLI_FAILED     125
 #define WH_CLI_CANNOT_RUN 126
 #define WH_CLI_NOT_FOUND  127

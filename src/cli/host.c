@@ -9,11 +9,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+
+#define ANSWER_MS 2000
 
 bool wh_host_beside(const char *relative, char *path)
 {
@@ -22,7 +25,8 @@ bool wh_host_beside(const char *relative, char *path)
     if (n <= 0)
         return false;
     self[n] = '\0';
-    (void)snprintf(joined, sizeof(joined), "%.*s/%s", (int)(strrchr(self, '/') - self), self, relative);
+    (void)snprintf(joined, sizeof(joined), "%.*s/%s", (int)(strrchr(self, '/') - self), self,
+                   relative);
     return realpath(joined, path) != NULL && access(path, R_OK) == 0;
 }
 
@@ -49,7 +53,8 @@ bool wh_host_library(const char *name, char *path)
 
 bool wh_host_vendors(char *path)
 {
-    static const char *const places[] = {"../lib/wormhole-vendors", "../share/wormhole/vendors", NULL};
+    static const char *const places[] = {"../lib/wormhole-vendors", "../share/wormhole/vendors",
+                                         NULL};
     return wh_host_beside_any(places, path);
 }
 
@@ -113,7 +118,22 @@ bool wh_host_kvm(void)
     return fd >= 0;
 }
 
-int wh_host_daemon(const char *path)
+/* Protocol 0 asks for nothing but the version. */
+static void ask_version(int fd, char *version, size_t size)
+{
+    struct wh_hello hello;
+    struct wh_welcome welcome;
+    struct pollfd answer = {.fd = fd, .events = POLLIN};
+    wh_hello_init(&hello, "", 0, 0);
+    hello.protocol = 0;
+    *version = '\0';
+    if (send(fd, &hello, sizeof(hello), MSG_NOSIGNAL) < 0 || poll(&answer, 1, ANSWER_MS) != 1)
+        return;
+    if (recv(fd, &welcome, sizeof(welcome), 0) == (ssize_t)sizeof(welcome))
+        (void)snprintf(version, size, "%.*s", (int)sizeof(welcome.version), welcome.version);
+}
+
+int wh_host_daemon(const char *path, char *version, size_t size)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
     if (strlen(path) >= sizeof(address.sun_path))
@@ -122,7 +142,16 @@ int wh_host_daemon(const char *path)
     WH_CLEANUP_CLOSE int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
         return errno;
+    ask_version(fd, version, size);
     return 0;
+}
+
+void wh_host_restore_vendors(void)
+{
+    char own[PATH_MAX], set[PATH_MAX];
+    const char *vendors = getenv("OCL_ICD_VENDORS");
+    if (vendors && wh_host_vendors(own) && realpath(vendors, set) && strcmp(own, set) == 0)
+        unsetenv("OCL_ICD_VENDORS");
 }
 
 void wh_host_probe_region(struct wh_host_region *region)
@@ -140,7 +169,8 @@ void wh_host_probe_region(struct wh_host_region *region)
     const struct wh_region *header = (const struct wh_region *)device.memory;
     region->device = region->mapped = true;
     region->size = device.size;
-    region->served = device.size >= WH_REGION_LEAST && atomic_load(&header->magic) == WH_REGION_MAGIC;
+    region->served =
+        device.size >= WH_REGION_LEAST && atomic_load(&header->magic) == WH_REGION_MAGIC;
     memcpy(region->address, device.address, sizeof(region->address));
     (void)snprintf(path, sizeof(path), "/sys/bus/pci/devices/%s/resource2_wc", device.address);
     region->write_combining = access(path, W_OK) == 0;

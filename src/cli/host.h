@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the command line wants to know about this machine: where Wormhole's own files lie, which servers can be
- * reached, what the CPU can do. Looks only; changes nothing.
+ * What the command line wants to know about this machine: where Wormhole's own files lie, which
+ * servers can be reached, what the CPU can do. Looks only; changes nothing.
  */
 #ifndef WH_CLI_HOST_H
 #define WH_CLI_HOST_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 /* Paths are put into buffers of PATH_MAX bytes; absolute ones come out. */
@@ -29,17 +30,25 @@ bool wh_host_program(const char *name, char *path);
 /* Whether the CPU has a flag, by its name in /proc/cpuinfo. */
 bool wh_host_cpu_flag(const char *flag);
 
-/* Whether a VM at hardware speed can be started: by the CPU's flags, because /dev/kvm alone proves nothing. */
+/* Whether a VM at hardware speed can be started: by the CPU's flags, because /dev/kvm alone proves
+ * nothing. */
 bool wh_host_kvm(void);
 
-/* Whether a daemon listens at this socket. 0, or an errno value that says why not. */
-int wh_host_daemon(const char *path);
+/*
+ * Whether a daemon answers at this socket. 0 and its version (empty when it does not say), or an
+ * errno value that says why not.
+ */
+int wh_host_daemon(const char *path, char *version, size_t size);
+
+/* A private daemon, which loads the machine's own OpenCL: undoes an OCL_ICD_VENDORS that names
+ * Wormhole's. */
+void wh_host_restore_vendors(void);
 
 /* This machine as a guest: its ivshmem device. */
 struct wh_host_region {
-    bool device;       /* there is one; the rest is meaningful then */
-    bool mapped;       /* this user can map it */
-    bool served;       /* a server of this version serves it */
+    bool device; /* there is one; the rest is meaningful then */
+    bool mapped; /* this user can map it */
+    bool served; /* a server of this version serves it */
     bool write_combining;
     uint64_t size;
     char address[32];

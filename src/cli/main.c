@@ -27,7 +27,8 @@ static void print_help(FILE *stream)
                           "Gives programs accelerators that this machine does not have.\n\n");
     for (size_t i = 0; i < NCOMMANDS; i++)
         (void)fprintf(stream, "  %-8s %s\n", commands[i].name, commands[i].summary);
-    (void)fprintf(stream, "\n`wormhole COMMAND --help` lists a command's options; wormhole(1) tells more.\n");
+    (void)fprintf(
+        stream, "\n`wormhole COMMAND --help` lists a command's options; wormhole(1) tells more.\n");
 }
 
 int main(int argc, char **argv)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A private daemon; see private.h. It is a fork of this process, which has one thread: no program to find. */
+/* A private daemon; see private.h. It is a fork of this process, which has one thread: no program
+ * to find. */
 #include "cli/private.h"
 
 #include "base/log.h"
@@ -23,7 +24,8 @@ static int make_folder(struct wh_private *daemon, struct wh_error *error)
 {
     (void)snprintf(daemon->folder, sizeof(daemon->folder), "/tmp/wormhole-XXXXXX");
     if (!mkdtemp(daemon->folder))
-        return wh_error_set(error, errno, "cannot make a folder for a private daemon in /tmp: %s", strerror(errno));
+        return wh_error_set(error, errno, "cannot make a folder for a private daemon in /tmp: %s",
+                            strerror(errno));
     (void)snprintf(daemon->socket, sizeof(daemon->socket), "%s/socket", daemon->folder);
     return 0;
 }
@@ -39,16 +41,8 @@ static int configure(struct wh_config *config, const struct wh_private *daemon, 
     (void)snprintf(socket, sizeof(socket), "%s", daemon->socket);
     if (!region)
         return wh_config_add_listen(config, url, error);
-    return wh_config_add_vm(config, &(struct wh_config_vm){.name = name, .socket = socket, .region = region}, error);
-}
-
-/* Workers load the machine's own OpenCL, also when the environment names Wormhole's. */
-static void restore_vendors(void)
-{
-    char own[PATH_MAX], set[PATH_MAX];
-    const char *vendors = getenv("OCL_ICD_VENDORS");
-    if (vendors && wh_host_vendors(own) && realpath(vendors, set) && strcmp(own, set) == 0)
-        unsetenv("OCL_ICD_VENDORS");
+    return wh_config_add_vm(
+        config, &(struct wh_config_vm){.name = name, .socket = socket, .region = region}, error);
 }
 
 /* The daemon keeps nothing of its owner's but stderr, where workers log. */
@@ -60,19 +54,22 @@ static int let_go(pid_t owner, int ready)
     (void)prctl(PR_SET_NAME, "wormholed");
     if (null < 0 || getppid() != owner)
         return -1;
-    if (dup2(null, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 || dup2(ready, READY_FD) < 0)
+    if (dup2(null, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0 ||
+        dup2(ready, READY_FD) < 0)
         return -1;
     return close_range(READY_FD + 1, ~0u, 0);
 }
 
-static _Noreturn void serve(const struct wh_private *daemon, uint64_t region, pid_t owner, int ready)
+static _Noreturn void serve(const struct wh_private *daemon, uint64_t region, pid_t owner,
+                            int ready)
 {
     struct wh_config config;
     struct wh_error error = {0};
     if (let_go(owner, ready) < 0)
         _exit(EXIT_FAILURE);
-    restore_vendors();
-    if (configure(&config, daemon, region, &error) < 0 || wh_server_run(&config, READY_FD, &error) < 0)
+    wh_host_restore_vendors();
+    if (configure(&config, daemon, region, &error) < 0 ||
+        wh_server_run(&config, READY_FD, &error) < 0)
         wh_log("%s", error.text);
     (void)rmdir(daemon->folder); /* the owner may be gone */
     _exit(error.code ? EXIT_FAILURE : EXIT_SUCCESS);

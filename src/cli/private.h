@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A daemon that belongs to one command: started when no other is there, on a socket that only this user can reach.
- * It ends with its owner, however that ends. Used by `wormhole run` and `wormhole vm`.
+ * A daemon that belongs to one command: started when no other is there, on a socket that only this
+ * user can reach. It ends with its owner, however that ends. Used by `wormhole run` and `wormhole
+ * vm`.
  */
 #ifndef WH_CLI_PRIVATE_H
 #define WH_CLI_PRIVATE_H
@@ -18,8 +19,8 @@ struct wh_private {
 };
 
 /*
- * Starts one and returns when clients can connect. With `region` bytes (a power of two) it serves one VM, else local
- * clients.
+ * Starts one and returns when clients can connect. With `region` bytes (a power of two) it serves
+ * one VM, else local clients.
  */
 int wh_private_start(struct wh_private *daemon, uint64_t region, struct wh_error *error);
 

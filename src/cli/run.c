@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `wormhole run`: runs an unmodified command so that it loads Wormhole's libraries instead of the vendors', and finds
- * a server, or starts a private one. It must leave neither processes nor files behind, and pass the command's signals
- * and exit status on unchanged.
+ * `wormhole run`: runs an unmodified command so that it loads Wormhole's libraries instead of the
+ * vendors', and finds a server, or starts a private one. It must leave neither processes nor files
+ * behind, and pass the command's signals and exit status on unchanged.
  */
 #include "base/log.h"
 #include "base/util.h"
@@ -30,8 +30,10 @@ struct run {
 
 static const struct argp_option options[] = {
     {"server", OPTION_SERVER, "URL", 0,
-     "Use the server at URL (unix:/PATH, ivshmem:) instead of WORMHOLE_SERVER or the one that is found", 0},
-    {"stats", OPTION_STATS, NULL, 0, "Print how many calls and bytes crossed when the command ends", 0},
+     "Use the server at URL (unix:/PATH, ivshmem:) instead of WORMHOLE_SERVER or the one that is found",
+     0},
+    {"stats", OPTION_STATS, NULL, 0, "Print how many calls and bytes crossed when the command ends",
+     0},
     {0},
 };
 
@@ -61,9 +63,10 @@ static const struct argp parser = {
     .options = options,
     .parser = parse_option,
     .args_doc = "-- CMD ARG...",
-    .doc = "Run CMD with Wormhole's accelerators.\v"
-           "The exit status is CMD's, 128 + N when signal N ended it, 125 when Wormhole failed, 126 when CMD cannot be "
-           "run and 127 when there is none.",
+    .doc =
+        "Run CMD with Wormhole's accelerators.\v"
+        "The exit status is CMD's, 128 + N when signal N ended it, 125 when Wormhole failed, 126 when CMD cannot be "
+        "run and 127 when there is none.",
 };
 
 /* ---- the command's environment ---- */
@@ -83,9 +86,12 @@ static int set_libraries(struct wh_error *error)
 {
     char path[PATH_MAX];
     if (!wh_host_vendors(path))
-        return wh_error_set(error, ENOENT,
-                            "Wormhole's OpenCL is not installed: neither ../lib/wormhole-vendors nor "
-                            "../share/wormhole/vendors is beside this program");
+        return wh_error_set(
+            error, ENOENT,
+            "Wormhole's OpenCL is not installed: neither ../lib/wormhole-vendors nor "
+            "../share/wormhole/vendors is beside this program");
+    /* The Khronos loader joins this with a file name as it is: the slash at the end is needed. */
+    strncat(path, "/", sizeof(path) - strlen(path) - 1);
     setenv("OCL_ICD_VENDORS", path, 1);
     unsetenv("OCL_ICD_FILENAMES");
     unsetenv("OPENCL_VENDOR_PATH");
@@ -109,12 +115,12 @@ static bool region_is_served(void)
 static int find_server(struct run *run, struct wh_error *error)
 {
     const char *set = getenv("WORMHOLE_SERVER");
-    char url[sizeof(run->daemon.socket) + 8];
+    char url[sizeof(run->daemon.socket) + 8], version[40];
     if (run->server)
         return setenv("WORMHOLE_SERVER", run->server, 1);
     if (set && *set)
         return 0;
-    if (wh_host_daemon(WH_DEFAULT_SOCKET) == 0)
+    if (wh_host_daemon(WH_DEFAULT_SOCKET, version, sizeof(version)) == 0)
         return setenv("WORMHOLE_SERVER", "unix:" WH_DEFAULT_SOCKET, 1);
     if (region_is_served())
         return setenv("WORMHOLE_SERVER", "ivshmem:", 1);
@@ -127,7 +133,8 @@ static int find_server(struct run *run, struct wh_error *error)
 
 /* ---- the command ---- */
 
-static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGALRM, SIGWINCH, SIGCONT};
+static const int forwarded[] = {SIGHUP,  SIGINT,  SIGQUIT,  SIGTERM, SIGUSR1,
+                                SIGUSR2, SIGALRM, SIGWINCH, SIGCONT};
 
 static void fill_mask(sigset_t *mask)
 {
@@ -145,7 +152,8 @@ static int execute(char **command)
     return code == ENOENT ? WH_CLI_NOT_FOUND : WH_CLI_CANNOT_RUN;
 }
 
-/* Waits for the command and passes signals on, except those that the terminal sent to it as well. */
+/* Waits for the command and passes signals on, except those that the terminal sent to it as well.
+ */
 static int wait_for_command(pid_t pid, const sigset_t *mask)
 {
     int status;

@@ -20,7 +20,6 @@ struct wh_vm_options {
     unsigned timeout_seconds; /* from QEMU's start; 0: none */
     bool verbose;             /* the guest kernel's and QEMU's messages go to stderr */
     const char *socket;       /* an ivshmem server's; NULL: the guest gets no such device */
-    uint64_t region_size;     /* bytes, 0: not chosen; for who serves the region, not used here */
     const char **guest_args;  /* options for mkguest.sh: name, value, name, value ... */
     const char **qemu_args;
     const char **environment; /* NAME=VALUE, or NAME for this process's value; later ones win */
@@ -36,8 +35,8 @@ struct wh_vm_options {
  */
 int wh_vm_run(const struct wh_vm_options *options);
 
-/* `wormhole vm [OPTION...] -- CMD ARG...`; argv[0] is replaced. Returns an exit status.
- */
+/* `wormhole vm [OPTION...] -- CMD ARG...`; argv[0] is replaced. Serves the guest itself unless it
+ * is told who does. Returns an exit status. */
 int wh_cli_vm(int argc, char **argv);
 
 #endif

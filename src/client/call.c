@@ -528,7 +528,9 @@ static bool wait_for_reply(struct call *call, uint32_t slot, uint64_t *result)
 {
     struct wh_channel *channel = call->session->channel;
     struct wh_reply reply;
-    bool slow = (call->desc->flags & (WH_CALL_BLOCKS | WH_CALL_SYNCS)) != 0;
+    /* What moves data or waits for the device takes longer than a question. */
+    uint16_t flags = call->desc->flags;
+    bool slow = (flags & WH_CALL_BLOCKS) || (flags & (WH_CALL_SYNCS | WH_CALL_MESSAGE)) == (WH_CALL_SYNCS | WH_CALL_MESSAGE);
     if (!send(call, slot) || channel->ops->await(channel, slot, slow, &reply) < 0)
         return false;
     *result = read_reply(call, &reply);

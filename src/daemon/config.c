@@ -14,7 +14,8 @@
 #define DEFAULT_MAX_SESSIONS 256u
 #define DEFAULT_STALL_MS     10000u
 
-/* In a build tree and where one prefix holds all, the worker lies beside this program or under libexec. */
+/* In a build tree and where one prefix holds all, the worker lies beside this program or under
+ * libexec. */
 static void find_worker(char *path)
 {
     static const char *const places[] = {"wormhole-worker", "../libexec/wormhole/wormhole-worker",
@@ -33,8 +34,9 @@ static void find_worker(char *path)
 
 void wh_config_init(struct wh_config *config)
 {
-    *config = (struct wh_config){
-        .socket_mode = 0666, .limits.max_sessions = DEFAULT_MAX_SESSIONS, .stall_ms = DEFAULT_STALL_MS};
+    *config = (struct wh_config){.socket_mode = 0666,
+                                 .limits.max_sessions = DEFAULT_MAX_SESSIONS,
+                                 .stall_ms = DEFAULT_STALL_MS};
     find_worker(config->worker);
 }
 
@@ -50,6 +52,7 @@ void wh_config_free(struct wh_config *config)
         free(config->vms[i].name);
         free(config->vms[i].socket);
         free(config->vms[i].service);
+        free(config->vms[i].user);
     }
     free(config->listen);
     free(config->tenants);
@@ -85,7 +88,8 @@ int wh_config_add_listen(struct wh_config *config, const char *url, struct wh_er
     return 0;
 }
 
-static int check_vm(const struct wh_config *config, const struct wh_config_vm *vm, struct wh_error *error)
+static int check_vm(const struct wh_config *config, const struct wh_config_vm *vm,
+                    struct wh_error *error)
 {
     for (size_t i = 0; i < config->nvms; i++)
         if (strcmp(config->vms[i].name, vm->name) == 0)
@@ -95,11 +99,13 @@ static int check_vm(const struct wh_config *config, const struct wh_config_vm *v
     if (check_path(vm->socket, error) < 0 || (vm->service && check_path(vm->service, error) < 0))
         return -1;
     if (vm->region < WH_REGION_LEAST || (vm->region & (vm->region - 1)) != 0)
-        return wh_error_set(error, EINVAL, "VM %s: the region's size must be a power of two from 8M on", vm->name);
+        return wh_error_set(error, EINVAL,
+                            "VM %s: the region's size must be a power of two from 8M on", vm->name);
     return 0;
 }
 
-int wh_config_add_vm(struct wh_config *config, const struct wh_config_vm *vm, struct wh_error *error)
+int wh_config_add_vm(struct wh_config *config, const struct wh_config_vm *vm,
+                     struct wh_error *error)
 {
     if (check_vm(config, vm, error) < 0)
         return -1;
@@ -112,7 +118,9 @@ int wh_config_add_vm(struct wh_config *config, const struct wh_config_vm *vm, st
     added->name = strdup(vm->name);
     added->socket = strdup(vm->socket);
     added->service = vm->service ? strdup(vm->service) : NULL;
-    if (!added->name || !added->socket || (vm->service && !added->service))
+    added->user = vm->user ? strdup(vm->user) : NULL;
+    if (!added->name || !added->socket || (vm->service && !added->service) ||
+        (vm->user && !added->user))
         return wh_error_set(error, ENOMEM, "out of memory");
     return 0;
 }
@@ -129,6 +137,7 @@ int wh_config_parse_vm(struct wh_config *config, const char *text, struct wh_err
     char *region = strsep(&rest, ",");
     vm.service = rest;
     if (!*vm.name || !vm.socket || (region && wh_parse_size(region, &vm.region) < 0))
-        return wh_error_set(error, EINVAL, "%s: a VM is given as NAME=SOCKET[,REGION[,SERVICE-SOCKET]]", text);
+        return wh_error_set(error, EINVAL,
+                            "%s: a VM is given as NAME=SOCKET[,REGION[,SERVICE-SOCKET]]", text);
     return wh_config_add_vm(config, &vm, error);
 }

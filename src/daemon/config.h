@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the daemon is to do: from its configuration file (wormholed.conf(5)), from options, or from `wormhole run` for
- * a private daemon. Plain values, checked when they are set.
+ * What the daemon is to do: from its configuration file (wormholed.conf(5)), from options, or from
+ * `wormhole run` for a private daemon. Plain values, checked when they are set.
  */
 #ifndef WH_DAEMON_CONFIG_H
 #define WH_DAEMON_CONFIG_H
@@ -32,8 +32,10 @@ struct wh_config_tenant {
 
 struct wh_config_vm {
     char *name;
-    char *socket;    /* where QEMU connects */
-    char *service;   /* where the service VM's QEMU connects, or NULL: this daemon serves the region */
+    char *socket; /* where QEMU connects */
+    char
+        *service; /* where the service VM's QEMU connects, or NULL: this daemon serves the region */
+    char *user;   /* who owns the sockets, e.g. the user that QEMU runs as; NULL: this one */
     uint64_t region; /* bytes, a power of two */
     struct wh_limits limits;
 };
@@ -42,11 +44,14 @@ struct wh_config {
     char **listen; /* paths of sockets */
     size_t nlisten;
     mode_t socket_mode;
-    struct wh_limits limits; /* max_sessions: of all together; session_memory: of tenants without their own */
+    struct wh_limits
+        limits; /* max_sessions: of all together; session_memory: of tenants without their own */
     char worker[PATH_MAX];
     char *worker_user; /* NULL: the daemon's own */
-    char *state_dir;   /* workers' home folders, one per tenant; NULL: workers share the daemon's environment */
-    unsigned stall_ms; /* a client that began to open a session and does not go on is given up after this long */
+    char *state_dir;   /* workers' home folders, one per tenant; NULL: workers share the daemon's
+                          environment */
+    unsigned stall_ms; /* a client that began to open a session and does not go on is given up after
+                          this long */
     char *region_url;  /* a service VM: "ivshmem:" or "ivshmem:ADDRESS", else NULL */
     struct wh_config_tenant *tenants;
     size_t ntenants;
@@ -66,7 +71,8 @@ int wh_config_read(struct wh_config *config, const char *path, struct wh_error *
 int wh_config_add_listen(struct wh_config *config, const char *url, struct wh_error *error);
 
 /* Adds a VM. Its name must be new; strings are copied. */
-int wh_config_add_vm(struct wh_config *config, const struct wh_config_vm *vm, struct wh_error *error);
+int wh_config_add_vm(struct wh_config *config, const struct wh_config_vm *vm,
+                     struct wh_error *error);
 
 /* The same from a command line: NAME=SOCKET[,REGION[,SERVICE]]. */
 int wh_config_parse_vm(struct wh_config *config, const char *text, struct wh_error *error);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The configuration file, read with libconfuse; its language is described in wormholed.conf(5). See config.h. */
+/* The configuration file, read with libconfuse; its language is described in wormholed.conf(5). See
+ * config.h. */
 #include "daemon/config.h"
 
 #include "base/log.h"
@@ -19,7 +20,8 @@ static void print_error(cfg_t *cfg, const char *format, va_list arguments)
 {
     char text[300];
     (void)vsnprintf(text, sizeof(text), format, arguments);
-    wh_log("%s:%d: %s", cfg && cfg->filename ? cfg->filename : "configuration", cfg ? cfg->line : 0, text);
+    wh_log("%s:%d: %s", cfg && cfg->filename ? cfg->filename : "configuration", cfg ? cfg->line : 0,
+           text);
 }
 
 /* ---- checks, called by libconfuse for each setting as it is read ---- */
@@ -39,7 +41,8 @@ static int check_count(cfg_t *cfg, cfg_opt_t *option)
     long value = cfg_opt_getnint(option, cfg_opt_size(option) - 1);
     if (value >= 1 && value <= MOST_SESSIONS)
         return 0;
-    cfg_error(cfg, "%s: %ld is not a number from 1 to %d", cfg_opt_name(option), value, MOST_SESSIONS);
+    cfg_error(cfg, "%s: %ld is not a number from 1 to %d", cfg_opt_name(option), value,
+              MOST_SESSIONS);
     return -1;
 }
 
@@ -48,7 +51,8 @@ static int check_seconds(cfg_t *cfg, cfg_opt_t *option)
     long value = cfg_opt_getnint(option, 0);
     if (value >= 1 && value <= MOST_SECONDS)
         return 0;
-    cfg_error(cfg, "%s: %ld is not a number of seconds from 1 to %d", cfg_opt_name(option), value, MOST_SECONDS);
+    cfg_error(cfg, "%s: %ld is not a number of seconds from 1 to %d", cfg_opt_name(option), value,
+              MOST_SECONDS);
     return -1;
 }
 
@@ -68,7 +72,8 @@ static int check_mode(cfg_t *cfg, cfg_opt_t *option)
     unsigned long mode = strtoul(text, &end, 8);
     if (*text >= '0' && *text <= '7' && !*end && mode <= 0777)
         return 0;
-    cfg_error(cfg, "%s: '%s' is not a mode; write it in octal, like \"0660\"", cfg_opt_name(option), text);
+    cfg_error(cfg, "%s: '%s' is not a mode; write it in octal, like \"0660\"", cfg_opt_name(option),
+              text);
     return -1;
 }
 
@@ -77,8 +82,8 @@ static int check_user(cfg_t *cfg, cfg_opt_t *option)
     const char *name = cfg_opt_getnstr(option, 0);
     if (getpwnam(name))
         return 0;
-    cfg_error(cfg, "%s: there is no user '%s' on this machine; make one with useradd --system", cfg_opt_name(option),
-              name);
+    cfg_error(cfg, "%s: there is no user '%s' on this machine; make one with useradd --system",
+              cfg_opt_name(option), name);
     return -1;
 }
 
@@ -104,17 +109,23 @@ static int check_listen(cfg_t *cfg, cfg_opt_t *option)
     return result;
 }
 
+/* A size that was given; it has been checked. */
+static void take_size(uint64_t *size, cfg_t *cfg, const char *name)
+{
+    if (cfg_getstr(cfg, name))
+        (void)wh_parse_size(cfg_getstr(cfg, name), size);
+}
+
 static void fill_vm(cfg_t *section, struct wh_config_vm *vm)
 {
-    *vm = (struct wh_config_vm){.name = (char *)(uintptr_t)cfg_title(section),
-                                .socket = cfg_getstr(section, "socket"),
-                                .service = cfg_getstr(section, "service"),
-                                .region = WH_DEFAULT_REGION,
-                                .limits.max_sessions = (unsigned)cfg_getint(section, "max_sessions")};
-    if (cfg_size(section, "region"))
-        (void)wh_parse_size(cfg_getstr(section, "region"), &vm->region);
-    if (cfg_size(section, "session_memory"))
-        (void)wh_parse_size(cfg_getstr(section, "session_memory"), &vm->limits.session_memory);
+    *vm =
+        (struct wh_config_vm){.name = (char *)(uintptr_t)cfg_title(section),
+                              .socket = cfg_getstr(section, "socket"),
+                              .service = cfg_getstr(section, "service"),
+                              .region = WH_DEFAULT_REGION,
+                              .limits.max_sessions = (unsigned)cfg_getint(section, "max_sessions")};
+    take_size(&vm->region, section, "region");
+    take_size(&vm->limits.session_memory, section, "session_memory");
 }
 
 static int check_vm(cfg_t *cfg, cfg_opt_t *option)
@@ -142,22 +153,18 @@ static int take_string(char **place, cfg_t *cfg, const char *name)
     return *place ? 0 : -1;
 }
 
-static void take_size(uint64_t *size, cfg_t *cfg, const char *name)
-{
-    if (cfg_getstr(cfg, name))
-        (void)wh_parse_size(cfg_getstr(cfg, name), size);
-}
-
 static int take_tenant(struct wh_config *config, cfg_t *section)
 {
-    struct wh_config_tenant *tenants = realloc(config->tenants, (config->ntenants + 1) * sizeof(*tenants));
+    struct wh_config_tenant *tenants =
+        realloc(config->tenants, (config->ntenants + 1) * sizeof(*tenants));
     if (!tenants)
         return -1;
     config->tenants = tenants;
     struct wh_config_tenant *tenant = &tenants[config->ntenants++];
     *tenant = (struct wh_config_tenant){.name = strdup(cfg_title(section)),
                                         .nuids = cfg_size(section, "uid"),
-                                        .limits.max_sessions = (unsigned)cfg_getint(section, "max_sessions")};
+                                        .limits.max_sessions =
+                                            (unsigned)cfg_getint(section, "max_sessions")};
     take_size(&tenant->limits.session_memory, section, "session_memory");
     tenant->uids = calloc(tenant->nuids + 1, sizeof(*tenant->uids));
     if (!tenant->name || !tenant->uids)
@@ -207,11 +214,22 @@ static void set_checks(cfg_t *cfg)
         const char *name;
         int (*check)(cfg_t *cfg, cfg_opt_t *option);
     } checks[] = {
-        {"listen", check_listen},          {"socket_mode", check_mode},         {"worker", check_absolute},
-        {"worker_user", check_user},       {"state_dir", check_absolute},       {"session_memory", check_size},
-        {"max_sessions", check_count},     {"stall_timeout", check_seconds},    {"tenant|uid", check_uid},
-        {"tenant|max_sessions", check_count}, {"tenant|session_memory", check_size}, {"vm", check_vm},
-        {"vm|region", check_size},         {"vm|max_sessions", check_count},    {"vm|session_memory", check_size},
+        {"listen", check_listen},
+        {"socket_mode", check_mode},
+        {"worker", check_absolute},
+        {"worker_user", check_user},
+        {"state_dir", check_absolute},
+        {"session_memory", check_size},
+        {"max_sessions", check_count},
+        {"stall_timeout", check_seconds},
+        {"tenant|uid", check_uid},
+        {"tenant|max_sessions", check_count},
+        {"tenant|session_memory", check_size},
+        {"vm", check_vm},
+        {"vm|user", check_user},
+        {"vm|region", check_size},
+        {"vm|max_sessions", check_count},
+        {"vm|session_memory", check_size},
     };
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
         cfg_set_validate_func(cfg, checks[i].name, checks[i].check);
@@ -219,11 +237,16 @@ static void set_checks(cfg_t *cfg)
 
 int wh_config_read(struct wh_config *config, const char *path, struct wh_error *error)
 {
-    cfg_opt_t tenant[] = {CFG_INT_LIST("uid", NULL, CFGF_NONE), CFG_INT("max_sessions", 0, CFGF_NONE),
+    cfg_opt_t tenant[] = {CFG_INT_LIST("uid", NULL, CFGF_NONE),
+                          CFG_INT("max_sessions", 0, CFGF_NONE),
                           CFG_STR("session_memory", NULL, CFGF_NONE), CFG_END()};
-    cfg_opt_t vm[] = {CFG_STR("socket", NULL, CFGF_NONE),         CFG_STR("service", NULL, CFGF_NONE),
-                      CFG_STR("region", NULL, CFGF_NONE),         CFG_INT("max_sessions", 0, CFGF_NONE),
-                      CFG_STR("session_memory", NULL, CFGF_NONE), CFG_END()};
+    cfg_opt_t vm[] = {CFG_STR("socket", NULL, CFGF_NONE),
+                      CFG_STR("service", NULL, CFGF_NONE),
+                      CFG_STR("user", NULL, CFGF_NONE),
+                      CFG_STR("region", NULL, CFGF_NONE),
+                      CFG_INT("max_sessions", 0, CFGF_NONE),
+                      CFG_STR("session_memory", NULL, CFGF_NONE),
+                      CFG_END()};
     cfg_opt_t options[] = {CFG_STR_LIST("listen", NULL, CFGF_NONE),
                            CFG_STR("socket_mode", NULL, CFGF_NONE),
                            CFG_STR("session_memory", NULL, CFGF_NONE),

@@ -16,11 +16,18 @@
 
 #define SYSTEM_STATE_DIR "/var/cache/wormhole"
 
-enum { OPTION_CONFIG = 'c', OPTION_LISTEN = 'l', OPTION_VM = 'V', OPTION_REGION = 'r', OPTION_CHECK = 256 };
+enum {
+    OPTION_CONFIG = 'c',
+    OPTION_LISTEN = 'l',
+    OPTION_VM = 'V',
+    OPTION_REGION = 'r',
+    OPTION_CHECK = 256
+};
 
 static const struct argp_option options[] = {
     {"config", OPTION_CONFIG, "FILE", 0, "Read FILE instead of " WH_CONFIG_FILE, 0},
-    {"listen", OPTION_LISTEN, "URL", 0, "Listen there instead of where the configuration says, e.g. unix:/PATH", 0},
+    {"listen", OPTION_LISTEN, "URL", 0,
+     "Listen there instead of where the configuration says, e.g. unix:/PATH", 0},
     {"vm", OPTION_VM, "NAME=SOCKET[,REGION[,SERVICE]]", 0,
      "Serve a VM whose QEMU connects to SOCKET, with a region of that size (256M)", 0},
     {"region", OPTION_REGION, "ivshmem:[ADDRESS]", 0,
@@ -70,9 +77,10 @@ static void print_version(FILE *stream, struct argp_state *state)
     (void)fprintf(stream, "%s (Wormhole) %s\n", state->name, WH_VERSION);
 }
 
-static const struct argp parser = {.options = options,
-                                   .parser = parse_option,
-                                   .doc = "Gives programs on this machine and in its VMs sessions on its accelerators."};
+static const struct argp parser = {
+    .options = options,
+    .parser = parse_option,
+    .doc = "Gives programs on this machine and in its VMs sessions on its accelerators."};
 
 static int read_config(struct wh_config *config, const char *path, struct wh_error *error)
 {
@@ -89,7 +97,8 @@ static void drop_listeners(struct wh_config *config)
         free(config->listen[--config->nlisten]);
 }
 
-/* Without a word about where to listen, a daemon that serves local clients listens at the usual place. */
+/* Without a word about where to listen, a daemon that serves local clients listens at the usual
+ * place. */
 static int add_defaults(struct wh_config *config, struct wh_error *error)
 {
     if (config->nlisten == 0 && config->nvms == 0 && !config->region_url &&
@@ -100,7 +109,8 @@ static int add_defaults(struct wh_config *config, struct wh_error *error)
     return 0;
 }
 
-static int make_config(struct wh_config *config, const struct command *command, struct wh_error *error)
+static int make_config(struct wh_config *config, const struct command *command,
+                       struct wh_error *error)
 {
     if (read_config(config, command->config, error) < 0)
         return -1;
@@ -113,7 +123,8 @@ static int make_config(struct wh_config *config, const struct command *command, 
         if (wh_config_parse_vm(config, command->vms[i], error) < 0)
             return -1;
     if (command->region && strncmp(command->region, "ivshmem:", strlen("ivshmem:")) != 0)
-        return wh_error_set(error, EINVAL, "%s: a region is given as ivshmem: or ivshmem:ADDRESS", command->region);
+        return wh_error_set(error, EINVAL, "%s: a region is given as ivshmem: or ivshmem:ADDRESS",
+                            command->region);
     if (command->region && !(config->region_url = strdup(command->region)))
         return wh_error_set(error, ENOMEM, "out of memory");
     return add_defaults(config, error);

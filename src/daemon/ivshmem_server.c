@@ -10,6 +10,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -63,7 +64,8 @@ static int make_bells(struct wh_vm_server *vm, struct wh_error *error)
     for (unsigned i = 0; i < WH_REGION_BELLS && vm->nends == 1; i++) {
         vm->bells[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (vm->bells[i] < 0)
-            return wh_error_set(error, errno, "cannot make a doorbell: %s; raise the limit of open files",
+            return wh_error_set(error, errno,
+                                "cannot make a doorbell: %s; raise the limit of open files",
                                 strerror(errno));
     }
     return 0;
@@ -78,12 +80,12 @@ static int make_region(struct wh_vm_server *vm, struct wh_error *error)
     vm->memory = memfd_create("wormhole-region", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (vm->memory < 0 || ftruncate(vm->memory, (off_t)size) < 0 ||
         fcntl(vm->memory, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-        return wh_error_set(error, errno, "cannot make a region of %llu MiB: %s", (unsigned long long)(size >> 20),
-                            strerror(errno));
+        return wh_error_set(error, errno, "cannot make a region of %llu MiB: %s",
+                            (unsigned long long)(size >> 20), strerror(errno));
     void *map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, vm->memory, 0);
     if (map == MAP_FAILED)
-        return wh_error_set(error, errno, "cannot map a region of %llu MiB: %s", (unsigned long long)(size >> 20),
-                            strerror(errno));
+        return wh_error_set(error, errno, "cannot map a region of %llu MiB: %s",
+                            (unsigned long long)(size >> 20), strerror(errno));
     vm->map = map;
     return make_bells(vm, error);
 }
@@ -112,7 +114,8 @@ static int send_message(int socket, int64_t number, int fd)
     return n == (ssize_t)sizeof(wire) ? 0 : -1;
 }
 
-/* Version, the VM's own peer number, the memory, the peers with their doorbells, at last the VM's own doorbell. */
+/* Version, the VM's own peer number, the memory, the peers with their doorbells, at last the VM's
+ * own doorbell. */
 static int introduce(const struct end *end, int socket)
 {
     const struct wh_vm_server *vm = end->vm;
@@ -207,7 +210,8 @@ static void on_connect(struct wh_source *source, uint32_t events)
     if (socket < 0)
         return;
     if (is_connected(end)) {
-        wh_log("vm %s: a second QEMU at %s is turned away; each VM needs a socket of its own", name, end->socket);
+        wh_log("vm %s: a second QEMU at %s is turned away; each VM needs a socket of its own", name,
+               end->socket);
         return;
     }
     if (admit(end, socket, &error) < 0) {
@@ -219,23 +223,39 @@ static void on_connect(struct wh_source *source, uint32_t events)
     wh_debug("vm %s: QEMU came to %s", name, end->socket);
 }
 
+/* QEMU often runs as another user, who must be able to connect. */
+static int give_to_user(const char *socket, const char *name, struct wh_error *error)
+{
+    const struct passwd *user = name ? getpwnam(name) : NULL;
+    if (!name)
+        return 0;
+    if (!user || chown(socket, user->pw_uid, (gid_t)-1) < 0)
+        return wh_error_set(error, user ? errno : ENOENT,
+                            "cannot give the socket %s to the user %s: %s", socket, name,
+                            user ? strerror(errno) : "there is none");
+    return 0;
+}
+
 static int open_end(struct wh_vm_server *vm, const char *socket, struct wh_error *error)
 {
     struct end *end = &vm->ends[vm->nends++];
     end->socket = socket;
     WH_CLEANUP_CLOSE int fd = wh_listener_make_socket(socket, SOCK_STREAM, QEMU_SOCKET_MODE, error);
-    if (fd < 0 || wh_loop_add(&vm->server->loop, &end->listening, fd, on_connect, error) < 0)
+    if (fd < 0 || give_to_user(socket, vm->config->user, error) < 0 ||
+        wh_loop_add(&vm->server->loop, &end->listening, fd, on_connect, error) < 0)
         return -1;
     fd = -1;
     return 0;
 }
 
-int wh_ivshmem_server_open(struct wh_server *server, const struct wh_config_vm *config, struct wh_error *error)
+int wh_ivshmem_server_open(struct wh_server *server, const struct wh_config_vm *config,
+                           struct wh_error *error)
 {
     struct wh_vm_server *vm = calloc(1, sizeof(*vm));
     if (!vm)
         return wh_error_set(error, ENOMEM, "out of memory");
-    *vm = (struct wh_vm_server){.next = server->vms, .server = server, .config = config, .memory = -1};
+    *vm = (struct wh_vm_server){
+        .next = server->vms, .server = server, .config = config, .memory = -1};
     for (unsigned i = 0; i < WH_REGION_BELLS; i++)
         vm->bells[i] = -1;
     for (unsigned i = 0; i < 2; i++)

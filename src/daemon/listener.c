@@ -18,6 +18,7 @@
 #include <sys/un.h>
 
 #define HELLO_TIMEOUT_MS 5000u
+#define ADMIT_WAIT_MS    300u
 #define MOST_WAITING     64u /* connections of one user that did not say hello yet */
 #define BACKLOG          128
 
@@ -27,7 +28,10 @@ struct connection {
     struct wh_listener *listener;
     struct wh_source source;
     struct wh_timer deadline;
+    struct wh_hello hello;
     struct ucred peer;
+    int fd;
+    bool waited; /* for another session's end */
 };
 
 struct wh_listener {
@@ -48,8 +52,8 @@ static int make_parents(const char *path, struct wh_error *error)
     for (char *slash = strchr(folder + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (mkdir(folder, 0755) < 0 && errno != EEXIST)
-            return wh_error_set(error, errno, "cannot make the folder %s for the socket %s: %s", folder, path,
-                                strerror(errno));
+            return wh_error_set(error, errno, "cannot make the folder %s for the socket %s: %s",
+                                folder, path, strerror(errno));
         *slash = '/';
     }
     return 0;
@@ -65,11 +69,14 @@ static int remove_stale(const struct sockaddr_un *address, int type, struct wh_e
     if (!S_ISSOCK(status.st_mode))
         return wh_error_set(error, EEXIST, "%s is in the way: it is not a socket", path);
     WH_CLEANUP_CLOSE int probe = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (connect(probe, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno != ECONNREFUSED)
-        return wh_error_set(error, EADDRINUSE, "another server listens at %s already; stop it or choose another path",
+    if (connect(probe, (const struct sockaddr *)address, sizeof(*address)) == 0 ||
+        errno != ECONNREFUSED)
+        return wh_error_set(error, EADDRINUSE,
+                            "another server listens at %s already; stop it or choose another path",
                             path);
     if (unlink(path) < 0)
-        return wh_error_set(error, errno, "cannot remove the old socket %s: %s", path, strerror(errno));
+        return wh_error_set(error, errno, "cannot remove the old socket %s: %s", path,
+                            strerror(errno));
     return 0;
 }
 
@@ -85,7 +92,8 @@ int wh_listener_make_socket(const char *path, int type, mode_t mode, struct wh_e
     if (fd < 0)
         return wh_error_set(error, errno, "cannot make a socket: %s", strerror(errno));
     /* Nobody gets in between bind and chmod: the socket does not listen yet. */
-    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || chmod(path, mode) < 0 || listen(fd, BACKLOG) < 0)
+    if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || chmod(path, mode) < 0 ||
+        listen(fd, BACKLOG) < 0)
         return wh_error_set(error, errno, "cannot listen at %s: %s", path, strerror(errno));
     return wh_steal_fd(&fd);
 }
@@ -94,10 +102,9 @@ int wh_listener_make_socket(const char *path, int type, mode_t mode, struct wh_e
 
 static void close_connection(struct connection *connection)
 {
-    int fd = connection->source.fd;
     wh_loop_clear_timer(&connection->deadline);
     wh_loop_remove(&connection->listener->server->loop, &connection->source);
-    wh_close_fd(&fd);
+    wh_close_fd(&connection->fd);
     *connection->link = connection->next;
     if (connection->next)
         connection->next->link = connection->link;
@@ -106,8 +113,10 @@ static void close_connection(struct connection *connection)
 
 static void refuse(struct connection *connection, const struct wh_error *why)
 {
-    wh_log("a client (pid %d, user %u) is refused: %s", connection->peer.pid, connection->peer.uid, why->text);
-    wh_unix_refuse(connection->source.fd, why);
+    wh_log("a client (pid %d, user %u) is refused: %s", connection->peer.pid, connection->peer.uid,
+           why->text);
+    wh_unix_refuse(connection->fd, why);
+    close_connection(connection);
 }
 
 /* Memory that neither side can shrink under the other. */
@@ -121,63 +130,98 @@ static int make_memory(uint64_t size, struct wh_error *error)
     return wh_steal_fd(&fd);
 }
 
-static int start_session(struct connection *connection, const struct wh_hello *hello, struct wh_error *error)
+static int start_session(struct connection *connection, struct wh_tenant *tenant,
+                         struct wh_error *error)
 {
     struct wh_server *server = connection->listener->server;
-    struct wh_session_request request = {
-        .hello = hello, .transport = "unix", .life = connection->source.fd, .bell = -1};
-    request.tenant = wh_tenant_of_user(server, connection->peer.uid);
-    if (!request.tenant)
-        return wh_error_set(error, ENOMEM, "the server is out of memory");
-    if (wh_tenant_admit(server, request.tenant, error) < 0 ||
-        wh_tenant_segment_size(server, request.tenant, hello->arena, server->machine_memory, &request.size, error) < 0)
+    struct wh_session_request request = {.tenant = tenant,
+                                         .hello = &connection->hello,
+                                         .transport = "unix",
+                                         .life = connection->fd,
+                                         .bell = -1};
+    if (wh_tenant_segment_size(server, tenant, connection->hello.arena, server->machine_memory,
+                               &request.size, error) < 0)
         return -1;
     WH_CLEANUP_CLOSE int memory = make_memory(request.size, error);
     request.memory = memory;
     return memory >= 0 && wh_session_start(server, &request, error) ? 0 : -1;
 }
 
-/* Reads the handshake. 0: not there yet. */
-static int read_hello(struct connection *connection, struct wh_hello *hello, struct wh_error *error)
+static void serve_connection(struct connection *connection);
+
+static void on_second_try(struct wh_timer *timer)
 {
-    ssize_t n = recv(connection->source.fd, hello, sizeof(*hello), MSG_TRUNC);
+    serve_connection(WH_CONTAINER(timer, struct connection, deadline));
+}
+
+/* The handshake is there and well-formed: a session, an answer, or a wait. */
+static void serve_connection(struct connection *connection)
+{
+    struct wh_server *server = connection->listener->server;
+    struct wh_tenant *tenant = wh_tenant_of_user(server, connection->peer.uid);
+    struct wh_error error = {0};
+    if (!tenant) {
+        wh_error_set(&error, ENOMEM, "the server is out of memory");
+    } else if (wh_tenant_admit(server, tenant, &error) < 0) {
+        /* A program that starts right after another one ended finds that one's worker still
+         * ending. */
+        if (!connection->waited) {
+            connection->waited = true;
+            wh_loop_set_timer(&server->loop, &connection->deadline, ADMIT_WAIT_MS, on_second_try);
+            return;
+        }
+    } else if (start_session(connection, tenant, &error) == 0) {
+        close_connection(connection);
+        return;
+    }
+    refuse(connection, &error);
+}
+
+/* Reads the handshake. 0: not there yet. */
+static int read_hello(struct connection *connection, struct wh_error *error)
+{
+    struct wh_hello *hello = &connection->hello;
+    ssize_t n = recv(connection->fd, hello, sizeof(*hello), MSG_TRUNC);
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
     if (n < 0)
         return wh_error_set(error, errno, "reading from it failed: %s", strerror(errno));
     if (n != (ssize_t)sizeof(*hello))
-        return wh_error_set(error, EPROTO, "its handshake has %zd bytes, Wormhole %s expects %zu", n, WH_VERSION,
-                            sizeof(*hello));
+        return wh_error_set(error, EPROTO, "its handshake has %zd bytes, Wormhole %s expects %zu",
+                            n, WH_VERSION, sizeof(*hello));
     wh_session_clean_hello(hello);
+    if (hello->protocol == 0) /* it only asks who is here: any answer has the version */
+        return wh_error_set(error, 0, "this is Wormhole %s", WH_VERSION);
     return wh_hello_check(hello, error) < 0 ? -1 : 1;
 }
 
 static void on_hello(struct wh_source *source, uint32_t events)
 {
     struct connection *connection = WH_CONTAINER(source, struct connection, source);
-    struct wh_hello hello;
     struct wh_error error = {0};
-    (void)events;
     char first;
-    if (recv(source->fd, &first, 1, MSG_PEEK) == 0) { /* it looked whether somebody is here, and left */
+    (void)events;
+    if (recv(connection->fd, &first, 1, MSG_PEEK) == 0) { /* it left without a word */
         close_connection(connection);
         return;
     }
-    int got = read_hello(connection, &hello, &error);
-    if (got == 0)
-        return;
-    if (got < 0 || start_session(connection, &hello, &error) < 0)
+    int got = read_hello(connection, &error);
+    if (got > 0) {
+        wh_loop_remove(&connection->listener->server->loop, &connection->source);
+        serve_connection(connection);
+    } else if (got < 0 && error.code) {
         refuse(connection, &error);
-    close_connection(connection);
+    } else if (got < 0) {
+        wh_unix_refuse(connection->fd, &error);
+        close_connection(connection);
+    }
 }
 
 static void on_silence(struct wh_timer *timer)
 {
-    struct connection *connection = WH_CONTAINER(timer, struct connection, deadline);
     struct wh_error error;
     wh_error_set(&error, ETIMEDOUT, "it did not say hello within %u s", HELLO_TIMEOUT_MS / 1000);
-    refuse(connection, &error);
-    close_connection(connection);
+    refuse(WH_CONTAINER(timer, struct connection, deadline), &error);
 }
 
 /* ---- accepting ---- */
@@ -190,14 +234,18 @@ static unsigned count_waiting(const struct wh_listener *listener, uid_t uid)
     return count;
 }
 
-static struct connection *enter_connection(struct wh_listener *listener, int fd, const struct ucred *peer)
+static struct connection *enter_connection(struct wh_listener *listener, int fd,
+                                           const struct ucred *peer)
 {
     struct connection *connection = calloc(1, sizeof(*connection));
     struct wh_error error;
     if (!connection)
         return NULL;
-    *connection = (struct connection){
-        .listener = listener, .next = listener->connections, .link = &listener->connections, .peer = *peer};
+    *connection = (struct connection){.listener = listener,
+                                      .next = listener->connections,
+                                      .link = &listener->connections,
+                                      .peer = *peer,
+                                      .fd = fd};
     if (wh_loop_add(&listener->server->loop, &connection->source, fd, on_hello, &error) < 0) {
         wh_log("%s", error.text);
         free(connection);
@@ -210,10 +258,12 @@ static struct connection *enter_connection(struct wh_listener *listener, int fd,
     return connection;
 }
 
-/* Out of descriptors: the connection is taken with the spare one and closed, or it would be reported for ever. */
+/* Out of descriptors: the connection is taken with the spare one and closed, or it would be
+ * reported for ever. */
 static void turn_away(struct wh_listener *listener)
 {
-    wh_log("a client is turned away: the server has no file descriptors left; raise its limit (LimitNOFILE)");
+    wh_log(
+        "a client is turned away: the server has no file descriptors left; raise its limit (LimitNOFILE)");
     wh_close_fd(&listener->spare);
     listener->spare = accept4(listener->source.fd, NULL, NULL, SOCK_CLOEXEC);
     wh_close_fd(&listener->spare);
@@ -235,15 +285,17 @@ static void on_connect(struct wh_source *source, uint32_t events)
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
         return;
     if (count_waiting(listener, peer.uid) >= MOST_WAITING)
-        wh_log("a client (pid %d) is turned away: user %u has too many connections that do not say hello", peer.pid,
-               peer.uid);
+        wh_log(
+            "a client (pid %d) is turned away: user %u has too many connections that do not say hello",
+            peer.pid, peer.uid);
     else if (enter_connection(listener, fd, &peer))
         fd = -1;
 }
 
 int wh_listener_open(struct wh_server *server, const char *path, struct wh_error *error)
 {
-    WH_CLEANUP_CLOSE int fd = wh_listener_make_socket(path, SOCK_SEQPACKET, server->config->socket_mode, error);
+    WH_CLEANUP_CLOSE int fd =
+        wh_listener_make_socket(path, SOCK_SEQPACKET, server->config->socket_mode, error);
     if (fd < 0)
         return -1;
     struct wh_listener *listener = calloc(1, sizeof(*listener));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sockets for clients of this machine: accepts, reads the handshake within a deadline, and hands the connection to a
- * worker or says why not. Used by server.c.
+ * Sockets for clients of this machine: accepts, reads the handshake within a deadline, and hands
+ * the connection to a worker or says why not. Used by server.c.
  */
 #ifndef WH_DAEMON_LISTENER_H
 #define WH_DAEMON_LISTENER_H
@@ -9,8 +9,8 @@
 #include "daemon/server.h"
 
 /*
- * Listens at `path`, whose folder is made if need be. A socket that nobody listens at any more is replaced. -1 with a
- * reason when that cannot be, e.g. because another daemon is there.
+ * Listens at `path`, whose folder is made if need be. A socket that nobody listens at any more is
+ * replaced. -1 with a reason when that cannot be, e.g. because another daemon is there.
  */
 int wh_listener_open(struct wh_server *server, const char *path, struct wh_error *error);
 

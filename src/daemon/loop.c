@@ -57,7 +57,8 @@ void wh_loop_clear_timer(struct wh_timer *timer)
     timer->link = NULL;
 }
 
-void wh_loop_set_timer(struct wh_loop *loop, struct wh_timer *timer, uint64_t ms, void (*fire)(struct wh_timer *timer))
+void wh_loop_set_timer(struct wh_loop *loop, struct wh_timer *timer, uint64_t ms,
+                       void (*fire)(struct wh_timer *timer))
 {
     wh_loop_clear_timer(timer);
     timer->at_ns = wh_now_ns() + ms * NS_PER_MS;

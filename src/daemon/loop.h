@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The daemon's event loop: descriptors and deadlines, one thread, one event at a time, so that a handler may end
- * anything, itself included. Used by all of the daemon.
+ * The daemon's event loop: descriptors and deadlines, one thread, one event at a time, so that a
+ * handler may end anything, itself included. Used by all of the daemon.
  */
 #ifndef WH_DAEMON_LOOP_H
 #define WH_DAEMON_LOOP_H
@@ -49,6 +49,7 @@ void wh_loop_set_timer(struct wh_loop *loop, struct wh_timer *timer, uint64_t ms
 void wh_loop_clear_timer(struct wh_timer *timer);
 
 /* The structure of `type` in which `pointer` is the member `member`. */
-#define WH_CONTAINER(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
+#define WH_CONTAINER(pointer, type, member) \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 #endif

@@ -58,12 +58,14 @@ static struct wh_mailbox *mailbox_of(const struct slot *slot)
 
 /* ---- segments ---- */
 
-/* Where a segment of `size` bytes would fit from `offset` on: UINT64_MAX, or the next offset to try. */
+/* Where a segment of `size` bytes would fit from `offset` on: UINT64_MAX, or the next offset to
+ * try. */
 static uint64_t conflict(const struct wh_region_server *region, uint64_t offset, uint64_t size)
 {
     for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++) {
         const struct slot *slot = &region->slots[i];
-        if (slot->state != SLOT_IDLE && offset < slot->offset + slot->size && slot->offset < offset + size)
+        if (slot->state != SLOT_IDLE && offset < slot->offset + slot->size &&
+            slot->offset < offset + size)
             return slot->offset + slot->size;
     }
     return UINT64_MAX;
@@ -84,18 +86,20 @@ static bool find_room(const struct wh_region_server *region, uint64_t size, uint
 }
 
 /* A client that did not ask for a size gets what there is; one that did gets that or nothing. */
-static int allocate(struct wh_region_server *region, const struct wh_hello *hello, struct slot *slot,
-                    struct wh_error *error)
+static int allocate(struct wh_region_server *region, const struct wh_hello *hello,
+                    struct slot *slot, struct wh_error *error)
 {
     uint64_t size;
-    if (wh_tenant_segment_size(region->server, region->tenant, hello->arena, region->setup.size / 4, &size, error) < 0)
+    if (wh_tenant_segment_size(region->server, region->tenant, hello->arena, region->setup.size / 4,
+                               &size, error) < 0)
         return -1;
     while (!find_room(region, size, &slot->offset)) {
         if (hello->arena || size == WH_SEGMENT_LEAST)
-            return wh_error_set(error, ENOSPC,
-                                "this VM's shared memory of %llu MiB has no room for a session of %llu MiB; give the "
-                                "VM a larger region",
-                                (unsigned long long)(region->setup.size >> 20), (unsigned long long)(size >> 20));
+            return wh_error_set(
+                error, ENOSPC,
+                "this VM's shared memory of %llu MiB has no room for a session of %llu MiB; give the "
+                "VM a larger region",
+                (unsigned long long)(region->setup.size >> 20), (unsigned long long)(size >> 20));
         size = wh_round_up(size / 2, PAGE);
         size = size < WH_SEGMENT_LEAST ? WH_SEGMENT_LEAST : size;
     }
@@ -107,7 +111,8 @@ static int allocate(struct wh_region_server *region, const struct wh_hello *hell
 static void clear_segment(const struct slot *slot)
 {
     const struct wh_region_setup *setup = &slot->owner->setup;
-    if (fallocate(setup->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)slot->offset, (off_t)slot->size) < 0)
+    if (fallocate(setup->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)slot->offset,
+                  (off_t)slot->size) < 0)
         memset(setup->memory + slot->offset, 0, slot->size);
 }
 
@@ -179,7 +184,8 @@ static void refuse(struct slot *slot, const struct wh_error *why)
     struct wh_mailbox *mailbox = mailbox_of(slot);
     wh_log("a client in %s is refused: %s", slot->owner->tenant->name, why->text);
     mailbox->refused = why->code ? (uint32_t)why->code : EIO;
-    (void)snprintf(mailbox->text, sizeof(mailbox->text), "%.*s", (int)sizeof(mailbox->text) - 1, why->text);
+    (void)snprintf(mailbox->text, sizeof(mailbox->text), "%.*s", (int)sizeof(mailbox->text) - 1,
+                   why->text);
     slot->since_ns = wh_now_ns();
     /* Release pairs with the client's acquire: the text is complete. */
     atomic_store_explicit(&mailbox->state, WH_MAILBOX_REFUSED, memory_order_release);
@@ -192,16 +198,17 @@ static int start_worker(struct slot *slot, const struct wh_hello *hello, struct 
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return wh_error_set(error, errno, "the server cannot make a socket: %s", strerror(errno));
-    struct wh_session_request request = {.tenant = region->tenant,
-                                         .hello = hello,
-                                         .transport = "ivshmem",
-                                         .life = pair[1],
-                                         .memory = region->setup.fd,
-                                         .bell = region->setup.bells ? region->setup.bells[WH_PEER_SESSION + number] : -1,
-                                         .offset = slot->offset,
-                                         .size = slot->size,
-                                         .ended = on_end_of_session,
-                                         .owner = slot};
+    struct wh_session_request request = {
+        .tenant = region->tenant,
+        .hello = hello,
+        .transport = "ivshmem",
+        .life = pair[1],
+        .memory = region->setup.fd,
+        .bell = region->setup.bells ? region->setup.bells[WH_PEER_SESSION + number] : -1,
+        .offset = slot->offset,
+        .size = slot->size,
+        .ended = on_end_of_session,
+        .owner = slot};
     slot->served = wh_session_start(region->server, &request, error);
     close(pair[1]);
     slot->life = pair[0];
@@ -219,7 +226,9 @@ static void announce(struct slot *slot, const struct wh_hello *hello)
     memcpy(slot->boot, hello->boot, sizeof(slot->boot));
     mailbox->offset = slot->offset;
     mailbox->size = slot->size;
-    mailbox->peer = slot->owner->setup.bells ? WH_PEER_SESSION + (uint32_t)(slot - slot->owner->slots) : UINT32_MAX;
+    mailbox->peer = slot->owner->setup.bells
+                        ? WH_PEER_SESSION + (uint32_t)(slot - slot->owner->slots)
+                        : UINT32_MAX;
     atomic_store_explicit(&mailbox->owner, 0, memory_order_relaxed);
     /* Release pairs with the client's acquire: it may use the segment. */
     atomic_store_explicit(&mailbox->state, WH_MAILBOX_OPEN, memory_order_release);
@@ -239,7 +248,8 @@ static void end_other_boots(struct wh_region_server *region, const char *boot)
 static int open_session(struct slot *slot, const struct wh_hello *hello, struct wh_error *error)
 {
     struct wh_region_server *region = slot->owner;
-    if (wh_tenant_admit(region->server, region->tenant, error) < 0 || allocate(region, hello, slot, error) < 0)
+    if (wh_tenant_admit(region->server, region->tenant, error) < 0 ||
+        allocate(region, hello, slot, error) < 0)
         return -1;
     clear_segment(slot);
     return start_worker(slot, hello, error);
@@ -351,7 +361,8 @@ static void look(struct wh_region_server *region)
     if (busy)
         beat(region);
     if (!region->setup.bells)
-        wh_loop_set_timer(&region->server->loop, &region->tick, busy ? BUSY_LOOK_MS : IDLE_LOOK_MS, on_tick);
+        wh_loop_set_timer(&region->server->loop, &region->tick, busy ? BUSY_LOOK_MS : IDLE_LOOK_MS,
+                          on_tick);
     else if (busy)
         wh_loop_set_timer(&region->server->loop, &region->tick, WH_REGION_BEAT_MS, on_tick);
 }
@@ -379,7 +390,8 @@ static void write_header(struct wh_region *region, const struct wh_region_setup 
     atomic_store_explicit(&region->magic, WH_REGION_MAGIC, memory_order_release);
 }
 
-struct wh_region_server *wh_region_serve(struct wh_server *server, const struct wh_region_setup *setup,
+struct wh_region_server *wh_region_serve(struct wh_server *server,
+                                         const struct wh_region_setup *setup,
                                          struct wh_error *error)
 {
     struct wh_region_server *region = calloc(1, sizeof(*region));
@@ -394,8 +406,8 @@ struct wh_region_server *wh_region_serve(struct wh_server *server, const struct 
     region->doorbell.fd = -1;
     for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++)
         region->slots[i] = (struct slot){.owner = region, .life = -1};
-    if (setup->bells &&
-        wh_loop_add(&server->loop, &region->doorbell, setup->bells[WH_PEER_SERVER], on_doorbell, error) < 0) {
+    if (setup->bells && wh_loop_add(&server->loop, &region->doorbell, setup->bells[WH_PEER_SERVER],
+                                    on_doorbell, error) < 0) {
         free(region);
         return NULL;
     }
@@ -423,8 +435,8 @@ void wh_region_end(struct wh_region_server *region, const char *reason)
 
 static bool segment_fits(uint64_t offset, uint64_t size, uint64_t region)
 {
-    return offset >= WH_REGION_START && offset % PAGE == 0 && size >= WH_SEGMENT_LEAST && size <= region &&
-           offset <= region - size;
+    return offset >= WH_REGION_START && offset % PAGE == 0 && size >= WH_SEGMENT_LEAST &&
+           size <= region && offset <= region - size;
 }
 
 void wh_region_abandon(uint8_t *memory, uint64_t size, const char *reason)
@@ -432,7 +444,8 @@ void wh_region_abandon(uint8_t *memory, uint64_t size, const char *reason)
     struct wh_region *region = (struct wh_region *)(void *)memory;
     for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++) {
         struct wh_mailbox *mailbox = &region->mailboxes[i];
-        uint64_t offset = *(volatile uint64_t *)&mailbox->offset, length = *(volatile uint64_t *)&mailbox->size;
+        uint64_t offset = *(volatile uint64_t *)&mailbox->offset,
+                 length = *(volatile uint64_t *)&mailbox->size;
         if (atomic_load(&mailbox->state) != WH_MAILBOX_OPEN || !segment_fits(offset, length, size))
             continue;
         struct wh_segment *segment = (struct wh_segment *)(void *)(memory + offset);
@@ -449,7 +462,8 @@ void wh_region_close_all(uint8_t *memory)
     struct wh_region *region = (struct wh_region *)(void *)memory;
     for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++)
         if (atomic_load(&region->mailboxes[i].state) != WH_MAILBOX_FREE)
-            atomic_store_explicit(&region->mailboxes[i].state, WH_MAILBOX_CLOSING, memory_order_release);
+            atomic_store_explicit(&region->mailboxes[i].state, WH_MAILBOX_CLOSING,
+                                  memory_order_release);
 }
 
 /* ---- a service VM ---- */
@@ -460,8 +474,10 @@ int wh_region_serve_device(struct wh_server *server, const char *url, struct wh_
     if (wh_ivshmem_map(url + strlen("ivshmem:"), device, error) < 0)
         return -1;
     if (device->size < WH_REGION_LEAST)
-        return wh_error_set(error, EINVAL, "the ivshmem region of %s is too small: it has %llu KiB, sessions need 8 MiB",
-                            device->address, (unsigned long long)(device->size >> 10));
+        return wh_error_set(
+            error, EINVAL,
+            "the ivshmem region of %s is too small: it has %llu KiB, sessions need 8 MiB",
+            device->address, (unsigned long long)(device->size >> 10));
     struct wh_region_setup setup = {.name = device->address,
                                     .memory = device->memory,
                                     .fd = device->memory_fd,
@@ -469,6 +485,7 @@ int wh_region_serve_device(struct wh_server *server, const char *url, struct wh_
     server->region = wh_region_serve(server, &setup, error);
     if (!server->region)
         return -1;
-    wh_log("serving the ivshmem region of %s, %llu MiB", device->address, (unsigned long long)(device->size >> 20));
+    wh_log("serving the ivshmem region of %s, %llu MiB", device->address,
+           (unsigned long long)(device->size >> 20));
     return 0;
 }

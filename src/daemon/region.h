@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Serving sessions through the mailboxes of a region of shared memory (channel/ivshmem.h). The host's daemon does it
- * for a VM, and a service VM's daemon for another VM: they differ in how they are woken only. What lies in the region
- * is the guest's to change at any time: it is copied once, then checked, and never read back.
+ * Serving sessions through the mailboxes of a region of shared memory (channel/ivshmem.h). The
+ * host's daemon does it for a VM, and a service VM's daemon for another VM: they differ in how they
+ * are woken only. What lies in the region is the guest's to change at any time: it is copied once,
+ * then checked, and never read back.
  */
 #ifndef WH_DAEMON_REGION_H
 #define WH_DAEMON_REGION_H
@@ -11,11 +12,11 @@
 #include "daemon/server.h"
 
 /* Peer numbers of doorbells: the server's own, then one per mailbox, then the VMs'. */
-#define WH_PEER_SERVER   0u
-#define WH_PEER_SESSION  1u
-#define WH_PEER_VM       (WH_PEER_SESSION + WH_REGION_MAILBOXES)
-#define WH_PEER_SERVICE  (WH_PEER_VM + 1)
-#define WH_REGION_BELLS  (WH_PEER_SESSION + WH_REGION_MAILBOXES)
+#define WH_PEER_SERVER  0u
+#define WH_PEER_SESSION 1u
+#define WH_PEER_VM      (WH_PEER_SESSION + WH_REGION_MAILBOXES)
+#define WH_PEER_SERVICE (WH_PEER_VM + 1)
+#define WH_REGION_BELLS (WH_PEER_SESSION + WH_REGION_MAILBOXES)
 
 /* All of it stays the caller's, and must live until wh_region_end. */
 struct wh_region_setup {
@@ -27,20 +28,24 @@ struct wh_region_setup {
     const int *bells; /* WH_REGION_BELLS eventfds by peer number, or NULL: nobody can ring here */
 };
 
-/* Starts to serve; guests see the region as served when this returns. NULL with a reason on failure. */
-struct wh_region_server *wh_region_serve(struct wh_server *server, const struct wh_region_setup *setup,
+/* Starts to serve; guests see the region as served when this returns. NULL with a reason on
+ * failure. */
+struct wh_region_server *wh_region_serve(struct wh_server *server,
+                                         const struct wh_region_setup *setup,
                                          struct wh_error *error);
 
 /*
- * Stops serving: every session ends with `reason`. The region's memory and descriptors are not touched after this;
- * the rest goes with the last worker.
+ * Stops serving: every session ends with `reason`. The region's memory and descriptors are not
+ * touched after this; the rest goes with the last worker.
  */
 void wh_region_end(struct wh_region_server *region, const char *reason);
 
-/* In a service VM: serves the region of this machine's ivshmem device, as long as the server runs. */
+/* In a service VM: serves the region of this machine's ivshmem device, as long as the server runs.
+ */
 int wh_region_serve_device(struct wh_server *server, const char *url, struct wh_error *error);
 
-/* Ends the sessions that the region's mailboxes tell of, without having served them: one of its two VMs is gone. */
+/* Ends the sessions that the region's mailboxes tell of, without having served them: one of its two
+ * VMs is gone. */
 void wh_region_abandon(uint8_t *memory, uint64_t size, const char *reason);
 
 /* The same when the clients' VM is gone: asks the server in the service VM to end them. */

@@ -18,7 +18,8 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 
-/* A private daemon's workers end with their clients; it waits for them so that nothing is left behind. */
+/* A private daemon's workers end with their clients; it waits for them so that nothing is left
+ * behind. */
 #define LINGER_MS 500u
 
 static void on_linger_end(struct wh_timer *timer)
@@ -58,7 +59,8 @@ void wh_server_session_ended(struct wh_server *server)
         wh_loop_stop(&server->loop);
 }
 
-/* SIGTERM and SIGINT come as events; SIGPIPE never kills. The masks of workers are reset when they start. */
+/* SIGTERM and SIGINT come as events; SIGPIPE never kills. The masks of workers are reset when they
+ * start. */
 static int watch_signals(struct wh_server *server, struct wh_error *error)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -123,7 +125,10 @@ static void stop(struct wh_server *server)
 
 int wh_server_run(const struct wh_config *config, int ready_fd, struct wh_error *error)
 {
-    struct wh_server server = {.config = config, .signals.fd = -1, .device.memory_fd = -1, .machine_memory = physical_memory()};
+    struct wh_server server = {.config = config,
+                               .signals.fd = -1,
+                               .device.memory_fd = -1,
+                               .machine_memory = physical_memory()};
     raise_limits();
     int result = wh_loop_init(&server.loop, error);
     if (result == 0) {

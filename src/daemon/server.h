@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wormholed: takes clients in, decides who may have a session, and gives each one a worker process. It moves none of
- * a session's bytes. The program wormholed runs it, and so does `wormhole run` for a private daemon.
+ * wormholed: takes clients in, decides who may have a session, and gives each one a worker process.
+ * It moves none of a session's bytes. The program wormholed runs it, and so does `wormhole run` for
+ * a private daemon.
  */
 #ifndef WH_DAEMON_SERVER_H
 #define WH_DAEMON_SERVER_H
@@ -33,8 +34,8 @@ struct wh_server {
 };
 
 /*
- * Serves until SIGTERM or SIGINT; `ready_fd` (or -1) gets one byte when clients can connect, and is closed. Sessions
- * live on when this returns. -1 with a reason when it could not start.
+ * Serves until SIGTERM or SIGINT; `ready_fd` (or -1) gets one byte when clients can connect, and is
+ * closed. Sessions live on when this returns. -1 with a reason when it could not start.
  */
 int wh_server_run(const struct wh_config *config, int ready_fd, struct wh_error *error);
 

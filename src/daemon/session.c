@@ -53,7 +53,8 @@ static void free_session(struct wh_served *session)
     free(session);
 }
 
-/* Tells the client why, unless the worker did. The page is the client's too: nothing in it is believed. */
+/* Tells the client why, unless the worker did. The page is the client's too: nothing in it is
+ * believed. */
 static void tell_reason(struct wh_served *session, const char *reason)
 {
     struct wh_segment *head = session->head;
@@ -72,7 +73,8 @@ static bool describe_end(const siginfo_t *info, char *text, size_t size)
         (void)snprintf(text, size, "the worker ended with status %d", info->si_status);
         return false; /* a failing worker said why itself */
     }
-    (void)snprintf(text, size, "the worker was killed by signal %d (%s)%s", info->si_status, strsignal(info->si_status),
+    (void)snprintf(text, size, "the worker was killed by signal %d (%s)%s", info->si_status,
+                   strsignal(info->si_status),
                    info->si_status == SIGKILL ? "; is the server out of memory?" : "");
     return true;
 }
@@ -98,11 +100,14 @@ static void on_exit_of_worker(struct wh_source *source, uint32_t events)
     free_session(session);
 }
 
-static int map_head(struct wh_served *session, const struct wh_session_request *request, struct wh_error *error)
+static int map_head(struct wh_served *session, const struct wh_session_request *request,
+                    struct wh_error *error)
 {
-    void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, request->memory, (off_t)request->offset);
+    void *page = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, request->memory,
+                      (off_t)request->offset);
     if (page == MAP_FAILED)
-        return wh_error_set(error, errno, "the server cannot map a session's memory: %s", strerror(errno));
+        return wh_error_set(error, errno, "the server cannot map a session's memory: %s",
+                            strerror(errno));
     session->head = page;
     return 0;
 }
@@ -113,7 +118,8 @@ static int watch_worker(struct wh_served *session, struct wh_error *error)
     int pidfd = pidfd_open(session->pid, 0);
     if (pidfd < 0)
         wh_error_set(error, errno, "the server cannot watch a worker: %s", strerror(errno));
-    else if (wh_loop_add(&session->server->loop, &session->exit, pidfd, on_exit_of_worker, error) == 0)
+    else if (wh_loop_add(&session->server->loop, &session->exit, pidfd, on_exit_of_worker, error) ==
+             0)
         return 0;
     wh_close_fd(&pidfd);
     kill(session->pid, SIGKILL);
@@ -132,8 +138,8 @@ static void enter(struct wh_server *server, struct wh_served *session)
     session->tenant->nsessions++;
 }
 
-struct wh_served *wh_session_start(struct wh_server *server, const struct wh_session_request *request,
-                                   struct wh_error *error)
+struct wh_served *wh_session_start(struct wh_server *server,
+                                   const struct wh_session_request *request, struct wh_error *error)
 {
     struct wh_served *session = calloc(1, sizeof(*session));
     if (!session) {
@@ -150,8 +156,8 @@ struct wh_served *wh_session_start(struct wh_server *server, const struct wh_ses
         session->pid = wh_spawn_worker(server->config, request, session->number, error);
         if (session->pid > 0 && watch_worker(session, error) == 0) {
             enter(server, session);
-            wh_debug("session %u: %s for %s (pid %u), worker %d, %llu MiB", session->number, request->hello->api,
-                     request->tenant->name, request->hello->pid, session->pid,
+            wh_debug("session %u: %s for %s (pid %u), worker %d, %llu MiB", session->number,
+                     request->hello->api, request->tenant->name, request->hello->pid, session->pid,
                      (unsigned long long)(request->size >> 20));
             return session;
         }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A session as the daemon sees it: a worker process, whose it is, and the page in which its end is told to the
- * client. Used by the listeners of all transports.
+ * A session as the daemon sees it: a worker process, whose it is, and the page in which its end is
+ * told to the client. Used by the listeners of all transports.
  */
 #ifndef WH_DAEMON_SESSION_H
 #define WH_DAEMON_SESSION_H
@@ -39,8 +39,10 @@ struct wh_served {
 /* Makes text from a client safe to print and to pass on. */
 void wh_session_clean_hello(struct wh_hello *hello);
 
-/* Starts a worker. Returns NULL with a reason when there can be none. Limits were checked by the caller. */
-struct wh_served *wh_session_start(struct wh_server *server, const struct wh_session_request *request,
+/* Starts a worker. Returns NULL with a reason when there can be none. Limits were checked by the
+ * caller. */
+struct wh_served *wh_session_start(struct wh_server *server,
+                                   const struct wh_session_request *request,
                                    struct wh_error *error);
 
 /* Ends a session whose client is gone without its worker noticing: the worker is killed. */

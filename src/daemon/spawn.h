@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starting worker processes: their descriptors, environment, user and arguments. Used by session.c only. A worker
- * inherits nothing from the daemon that is not named here.
+ * Starting worker processes: their descriptors, environment, user and arguments. Used by session.c
+ * only. A worker inherits nothing from the daemon that is not named here.
  */
 #ifndef WH_DAEMON_SPAWN_H
 #define WH_DAEMON_SPAWN_H
@@ -9,8 +9,8 @@
 #include "daemon/session.h"
 
 /* Returns the new worker's process id, or -1 with a reason. */
-pid_t wh_spawn_worker(const struct wh_config *config, const struct wh_session_request *request, uint32_t session,
-                      struct wh_error *error);
+pid_t wh_spawn_worker(const struct wh_config *config, const struct wh_session_request *request,
+                      uint32_t session, struct wh_error *error);
 
 /* Whether workers can be started at all: their program is there, their user exists. */
 int wh_spawn_check(const struct wh_config *config, struct wh_error *error);

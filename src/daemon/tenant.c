@@ -21,8 +21,8 @@ static struct wh_tenant *find(struct wh_server *server, const char *name)
     return NULL;
 }
 
-static struct wh_tenant *find_or_make(struct wh_server *server, const char *prefix, const char *name,
-                                      const struct wh_limits *limits)
+static struct wh_tenant *find_or_make(struct wh_server *server, const char *prefix,
+                                      const char *name, const struct wh_limits *limits)
 {
     char safe[sizeof(((struct wh_tenant *)0)->name)];
     (void)snprintf(safe, sizeof(safe), "%s%s", prefix, name);
@@ -49,38 +49,46 @@ struct wh_tenant *wh_tenant_of_user(struct wh_server *server, uid_t uid)
     for (size_t i = 0; i < config->ntenants; i++)
         for (size_t k = 0; k < config->tenants[i].nuids; k++)
             if (config->tenants[i].uids[k] == uid)
-                return find_or_make(server, "", config->tenants[i].name, &config->tenants[i].limits);
+                return find_or_make(server, "", config->tenants[i].name,
+                                    &config->tenants[i].limits);
     char name[16];
     (void)snprintf(name, sizeof(name), "%u", uid);
     return find_or_make(server, "user-", name, &none);
 }
 
-struct wh_tenant *wh_tenant_of_vm(struct wh_server *server, const char *name, const struct wh_limits *limits)
+struct wh_tenant *wh_tenant_of_vm(struct wh_server *server, const char *name,
+                                  const struct wh_limits *limits)
 {
     return find_or_make(server, "vm-", name, limits);
 }
 
-int wh_tenant_admit(const struct wh_server *server, const struct wh_tenant *tenant, struct wh_error *error)
+int wh_tenant_admit(const struct wh_server *server, const struct wh_tenant *tenant,
+                    struct wh_error *error)
 {
     if (tenant->limits.max_sessions && tenant->nsessions >= tenant->limits.max_sessions)
-        return wh_error_set(error, EDQUOT, "%s already has the %u sessions that the server allows it", tenant->name,
-                            tenant->limits.max_sessions);
+        return wh_error_set(error, EDQUOT,
+                            "%s already has the %u sessions that the server allows it",
+                            tenant->name, tenant->limits.max_sessions);
     if (server->nsessions >= server->config->limits.max_sessions)
-        return wh_error_set(error, EBUSY, "the server is busy: it already runs all of its %u sessions",
+        return wh_error_set(error, EBUSY,
+                            "the server is busy: it already runs all of its %u sessions",
                             server->config->limits.max_sessions);
     return 0;
 }
 
-int wh_tenant_segment_size(const struct wh_server *server, const struct wh_tenant *tenant, uint64_t wanted,
-                           uint64_t standard, uint64_t *size, struct wh_error *error)
+int wh_tenant_segment_size(const struct wh_server *server, const struct wh_tenant *tenant,
+                           uint64_t wanted, uint64_t standard, uint64_t *size,
+                           struct wh_error *error)
 {
     uint64_t limit = tenant->limits.session_memory;
     uint64_t most = limit ? limit : server->config->limits.session_memory;
     if (!most)
         most = server->machine_memory;
     if (wanted > most)
-        return wh_error_set(error, EDQUOT, "the client wants %llu MiB of shared memory, the server allows %s %llu MiB",
-                            (unsigned long long)(wanted >> 20), tenant->name, (unsigned long long)(most >> 20));
+        return wh_error_set(
+            error, EDQUOT,
+            "the client wants %llu MiB of shared memory, the server allows %s %llu MiB",
+            (unsigned long long)(wanted >> 20), tenant->name, (unsigned long long)(most >> 20));
     uint64_t arena = wanted ? wanted : standard < most ? standard : most;
     *size = wh_round_up(arena, PAGE) + WH_ARENA_START;
     if (*size < WH_SEGMENT_LEAST)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tenants: whom a limit is for. A local user is found by the uid that the kernel reports, a VM by the socket its QEMU
- * connected to; nothing that a client says counts. Used by what opens sessions.
+ * Tenants: whom a limit is for. A local user is found by the uid that the kernel reports, a VM by
+ * the socket its QEMU connected to; nothing that a client says counts. Used by what opens sessions.
  */
 #ifndef WH_DAEMON_TENANT_H
 #define WH_DAEMON_TENANT_H
@@ -15,21 +15,25 @@ struct wh_tenant {
     unsigned nsessions;
 };
 
-/* The tenant that a local user belongs to; one is made for users without any. NULL: out of memory. */
+/* The tenant that a local user belongs to; one is made for users without any. NULL: out of memory.
+ */
 struct wh_tenant *wh_tenant_of_user(struct wh_server *server, uid_t uid);
 
 /* The tenant of a VM. NULL: out of memory. */
-struct wh_tenant *wh_tenant_of_vm(struct wh_server *server, const char *name, const struct wh_limits *limits);
+struct wh_tenant *wh_tenant_of_vm(struct wh_server *server, const char *name,
+                                  const struct wh_limits *limits);
 
 /* Whether the tenant may have one more session now. */
-int wh_tenant_admit(const struct wh_server *server, const struct wh_tenant *tenant, struct wh_error *error);
+int wh_tenant_admit(const struct wh_server *server, const struct wh_tenant *tenant,
+                    struct wh_error *error);
 
 /*
- * The size of a new session's segment: what the client wants, or `standard` when it leaves that to the server.
- * -1: it wants more than it may have.
+ * The size of a new session's segment: what the client wants, or `standard` when it leaves that to
+ * the server. -1: it wants more than it may have.
  */
-int wh_tenant_segment_size(const struct wh_server *server, const struct wh_tenant *tenant, uint64_t wanted,
-                           uint64_t standard, uint64_t *size, struct wh_error *error);
+int wh_tenant_segment_size(const struct wh_server *server, const struct wh_tenant *tenant,
+                           uint64_t wanted, uint64_t standard, uint64_t *size,
+                           struct wh_error *error);
 
 void wh_tenants_free(struct wh_server *server);
 

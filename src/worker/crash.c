@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The last words of a crashing worker; see crash.h. The handler does async-signal-safe work only. */
+/* The last words of a crashing worker; see crash.h. The handler does async-signal-safe work only.
+ */
 #include "worker/crash.h"
 
 #include "channel/shm.h"
@@ -10,9 +11,9 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define TEXT         "the worker crashed (signal 00) in the accelerator's library"
-#define DIGITS       (sizeof("the worker crashed (signal ") - 1)
-#define STACK_SIZE   65536
+#define TEXT       "the worker crashed (signal 00) in the accelerator's library"
+#define DIGITS     (sizeof("the worker crashed (signal ") - 1)
+#define STACK_SIZE 65536
 
 /* A signal handler has no argument: what it needs is set once, before it is installed. */
 static struct {
@@ -43,7 +44,8 @@ static void on_crash(int signal)
 void wh_crash_report_to(struct wh_segment *segment, int socket)
 {
     static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT};
-    struct sigaction action = {.sa_handler = on_crash, .sa_flags = (int)SA_RESETHAND | SA_NODEFER | SA_ONSTACK};
+    struct sigaction action = {.sa_handler = on_crash,
+                               .sa_flags = (int)SA_RESETHAND | SA_NODEFER | SA_ONSTACK};
     stack_t stack = {.ss_sp = last_words.stack, .ss_size = STACK_SIZE};
     last_words.segment = segment;
     last_words.socket = socket;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wormhole-worker: one process that serves one session and ends with it. Started by the daemon only, with fixed
- * descriptors: 3 is the sign of life of client or server (for `unix` the client's own socket), 4 the shared memory,
- * 5 the eventfd that the guest rings (`ivshmem`). It must never outlive its client, and never touch descriptors that
- * it was not given.
+ * wormhole-worker: one process that serves one session and ends with it. Started by the daemon
+ * only, with fixed descriptors: 3 is the sign of life of client or server (for `unix` the client's
+ * own socket), 4 the shared memory, 5 the eventfd that the guest rings (`ivshmem`). It must never
+ * outlive its client, and never touch descriptors that it was not given.
  */
 #include "backend/opencl/backend.h"
 #include "base/log.h"
@@ -51,7 +51,15 @@ static const struct {
 
 /* ---- arguments ---- */
 
-enum { OPTION_TRANSPORT = 256, OPTION_SESSION, OPTION_OFFSET, OPTION_SIZE, OPTION_API, OPTION_API_HASH, OPTION_NAP };
+enum {
+    OPTION_TRANSPORT = 256,
+    OPTION_SESSION,
+    OPTION_OFFSET,
+    OPTION_SIZE,
+    OPTION_API,
+    OPTION_API_HASH,
+    OPTION_NAP
+};
 
 static const struct argp_option options[] = {
     {"transport", OPTION_TRANSPORT, "unix|ivshmem", 0, "How the client reaches this session", 0},
@@ -110,8 +118,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     }
 }
 
-static const struct argp parser = {
-    .options = options, .parser = parse_option, .doc = "Serves one session of Wormhole. Started by wormholed."};
+static const struct argp parser = {.options = options,
+                                   .parser = parse_option,
+                                   .doc = "Serves one session of Wormhole. Started by wormholed."};
 
 /* ---- threads beside the dispatch loop ---- */
 
@@ -174,15 +183,17 @@ static int open_backend(struct job *job, struct wh_error *error)
         if (strcmp(api->name, job->api) != 0)
             continue;
         if (api->hash != job->api_hash)
-            return wh_error_set(error, EPROTONOSUPPORT,
-                                "client and server describe %s differently (%016llx and %016llx), though both are "
-                                "Wormhole %s; install the same build on both sides",
-                                api->name, (unsigned long long)job->api_hash, (unsigned long long)api->hash,
-                                WH_VERSION);
+            return wh_error_set(
+                error, EPROTONOSUPPORT,
+                "client and server describe %s differently (%016llx and %016llx), though both are "
+                "Wormhole %s; install the same build on both sides",
+                api->name, (unsigned long long)job->api_hash, (unsigned long long)api->hash,
+                WH_VERSION);
         atomic_init(&job->worker.deferred, api->success);
         return backends[i].open(&job->worker, &job->backend, error);
     }
-    return wh_error_set(error, ENOSYS, "the server's Wormhole %s cannot serve the API '%s'", WH_VERSION, job->api);
+    return wh_error_set(error, ENOSYS, "the server's Wormhole %s cannot serve the API '%s'",
+                        WH_VERSION, job->api);
 }
 
 /* Tells the client that the session is open. */

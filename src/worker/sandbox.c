@@ -17,19 +17,21 @@ static const char *const denied[] = {
     "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "kcmp", "pidfd_getfd",
     "pidfd_send_signal", "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo",
     /* the file system's shape */
-    "mount", "umount", "umount2", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount", "fspick",
-    "mount_setattr", "pivot_root", "chroot", "open_by_handle_at", "name_to_handle_at", "swapon", "swapoff", "quotactl",
-    "quotactl_fd", "mknod", "mknodat", "fanotify_init",
+    "mount", "umount", "umount2", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount",
+    "fspick", "mount_setattr", "pivot_root", "chroot", "open_by_handle_at", "name_to_handle_at",
+    "swapon", "swapoff", "quotactl", "quotactl_fd", "mknod", "mknodat", "fanotify_init",
     /* namespaces */
     "setns", "unshare",
     /* the kernel and the machine */
-    "reboot", "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module", "bpf",
-    "perf_event_open", "userfaultfd", "keyctl", "add_key", "request_key", "settimeofday", "clock_settime",
-    "clock_settime64", "clock_adjtime", "clock_adjtime64", "adjtimex", "stime", "sethostname", "setdomainname", "iopl",
-    "ioperm", "acct", "syslog", "vhangup", "lookup_dcookie", "io_uring_setup", "io_uring_enter", "io_uring_register"};
+    "reboot", "kexec_load", "kexec_file_load", "init_module", "finit_module", "delete_module",
+    "bpf", "perf_event_open", "userfaultfd", "keyctl", "add_key", "request_key", "settimeofday",
+    "clock_settime", "clock_settime64", "clock_adjtime", "clock_adjtime64", "adjtimex", "stime",
+    "sethostname", "setdomainname", "iopl", "ioperm", "acct", "syslog", "vhangup", "lookup_dcookie",
+    "io_uring_setup", "io_uring_enter", "io_uring_register"};
 
 /* A worker talks to the accelerator's driver and to its client, not to a network. */
-static const int denied_families[] = {AF_INET, AF_INET6, AF_NETLINK, AF_PACKET, AF_VSOCK, AF_BLUETOOTH, AF_ALG};
+static const int denied_families[] = {AF_INET,  AF_INET6,     AF_NETLINK, AF_PACKET,
+                                      AF_VSOCK, AF_BLUETOOTH, AF_ALG};
 
 static int deny_calls(scmp_filter_ctx filter)
 {
@@ -54,14 +56,14 @@ static int deny_families(scmp_filter_ctx filter)
 }
 
 /*
- * Signals go to the process itself or to its own children one by one (compilers that it waits for); never to a group
- * or to everybody. A process id that is somebody else's is the kernel's business: workers of different users differ
- * in theirs.
+ * Signals go to the process itself or to its own children one by one (compilers that it waits for);
+ * never to a group or to everybody. A process id that is somebody else's is the kernel's business:
+ * workers of different users differ in theirs.
  */
 static int deny_signals_and_namespaces(scmp_filter_ctx filter)
 {
-    static const uint64_t namespaces = CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC |
-                                       CLONE_NEWUTS | CLONE_NEWCGROUP;
+    static const uint64_t namespaces = CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |
+                                       CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
     int code = 0;
     /* The kernel takes a pid as 32 bits: look at those only. */
     code = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1,
@@ -81,7 +83,8 @@ int wh_sandbox_enter(struct wh_error *error)
     const struct rlimit none = {0, 0};
     (void)setrlimit(RLIMIT_CORE, &none);
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
-        return wh_error_set(error, errno, "the worker cannot give up privileges: %s", strerror(errno));
+        return wh_error_set(error, errno, "the worker cannot give up privileges: %s",
+                            strerror(errno));
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
     if (!filter)
         return wh_error_set(error, ENOMEM, "the worker cannot make a system call filter");
@@ -91,8 +94,9 @@ int wh_sandbox_enter(struct wh_error *error)
     code = code < 0 ? code : seccomp_load(filter);
     seccomp_release(filter);
     if (code < 0)
-        return wh_error_set(error, -code,
-                            "the worker's system call filter is refused by the kernel (%s); it needs seccomp",
-                            strerror(-code));
+        return wh_error_set(
+            error, -code,
+            "the worker's system call filter is refused by the kernel (%s); it needs seccomp",
+            strerror(-code));
     return 0;
 }

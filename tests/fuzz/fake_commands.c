@@ -401,9 +401,15 @@ static cl_int move_image(const void *queue, const void *object, const size_t *or
     if (result != CL_SUCCESS)
         return result;
     struct fake *image = image_with(object, origin, region);
-    if (!image || !memory || row || slice)
+    if (!image || !memory)
         return CL_INVALID_VALUE;
-    return fake_enqueue(queue, memory, region[0] * region[1] * region[2] * image->pixel, writes, event, NULL, NULL);
+    size_t width = region[0] * image->pixel;
+    row = row ? row : width;
+    slice = slice ? slice : row * region[1];
+    if (row < width || slice < row * region[1])
+        return CL_INVALID_VALUE;
+    size_t size = (region[2] - 1) * slice + (region[1] - 1) * row + width;
+    return fake_enqueue(queue, memory, size, writes, event, NULL, NULL);
 }
 
 static cl_int read_image(cl_command_queue queue, cl_mem image, cl_bool blocking, const size_t *origin,

@@ -58,6 +58,31 @@ static bool uses_host_memory(const struct wh_opencl_state *state, cl_context con
     return same;
 }
 
+/* Whether a mapped image region comes without gaps between its rows, or with the image's own pitch. */
+static bool maps_without_gaps(const struct wh_opencl_state *state, cl_context context, cl_device_id device)
+{
+    const cl_image_format format = {CL_RGBA, CL_UNSIGNED_INT8};
+    const cl_image_desc desc = {.image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 64, .image_height = 4};
+    const size_t origin[3] = {0, 0, 0}, region[3] = {3, 2, 1};
+    size_t row = 0;
+    cl_int result;
+    cl_command_queue queue = state->f.clCreateCommandQueue(context, device, 0, NULL);
+    cl_mem image = queue && state->f.clCreateImage
+                       ? state->f.clCreateImage(context, CL_MEM_READ_WRITE, &format, &desc, NULL, &result)
+                       : NULL;
+    if (image) {
+        void *mapped = state->f.clEnqueueMapImage(queue, image, CL_TRUE, CL_MAP_READ, origin, region, &row, NULL, 0,
+                                                  NULL, NULL, &result);
+        if (mapped)
+            state->f.clEnqueueUnmapMemObject(queue, image, mapped, 0, NULL, NULL);
+        state->f.clFinish(queue);
+        state->f.clReleaseMemObject(image);
+    }
+    if (queue)
+        state->f.clReleaseCommandQueue(queue);
+    return row == 4 * region[0];
+}
+
 cl_int wh_opencl_do_context_storage(struct wh_call *call, cl_context context, cl_uint *how)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
@@ -69,14 +94,14 @@ cl_int wh_opencl_do_context_storage(struct wh_call *call, cl_context context, cl
     *how = 2;
     for (size_t i = 0; i < size / sizeof(devices[0]); i++) {
         cl_bool unified = CL_FALSE;
-        if (!uses_host_memory(state, context, devices[i])) {
-            *how = 0;
-            return CL_SUCCESS;
-        }
         state->f.clGetDeviceInfo(devices[i], CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(unified), &unified, NULL);
-        if (!unified)
+        if (!unified && *how > 1)
             *how = 1;
+        if (!uses_host_memory(state, context, devices[i]))
+            *how = 0;
     }
+    if (size && maps_without_gaps(state, context, devices[0]))
+        *how |= 4;
     return CL_SUCCESS;
 }
 

@@ -6,6 +6,7 @@
  * coarse-grained sharing means.
  */
 #include "backend/opencl/backend.h"
+#include "base/log.h"
 #include "base/util.h"
 
 #include <stdlib.h>
@@ -75,6 +76,7 @@ cl_int wh_opencl_do_svm_allocate(struct wh_call *call, cl_context context, cl_ul
     svm->size = size;
     svm->context = context;
     if (!svm->base || (svm->shared && !overlay(call, svm, storage))) {
+        wh_debug("no shared virtual memory: base %p, shared %d", svm->base, svm->shared);
         if (svm->base)
             state->f.clSVMFree(context, svm->base);
         free(svm);

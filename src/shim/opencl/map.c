@@ -179,6 +179,9 @@ static void pitches_of(cl_mem image, const struct wh_cl_mem *mem, size_t *row, s
     if (mem->host)
         return;
     *row = *slice = 0;
+    struct wh_object *context = wh_opencl_context_of((struct wh_object *)(void *)image);
+    if (wh_opencl_storage((cl_context)(void *)context) & 4)
+        return;
     clGetImageInfo(image, CL_IMAGE_ROW_PITCH, sizeof(*row), row, NULL);
     clGetImageInfo(image, CL_IMAGE_SLICE_PITCH, sizeof(*slice), slice, NULL);
 }

@@ -11,8 +11,8 @@
 
 #define HOST_POINTER_FLAGS ((cl_mem_flags)(CL_MEM_USE_HOST_PTR | CL_MEM_ALLOC_HOST_PTR | CL_MEM_COPY_HOST_PTR))
 
-/* How this context's buffers are stored; asked once. */
-static int storage_of(cl_context context)
+
+int wh_opencl_storage(cl_context context)
 {
     struct wh_cl_context *state = wh_opencl_context(context);
     cl_uint how = 0;
@@ -145,7 +145,7 @@ static cl_mem create_private(cl_context context, const struct wh_cl_mem *state, 
 /* The largest buffer that any device of the context takes; what is larger gets the library's own refusal. */
 static bool may_share(cl_context context, const struct wh_cl_mem *state)
 {
-    int how = storage_of(context);
+    int how = wh_opencl_storage(context) & 3;
     return state->size > 0 && (how == 2 || (how == 1 && (state->flags & CL_MEM_ALLOC_HOST_PTR)));
 }
 

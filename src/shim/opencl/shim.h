@@ -130,6 +130,9 @@ void wh_opencl_freed(struct wh_session *session, uint64_t token);
 /* Frees a memory object's state. */
 void wh_opencl_forget_mem(struct wh_cl_mem *mem);
 
+/* How this context's buffers are stored: the answer of wh_context_storage, asked once. */
+int wh_opencl_storage(cl_context context);
+
 /* Arena memory, after waiting for what the worker is about to give back; NULL when there is none. */
 const struct wh_block *wh_opencl_stage(size_t size, size_t align);
 

@@ -5,6 +5,7 @@
  */
 #include "shim/opencl/transfer.h"
 
+#include "base/log.h"
 #include "base/util.h"
 
 #include <stdlib.h>
@@ -73,6 +74,7 @@ static bool settle(struct wh_session *session, struct svm *svm, bool shared)
         return true;
     if (got != MAP_FAILED)
         munmap(got, whole);
+    wh_debug("the worker's shared virtual memory at %p is in use in this process", (void *)start);
     return false;
 }
 
