@@ -122,6 +122,7 @@ static void fill_vm(cfg_t *section, struct wh_config_vm *vm)
         (struct wh_config_vm){.name = (char *)(uintptr_t)cfg_title(section),
                               .socket = cfg_getstr(section, "socket"),
                               .service = cfg_getstr(section, "service"),
+                              .user = cfg_getstr(section, "user"),
                               .region = WH_DEFAULT_REGION,
                               .limits.max_sessions = (unsigned)cfg_getint(section, "max_sessions")};
     take_size(&vm->region, section, "region");

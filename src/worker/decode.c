@@ -84,8 +84,12 @@ static void decode_strings(struct wh_call *call, struct wh_reader *r, unsigned i
     char **strings = wh_call_memory(call, (n + 1) * sizeof(*strings));
     for (uint64_t k = 0; strings && k < n && !call->fault && !r->fault; k++) {
         uint64_t word = wh_read_word(r);
-        if (word & WH_PAYLOAD_NULL)
+        if (word == WH_PAYLOAD_NULL)
             continue;
+        if (word > WH_PAYLOAD_LENGTH) {
+            wh_call_fault(call, "a text's word is malformed");
+            break;
+        }
         strings[k] = (char *)decode_payload(call, r, word & WH_PAYLOAD_LENGTH);
         if (strings[k] && ((word & WH_PAYLOAD_LENGTH) == 0 || strings[k][(word & WH_PAYLOAD_LENGTH) - 1] != 0))
             wh_call_fault(call, "a text does not end with a zero byte");

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <linux/sched.h>
 #include <seccomp.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -46,12 +47,14 @@ static int deny_calls(scmp_filter_ctx filter)
     return 0;
 }
 
+/* The kernel takes a family as 32 bits: what is above must not make it look like another. */
 static int deny_families(scmp_filter_ctx filter)
 {
     int code = 0;
     for (size_t i = 0; i < sizeof(denied_families) / sizeof(denied_families[0]) && code == 0; i++)
-        code = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
-                                SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)denied_families[i]));
+        code = seccomp_rule_add(
+            filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(socket), 1,
+            SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)denied_families[i]));
     return code;
 }
 

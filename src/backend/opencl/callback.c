@@ -93,16 +93,22 @@ cl_context wh_opencl_do_create_context(struct wh_call *call, const cl_context_pr
                                        cl_int *errcode_ret)
 {
     struct notice *notice = notice_for(call, notify); /* as long as the context, whose end nobody tells: kept */
-    return wh_opencl_state(call)->f.clCreateContext(properties, num_devices, devices,
-                                                    notice ? on_context_error : NULL, notice, errcode_ret);
+    cl_context made = wh_opencl_state(call)->f.clCreateContext(properties, num_devices, devices,
+                                                               notice ? on_context_error : NULL, notice, errcode_ret);
+    if (!made)
+        free(notice);
+    return made;
 }
 
 cl_context wh_opencl_do_create_context_from_type(struct wh_call *call, const cl_context_properties *properties,
                                                  cl_device_type type, cl_ulong notify, cl_int *errcode_ret)
 {
     struct notice *notice = notice_for(call, notify);
-    return wh_opencl_state(call)->f.clCreateContextFromType(properties, type, notice ? on_context_error : NULL, notice,
-                                                            errcode_ret);
+    cl_context made = wh_opencl_state(call)->f.clCreateContextFromType(
+        properties, type, notice ? on_context_error : NULL, notice, errcode_ret);
+    if (!made)
+        free(notice);
+    return made;
 }
 
 cl_int wh_opencl_do_build_program(struct wh_call *call, cl_program program, cl_uint num_devices,
@@ -135,14 +141,12 @@ cl_int wh_opencl_do_compile_program(struct wh_call *call, cl_program program, cl
 
 cl_program wh_opencl_do_link_program(struct wh_call *call, cl_context context, cl_uint num_devices,
                                      const cl_device_id *devices, const char *options, cl_uint num_programs,
-                                     const cl_program *programs, cl_ulong notify, cl_int *errcode_ret)
+                                     const cl_program *programs, cl_int *errcode_ret)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
-    struct notice *notice = notice_for(call, notify);
     if (state->f.clLinkProgram)
-        return state->f.clLinkProgram(context, num_devices, devices, options, num_programs, programs,
-                                      notice ? on_program : NULL, notice, errcode_ret);
-    free(notice);
+        return state->f.clLinkProgram(context, num_devices, devices, options, num_programs, programs, NULL, NULL,
+                                      errcode_ret);
     if (errcode_ret)
         *errcode_ret = CL_INVALID_OPERATION;
     return NULL;

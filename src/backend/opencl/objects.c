@@ -25,7 +25,11 @@ cl_int wh_opencl_do_create_sub_devices(struct wh_call *call, cl_device_id device
         wh_call_fault(call, "a partition list does not end with zero");
         return CL_INVALID_VALUE;
     }
-    return wh_opencl_state(call)->f.clCreateSubDevices(device, words, num_devices, devices, num_devices_ret);
+    /* However the library reads its list, it finds an end. */
+    cl_device_partition_property *list = words ? wh_call_memory(call, (num_words + 2) * sizeof(*list)) : NULL;
+    if (list)
+        memcpy(list, words, num_words * sizeof(*list));
+    return wh_opencl_state(call)->f.clCreateSubDevices(device, list, num_devices, devices, num_devices_ret);
 }
 
 cl_mem wh_opencl_do_create_buffer(struct wh_call *call, cl_context context, cl_mem_flags flags, size_t size,

@@ -154,7 +154,7 @@ WH_EXPORT cl_program clLinkProgram(cl_context context, cl_uint num_devices, cons
     if ((!notify && user_data) || num_programs == 0 || !programs)
         return wh_opencl_fail(errcode_ret, CL_INVALID_VALUE);
     cl_program program =
-        wh_opencl_call_link_program(context, num_devices, devices, options, num_programs, programs, 0, errcode_ret);
+        wh_opencl_call_link_program(context, num_devices, devices, options, num_programs, programs, errcode_ret);
     if (program && notify)
         notify(program, user_data);
     return program;
