@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define MOST_BYTES (1u << 20)
 #define MOST_SIDE  128u
@@ -731,6 +732,12 @@ static cl_kernel clone_kernel(cl_kernel object, cl_int *errcode_ret)
     return made(fake_new(FAKE_KERNEL, 1, &known->parents[0]), errcode_ret);
 }
 
+static bool is_unmapped(const void *address)
+{
+    unsigned char resident;
+    return (uintptr_t)address < 4096 || mincore((void *)((uintptr_t)address & ~4095ul), 1, &resident) < 0;
+}
+
 /* Argument 0 is a buffer, 1 an int, 2 a sampler, 3 a long, 4 local memory. A handle is kept as a real one would be. */
 static cl_int set_arg(cl_kernel object, cl_uint index, size_t size, const void *value)
 {
@@ -750,6 +757,8 @@ static cl_int set_arg(cl_kernel object, cl_uint index, size_t size, const void *
     if (index % 2)
         return CL_SUCCESS;
     memcpy(&argument, value, sizeof(argument));
+    if (argument && is_unmapped(argument)) /* a real library dies here, and with it one session: no more than that */
+        return CL_INVALID_ARG_VALUE;
     fake_check(argument, index == 0 ? FAKE_MEM : FAKE_SAMPLER);
     return argument || index == 0 ? CL_SUCCESS : CL_INVALID_SAMPLER;
 }

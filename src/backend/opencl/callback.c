@@ -160,6 +160,34 @@ cl_int wh_opencl_do_set_event_callback(struct wh_call *call, cl_event event, cl_
     return keep_or_free(wh_opencl_state(call)->f.clSetEventCallback(event, when, on_event, notice), notice);
 }
 
+/*
+ * Two markers around the client's work: behind the first the client is told, the second waits for the gate. In an
+ * in-order queue everything after waits too; the first marker's callback comes when all before is complete.
+ */
+cl_int wh_opencl_do_native_kernel(struct wh_call *call, cl_command_queue queue, cl_ulong notify, cl_uint num_events,
+                                  const cl_event *events, cl_event *gate, cl_event *event)
+{
+    const struct wh_opencl_functions_table *f = &wh_opencl_state(call)->f;
+    struct notice *notice = notice_for(call, notify);
+    cl_context context = NULL;
+    cl_event before = NULL;
+    cl_int result = f->clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof(context), &context, NULL);
+    if (result != CL_SUCCESS || !notice || !gate)
+        return keep_or_free(result != CL_SUCCESS ? result : CL_OUT_OF_HOST_MEMORY, notice);
+    result = f->clEnqueueMarkerWithWaitList(queue, num_events, events, &before);
+    if (result != CL_SUCCESS)
+        return keep_or_free(result, notice);
+    *gate = f->clCreateUserEvent(context, &result);
+    if (*gate)
+        result = f->clEnqueueMarkerWithWaitList(queue, 1, gate, event);
+    if (result == CL_SUCCESS)
+        result = f->clSetEventCallback(before, CL_COMPLETE, on_event, notice);
+    if (result == CL_SUCCESS)
+        f->clFlush(queue);
+    f->clReleaseEvent(before);
+    return keep_or_free(result, notice);
+}
+
 cl_int wh_opencl_do_set_mem_callback(struct wh_call *call, cl_mem mem, cl_ulong notify)
 {
     struct notice *notice = notice_for(call, notify);

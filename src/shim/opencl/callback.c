@@ -142,6 +142,9 @@ void wh_opencl_callback(struct wh_session *session, uint64_t token, const uint64
     case WH_CL_NOTICE_SVM_FREE:
         tell_svm_free(&notice, words, nwords);
         break;
+    case WH_CL_NOTICE_NATIVE:
+        wh_opencl_run_native(notice.user);
+        break;
     case WH_CL_NOTICE_STORAGE:
         break;
     }

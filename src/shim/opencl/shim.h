@@ -104,6 +104,7 @@ enum wh_cl_notice_kind {
     WH_CL_NOTICE_MEM,
     WH_CL_NOTICE_CONTEXT_END,
     WH_CL_NOTICE_SVM_FREE,
+    WH_CL_NOTICE_NATIVE,
     WH_CL_NOTICE_STORAGE,
 };
 
@@ -121,6 +122,9 @@ uint64_t wh_opencl_notice_add(const struct wh_cl_notice *notice, bool pin);
 
 /* The call that would have used the token failed. */
 void wh_opencl_notice_cancel(uint64_t token);
+
+/* A native kernel's turn has come: runs it (native.c). */
+void wh_opencl_run_native(void *native);
 
 void wh_opencl_callback(struct wh_session *session, uint64_t token, const uint64_t *words, size_t nwords);
 void wh_opencl_freed(struct wh_session *session, uint64_t token);

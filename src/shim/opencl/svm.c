@@ -296,20 +296,3 @@ WH_EXPORT cl_int clEnqueueSVMMigrateMem(cl_command_queue queue, cl_uint num_poin
     return wh_opencl_call_svm_migrate(queue, num_pointers, (const cl_ulong *)pointers, sizes, flags, num_events, events,
                                       event);
 }
-
-WH_EXPORT cl_int clEnqueueNativeKernel(cl_command_queue queue, cl_native_kernel func, void *args, size_t size,
-                                       cl_uint num_mems, const cl_mem *mems, const void **args_mem_loc,
-                                       cl_uint num_events, const cl_event *events, cl_event *event)
-{
-    (void)queue;
-    (void)func;
-    (void)args;
-    (void)size;
-    (void)num_mems;
-    (void)mems;
-    (void)args_mem_loc;
-    (void)num_events;
-    (void)events;
-    (void)event;
-    return wh_opencl_unsupported(WH_OPENCL_clEnqueueNativeKernel);
-}
