@@ -441,6 +441,13 @@ static struct wh_object *object_of(const void *handle)
     return wh_object_check(lives->session.objects, handle, 0);
 }
 
+/* Things of the library that live once the worker has carried out everything sent so far. */
+static int settled(void)
+{
+    assert_int_equal(smSync(), 0);
+    return atomic_load(&lib.alive);
+}
+
 /* The whole arena is free again: nothing was left behind. */
 static void expect_arena_empty(void)
 {
@@ -667,20 +674,20 @@ static void test_properties(void **state)
 
 static void test_out(void **state)
 {
-    static const size_t sizes[] = {0, 1, 2, 15, 1900, 2024, 5000, 65536, 1u << 20};
+    static const uint32_t sizes[] = {0, 1, 2, 15, 1900, 2024, 5000, 65536, 1u << 20};
     uint8_t *bytes = malloc((1u << 20) + 8);
     (void)state;
     assert_non_null(bytes);
     for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         uint32_t written = 77;
-        size_t size = sizes[i];
-        memset(bytes, 0xcd, size + 8);
+        uint32_t size = sizes[i];
+        memset(bytes, 0xcd, (size_t)size + 8);
         assert_int_equal(smOut(size, bytes, &written), 0);
         assert_false(lib.was_null);
         assert_int_equal(written, size / 2);
-        for (size_t k = 0; k < size + 8; k++) /* what the library left alone comes as zeros, never as old memory */
+        for (uint32_t k = 0; k < size + 8; k++) /* what the library left alone comes as zeros, never as old memory */
             if (bytes[k] != (k < size / 2 ? 0xab : k < size ? 0 : 0xcd))
-                fail_msg("byte %zu of %zu is %02x", k, size, bytes[k]);
+                fail_msg("byte %u of %u is %02x", k, size, bytes[k]);
         lib.fail = -9; /* a failed call changes nothing */
         memset(bytes, 0xcd, size);
         written = 77;
@@ -720,7 +727,7 @@ static void test_new_objects(void **state)
     sm_buffer many[5], a = buffer();
     sm_device owner = device(0);
     sm_status status = 0;
-    int before = atomic_load(&lib.alive);
+    int before = settled();
     (void)state;
     lib.fail = -11;
     assert_int_equal(smUse(a, NULL, 0, NULL, &event), -11);
@@ -740,8 +747,7 @@ static void test_new_objects(void **state)
     assert_int_equal(smMany(owner, 0, many), 0);
     assert_int_equal(smMany(owner, 3, NULL), 0);
     assert_int_equal(smRelease(a), 0);
-    assert_int_equal(smSync(), 0);
-    assert_int_equal(atomic_load(&lib.alive), before - 1);
+    assert_int_equal(settled(), before - 1);
 }
 
 /* ---- questions ---- */
@@ -831,7 +837,7 @@ static void test_secret_info(void **state)
 
 static void test_counts_of_the_library(void **state)
 {
-    int before = atomic_load(&lib.alive);
+    int before = settled();
     sm_buffer a = buffer();
     (void)state;
     assert_int_equal(smUse(a, NULL, 0, NULL, NULL), 0);
@@ -845,26 +851,23 @@ static void test_counts_of_the_library(void **state)
     assert_int_equal(smSync(), 0);
     assert_int_equal(thing->references, 1);
     assert_int_equal(smRelease(a), 0);
-    assert_int_equal(smSync(), 0);
-    assert_int_equal(atomic_load(&lib.alive), before);
+    assert_int_equal(settled(), before);
     assert_null(object_of(a));
 }
 
 /* A child keeps its parent, in this process and in the worker. */
 static void test_children_keep_parents(void **state)
 {
-    int before = atomic_load(&lib.alive);
+    int before = settled();
     sm_buffer a = buffer(), child = smSplit(a, NULL);
     (void)state;
     assert_non_null(child);
     assert_int_equal(smRelease(a), 0);
     assert_int_equal(smRelease(a), SM_BAD_BUFFER);
-    assert_int_equal(smSync(), 0);
-    assert_int_equal(atomic_load(&lib.alive), before + 2);
+    assert_int_equal(settled(), before + 2);
     assert_non_null(object_of(a));
     assert_int_equal(smRelease(child), 0);
-    assert_int_equal(smSync(), 0);
-    assert_int_equal(atomic_load(&lib.alive), before);
+    assert_int_equal(settled(), before);
     assert_null(object_of(a));
     assert_null(object_of(child));
 }
@@ -872,7 +875,7 @@ static void test_children_keep_parents(void **state)
 /* Asked back from its child, retained and released again, as wrappers for C++ do. */
 static void test_parent_comes_back(void **state)
 {
-    int before = atomic_load(&lib.alive);
+    int before = settled();
     sm_buffer a = buffer(), child = smSplit(a, NULL);
     (void)state;
     assert_int_equal(smRelease(a), 0);
@@ -890,8 +893,7 @@ static void test_parent_comes_back(void **state)
     assert_int_equal(smRelease(child), 0);
     for (unsigned i = 0; i < 20; i++)
         assert_int_equal(smRelease(others[i]), 0);
-    assert_int_equal(smSync(), 0);
-    assert_int_equal(atomic_load(&lib.alive), before);
+    assert_int_equal(settled(), before);
 }
 
 static void test_ids_are_used_again(void **state)
@@ -970,7 +972,7 @@ static void test_blocked_call_keeps_its_objects(void **state)
     (void)state;
     for (unsigned i = 0; i < 80; i++)
         assert_int_equal(smUse(a, NULL, 0, NULL, &events[i]), 0);
-    int before = atomic_load(&lib.alive);
+    int before = settled();
     assert_int_equal(pthread_create(&thread, NULL, wait_for_events, events), 0);
     sem_wait(&lib.waiting);
     for (unsigned i = 0; i < 80; i++)
@@ -1012,7 +1014,7 @@ static void *work(void *argument)
 static void test_many_threads(void **state)
 {
     pthread_t threads[8];
-    int before = atomic_load(&lib.alive);
+    int before = settled();
     (void)state;
     for (unsigned i = 0; i < 8; i++)
         assert_int_equal(pthread_create(&threads[i], NULL, work, device(i % DEVICES)), 0);
@@ -1021,8 +1023,7 @@ static void test_many_threads(void **state)
         pthread_join(threads[i], &wrong);
         assert_null(wrong);
     }
-    assert_int_equal(smSync(), 0);
-    assert_int_equal(atomic_load(&lib.alive), before);
+    assert_int_equal(settled(), before);
     expect_arena_empty();
 }
 

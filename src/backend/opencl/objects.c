@@ -259,27 +259,57 @@ cl_int wh_opencl_do_program_binaries(struct wh_call *call, cl_program program, c
 
 /* ---- kernel arguments ---- */
 
+/* What an argument is, as far as the library says; remembered per kernel (wh_entry.extra), used by the leader only. */
+enum arg_kind { ARG_NOT_ASKED, ARG_VALUE, ARG_OBJECT, ARG_NO_INFO };
+
+#define MOST_ARGS 256u
+
+static enum arg_kind ask_kind(const struct wh_opencl_functions_table *f, cl_kernel kernel, cl_uint index)
+{
+    static const char *const objects[] = {"image", "sampler", "queue", "pipe", "event", "*"};
+    cl_kernel_arg_address_qualifier where = 0;
+    char type[256] = "";
+    if (!f->clGetKernelArgInfo ||
+        f->clGetKernelArgInfo(kernel, index, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof(where), &where, NULL) !=
+            CL_SUCCESS ||
+        f->clGetKernelArgInfo(kernel, index, CL_KERNEL_ARG_TYPE_NAME, sizeof(type) - 1, type, NULL) != CL_SUCCESS)
+        return ARG_NO_INFO;
+    if (where != CL_KERNEL_ARG_ADDRESS_PRIVATE)
+        return ARG_OBJECT;
+    for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++)
+        if (strstr(type, objects[i]))
+            return ARG_OBJECT;
+    return ARG_VALUE;
+}
+
+static enum arg_kind kind_of(struct wh_call *call, cl_kernel kernel, cl_uint index)
+{
+    struct wh_entry *entry = call->entries[0];
+    if (!entry || index >= MOST_ARGS)
+        return ask_kind(&wh_opencl_state(call)->f, kernel, index);
+    if (!entry->extra)
+        entry->extra = calloc(1, MOST_ARGS);
+    uint8_t *kinds = entry->extra;
+    if (!kinds)
+        return ARG_NO_INFO;
+    if (kinds[index] == ARG_NOT_ASKED)
+        kinds[index] = (uint8_t)ask_kind(&wh_opencl_state(call)->f, kernel, index);
+    return kinds[index];
+}
+
 /*
- * Eight bytes that the library could take for a handle: an address that exists in this process, for an argument that
- * is not known to be a plain value. Only objects of the session may be passed as handles.
+ * Whether eight bytes could be taken for a handle by the library: only objects of the session may be passed as such.
+ * Without argument information (a program from binaries) an address that exists in this process is suspicious enough.
  */
 static bool could_be_handle(struct wh_call *call, cl_kernel kernel, cl_uint index, const void *value)
 {
-    struct wh_opencl_state *state = wh_opencl_state(call);
     uint64_t word;
     unsigned char resident;
-    cl_kernel_arg_address_qualifier where = 0;
-    char type[64] = "";
     memcpy(&word, value, sizeof(word));
-    if (word < 4096 || word >> 47 || mincore((void *)(uintptr_t)(word & ~4095ull), 1, &resident) < 0)
-        return false;
-    if (!state->f.clGetKernelArgInfo)
-        return true;
-    state->f.clGetKernelArgInfo(kernel, index, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof(where), &where, NULL);
-    state->f.clGetKernelArgInfo(kernel, index, CL_KERNEL_ARG_TYPE_NAME, sizeof(type), type, NULL);
-    bool is_object = strstr(type, "image") || strstr(type, "sampler") || strstr(type, "queue") ||
-                     strstr(type, "pipe") || strstr(type, "event") || strchr(type, '*') || !*type;
-    return where != CL_KERNEL_ARG_ADDRESS_PRIVATE || is_object;
+    enum arg_kind kind = word ? kind_of(call, kernel, index) : ARG_VALUE;
+    if (kind == ARG_NO_INFO)
+        return word >= 4096 && !(word >> 47) && mincore((void *)(uintptr_t)(word & ~4095ull), 1, &resident) == 0;
+    return kind == ARG_OBJECT;
 }
 
 cl_int wh_opencl_do_set_arg_bytes(struct wh_call *call, cl_kernel kernel, cl_uint index, size_t size,
