@@ -672,6 +672,12 @@ static void test_properties(void **state)
 
 /* ---- results in memory ---- */
 
+static void fill(uint8_t *bytes, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        bytes[i] = 0xcd;
+}
+
 static void test_out(void **state)
 {
     static const uint32_t sizes[] = {0, 1, 2, 15, 1900, 2024, 5000, 65536, 1u << 20};
@@ -681,7 +687,7 @@ static void test_out(void **state)
     for (unsigned i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         uint32_t written = 77;
         uint32_t size = sizes[i];
-        memset(bytes, 0xcd, (size_t)size + 8);
+        fill(bytes, (size_t)size + 8);
         assert_int_equal(smOut(size, bytes, &written), 0);
         assert_false(lib.was_null);
         assert_int_equal(written, size / 2);
@@ -689,7 +695,7 @@ static void test_out(void **state)
             if (bytes[k] != (k < size / 2 ? 0xab : k < size ? 0 : 0xcd))
                 fail_msg("byte %u of %u is %02x", k, size, bytes[k]);
         lib.fail = -9; /* a failed call changes nothing */
-        memset(bytes, 0xcd, size);
+        fill(bytes, size);
         written = 77;
         assert_int_equal(smOut(size, bytes, &written), -9);
         assert_int_equal(written, 77);
