@@ -256,13 +256,13 @@ const char *wh_worker_dispatch(struct wh_worker *worker, const struct wh_message
     if (call.fault)
         return call.fault;
     carry_out(&call);
+    unpin_objects(&call); /* before the reply: the program may release them right after */
     if (!call.fault && message->slot == WH_NO_SLOT) {
         wh_adopt_new(&call);
         defer_error(&call);
     } else if (!call.fault) {
         reply(&call, message, room);
     }
-    unpin_objects(&call);
     wh_pool_reset(pool);
     return call.fault;
 }

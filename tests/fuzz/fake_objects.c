@@ -140,6 +140,8 @@ static cl_int get_device_info(cl_device_id object, cl_device_info name, size_t s
         return handle(platform(), size, value, size_ret);
     if (name == CL_DEVICE_PARENT_DEVICE)
         return handle(known->is_finished ? known->parents[0] : NULL, size, value, size_ret);
+    if (name == CL_DEVICE_PARENT_DEVICE_EXT || name == CL_DEVICE_P2P_DEVICES_AMD)
+        return handle(NULL, size, value, size_ret);
     if (name == CL_DEVICE_HOST_UNIFIED_MEMORY) {
         cl_uint unified = known->is_cpu;
         return fake_answer(&unified, sizeof(unified), size, value, size_ret);
@@ -291,7 +293,7 @@ static cl_int get_queue_info(cl_command_queue object, cl_command_queue_info name
         return CL_INVALID_COMMAND_QUEUE;
     if (name == CL_QUEUE_CONTEXT || name == CL_QUEUE_DEVICE)
         return handle(known->parents[name == CL_QUEUE_DEVICE], size, value, size_ret);
-    return number(1, size, value, size_ret);
+    return number(name != CL_QUEUE_DEVICE_DEFAULT, size, value, size_ret); /* no default queue */
 }
 
 /* ---- memory ---- */
@@ -443,6 +445,8 @@ static cl_int get_image_info(cl_mem object, cl_image_info name, size_t size, voi
     struct fake *known = fake_check(object, FAKE_MEM);
     if (!known || !known->is_image)
         return CL_INVALID_MEM_OBJECT;
+    if (name == CL_IMAGE_BUFFER)
+        return handle(NULL, size, value, size_ret);
     return number(name == CL_IMAGE_ELEMENT_SIZE ? known->pixel : known->width, size, value, size_ret);
 }
 

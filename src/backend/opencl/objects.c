@@ -95,17 +95,22 @@ cl_int wh_opencl_do_context_storage(struct wh_call *call, cl_context context, cl
     cl_int result = state->f.clGetContextInfo(context, CL_CONTEXT_DEVICES, sizeof(devices), devices, &size);
     if (result != CL_SUCCESS || !how)
         return result;
-    *how = 2;
-    for (size_t i = 0; i < size / sizeof(devices[0]); i++) {
+    /* Tried out in a context of our own: what it leaves behind for a moment must not show in the program's. */
+    cl_uint n = (cl_uint)(size / sizeof(devices[0]));
+    cl_context probe = n ? state->f.clCreateContext(NULL, n, devices, NULL, NULL, &result) : NULL;
+    *how = probe ? 2 : 0;
+    for (cl_uint i = 0; i < n; i++) {
         cl_bool unified = CL_FALSE;
         state->f.clGetDeviceInfo(devices[i], CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(unified), &unified, NULL);
         if (!unified && *how > 1)
             *how = 1;
-        if (!uses_host_memory(state, context, devices[i]))
+        if (!probe || !uses_host_memory(state, probe, devices[i]))
             *how = 0;
     }
-    if (size && maps_without_gaps(state, context, devices[0]))
+    if (probe && maps_without_gaps(state, probe, devices[0]))
         *how |= 4;
+    if (probe)
+        state->f.clReleaseContext(probe);
     return CL_SUCCESS;
 }
 

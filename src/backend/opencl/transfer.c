@@ -32,7 +32,6 @@ static void at_completion(cl_event event, cl_int status, void *data)
     pthread_mutex_lock(&state->lock);
     mark(t);
     pthread_mutex_unlock(&state->lock);
-    state->f.clReleaseEvent(t->event);
     free(t->copy);
     free(t);
 }
@@ -52,7 +51,11 @@ void wh_opencl_sync(struct wh_worker *worker)
     pthread_mutex_unlock(&state->lock);
 }
 
-/* Watches `event`; takes a reference of its own. Without memory or callback it waits here: late, but right. */
+/*
+ * Watches `event`. Takes no reference of its own, which the program could see in the context's count: the library keeps
+ * the event until its callbacks have run, and the callback takes it off the list first. Without memory or callback it
+ * waits here: late, but right.
+ */
 static void watch(struct wh_call *call, cl_event event, cl_uint token, void *copy)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
@@ -66,7 +69,6 @@ static void watch(struct wh_call *call, cl_event event, cl_uint token, void *cop
             t->next->link = &t->next;
         state->transfers = t;
         pthread_mutex_unlock(&state->lock);
-        state->f.clRetainEvent(event);
         if (state->f.clSetEventCallback(event, CL_COMPLETE, at_completion, t) == CL_SUCCESS)
             return;
         state->f.clWaitForEvents(1, &event);
