@@ -290,14 +290,14 @@ WH_EXPORT cl_int clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_
                                       cl_event *event)
 {
     struct wh_cl_mem *mem = wh_opencl_mem(buffer);
-    /* Without an event to look at, a blocking write is over for the program when its bytes are taken. */
-    bool waits = blocking && (event || num_events);
     if (mem && (!ptr || !in_bounds(mem, offset, size)))
         return CL_INVALID_VALUE;
     if (!mem || size == 0 || !queue)
         return wh_opencl_call_write_small(queue, buffer, offset, 0, ptr, blocking, num_events, events, event);
+    /* A blocking write is waited for even though its bytes are taken at once: in an in-order queue its return tells
+     * the program that everything before it is complete. */
     if (size <= WH_INLINE_WRITE)
-        return write_small(queue, buffer, offset, size, ptr, waits, num_events, events, event);
+        return write_small(queue, buffer, offset, size, ptr, blocking, num_events, events, event);
     struct wh_cl_transfer t = {.kind = WH_CL_WRITE_BUFFER,
                                .queue = queue,
                                .mem = buffer,
@@ -307,7 +307,7 @@ WH_EXPORT cl_int clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_
     struct wh_copy copy = plain_copy((void *)(uintptr_t)ptr, size);
     if (is_direct(mem, blocking, size) && host_may(mem, false))
         return wh_opencl_typed(direct(&t, mem, (void *)(uintptr_t)ptr, size, event), event, CL_COMMAND_WRITE_BUFFER);
-    return wh_opencl_write(&t, &copy, size, waits, event);
+    return wh_opencl_write(&t, &copy, size, blocking, event);
 }
 
 cl_int wh_opencl_fill_buffer(cl_context context, cl_mem mem, const void *bytes, size_t size)
