@@ -81,9 +81,9 @@ stage_build() {
 
 # Programs that between them use every part of the shim and of the worker.
 sanitized=(buffer_rect buffer_rw buffer_sub context event_callback event_graph event_user extensions fork_after_use
-    image_kernel image_transfer info_device info_platform invalid_handles kernel_args kernel_info lifetime map_async
-    map_buffer migrate partition printf_order program_binary program_build program_callbacks program_link queue
-    stress_objects svm_basic svm_commands threads_order threads_wait)
+    image_kernel image_transfer info_device info_platform invalid_handles kernel_info lifetime map_async map_buffer
+    migrate partition printf_order program_binary program_build program_callbacks program_link queue threads_order
+    threads_wait)
 
 stage_asan() {
     say "AddressSanitizer and UndefinedBehaviorSanitizer"

@@ -23,19 +23,27 @@ static void write_filler(struct wh_ring *ring, uint32_t size)
     memcpy(place(ring, ring->at), &word, sizeof(word));
 }
 
+/* Room for `size` bytes behind what is used, by the consumer's counter as known. */
+static int has_room(const struct wh_ring *ring, uint32_t size)
+{
+    return ring->size - (ring->at - ring->known) >= size;
+}
+
 void *wh_ring_reserve(struct wh_ring *ring, uint32_t size, int *lied)
 {
-    /* Acquire pairs with the consumer's release of head: its reads of the old record are over. */
-    uint32_t head = atomic_load_explicit(&ring->control->head, memory_order_acquire);
-    uint32_t used = ring->at - head;
-    if (used > ring->size) {
-        *lied = 1;
-        return NULL;
-    }
     uint32_t edge = until_end(ring, ring->at);
     uint32_t filler = edge < size ? edge : 0;
-    if (ring->size - used < size + filler)
-        return NULL;
+    if (!has_room(ring, size + filler)) {
+        /* Acquire pairs with the release in tell: the consumer's reads of the old records are over. */
+        uint32_t head = atomic_load_explicit(&ring->control->head, memory_order_acquire);
+        if (ring->at - head > ring->size) {
+            *lied = 1;
+            return NULL;
+        }
+        ring->known = head;
+        if (!has_room(ring, size + filler))
+            return NULL;
+    }
     if (filler) {
         write_filler(ring, filler);
         ring->at += filler;
@@ -51,11 +59,15 @@ void wh_ring_publish(struct wh_ring *ring)
     atomic_store_explicit(&ring->control->tail, ring->at, memory_order_release);
 }
 
-static void consume(struct wh_ring *ring, uint32_t size)
+int wh_ring_tell(struct wh_ring *ring, uint32_t least)
 {
-    ring->at += size;
-    /* Release pairs with the acquire in reserve: the record has been copied before its room is reused. */
+    uint32_t news = ring->at - ring->told;
+    if (news == 0 || news < least)
+        return 0;
+    ring->told = ring->at;
+    /* Release pairs with the acquire in reserve: the records have been copied before their room is reused. */
     atomic_store_explicit(&ring->control->head, ring->at, memory_order_release);
+    return 1;
 }
 
 static const char *check_record(const struct wh_ring *ring, uint32_t size, uint32_t available)
@@ -72,23 +84,26 @@ static const char *check_record(const struct wh_ring *ring, uint32_t size, uint3
 int64_t wh_ring_take(struct wh_ring *ring, void *record, uint32_t room, const char **fault)
 {
     for (;;) {
-        /* Acquire pairs with the release in publish. */
-        uint32_t tail = atomic_load_explicit(&ring->control->tail, memory_order_acquire);
-        uint32_t available = tail - ring->at;
-        if (available == 0)
-            return 0;
-        *fault = available > ring->size || available % 8 ? "the ring's tail is impossible" : NULL;
-        if (*fault)
-            return -1;
+        if (ring->known == ring->at) {
+            /* Acquire pairs with the release in publish. */
+            uint32_t tail = atomic_load_explicit(&ring->control->tail, memory_order_acquire);
+            uint32_t available = tail - ring->at;
+            if (available == 0)
+                return 0;
+            *fault = available > ring->size || available % 8 ? "the ring's tail is impossible" : NULL;
+            if (*fault)
+                return -1;
+            ring->known = tail;
+        }
         /* The first word is read once; the producer may rewrite it, we go by what we checked. */
         uint64_t word;
         memcpy(&word, place(ring, ring->at), sizeof(word));
         uint32_t size = (uint32_t)word;
-        *fault = check_record(ring, size, available);
+        *fault = check_record(ring, size, ring->known - ring->at);
         if (*fault)
             return -1;
         if ((uint16_t)(word >> 32) == FILLER_KIND) {
-            consume(ring, size);
+            ring->at += size;
             continue;
         }
         if (size > room) {
@@ -97,7 +112,7 @@ int64_t wh_ring_take(struct wh_ring *ring, void *record, uint32_t room, const ch
         }
         memcpy(record, place(ring, ring->at), size);
         memcpy(record, &word, sizeof(word));
-        consume(ring, size);
+        ring->at += size;
         return size;
     }
 }

@@ -27,6 +27,10 @@ struct wh_ring {
     uint32_t size;     /* bytes, a power of two */
     uint32_t at;       /* this side's own counter: never read back from shared memory */
     uint32_t reserved; /* producer: the counter after the record being written */
+    /* The other side's counter as last seen: looked at again only when it does not suffice, so that the two sides do
+     * not pull one cache line to and fro. */
+    uint32_t known;
+    uint32_t told; /* consumer: the head that the producer was told last */
 };
 
 /*
@@ -40,9 +44,15 @@ void wh_ring_publish(struct wh_ring *ring);
 
 /*
  * Copies the next record into `record` (of `room` bytes). Returns its size, 0 when there is none, or -1 with *fault
- * saying what the producer did wrong.
+ * saying what the producer did wrong. The producer is told of the room when there is some to speak of; see
+ * wh_ring_tell.
  */
 int64_t wh_ring_take(struct wh_ring *ring, void *record, uint32_t room, const char **fault);
+
+/*
+ * Tells the producer how much has been consumed, if that is news of `least` bytes or more. Returns whether it was told.
+ */
+int wh_ring_tell(struct wh_ring *ring, uint32_t least);
 
 /* Whether a record waits, without taking it. */
 static inline int wh_ring_has_record(const struct wh_ring *ring)

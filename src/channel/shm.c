@@ -16,6 +16,7 @@
 #define CLIENT_QUICK_NS 50000u
 #define CLIENT_SLOW_NS  20000u
 #define WORKER_IDLE_NS  50000u
+#define TELL_LEAST      (WH_RING_SIZE / 8)
 #define ROOM_WAIT_US    20000u /* rare waits look at `lost` this often */
 
 static struct wh_shm *shm_of(struct wh_channel *channel)
@@ -71,10 +72,11 @@ static void *reserve(struct wh_shm *shm, struct wh_ring *ring, uint32_t size)
     }
 }
 
-/* After taking a record: wakes a producer that waits for room. */
-static void made_room(struct wh_shm *shm, struct wh_ring *ring, const struct wh_bell *bell)
+/* After taking records: tells the producer of the room, and wakes it if it waits for some. */
+static void made_room(struct wh_ring *ring, const struct wh_bell *bell, uint32_t least)
 {
-    (void)shm;
+    if (!wh_ring_tell(ring, least))
+        return;
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&ring->control->producer_waits, memory_order_relaxed) &&
         atomic_exchange(&ring->control->producer_waits, 0))
@@ -186,8 +188,7 @@ static int client_take_upcall(struct wh_channel *channel, struct wh_upcall *upca
     struct wh_shm *shm = shm_of(channel);
     const char *fault = NULL;
     int64_t size = wh_ring_take(&shm->upcalls, upcall, WH_UPCALL_MAX, &fault);
-    if (size > 0)
-        made_room(shm, &shm->upcalls, &shm->bell);
+    made_room(&shm->upcalls, &shm->bell, 0);
     if (size > 0 && (size < (int64_t)sizeof(*upcall) || upcall->payload > (uint64_t)size - sizeof(*upcall)))
         return -1;
     return size > 0 ? 1 : (int)size;
@@ -281,10 +282,10 @@ static int64_t worker_receive(struct wh_channel *channel, bool *leads, struct wh
         *leads = *leads || try_to_lead(shm);
         if (*leads) {
             int64_t size = wh_ring_take(&shm->calls, message, WH_MESSAGE_MAX, fault);
-            if (size != 0) {
-                made_room(shm, &shm->calls, &shm->bell);
+            /* The room of many records is told at once, but before this thread might do something else for long. */
+            made_room(&shm->calls, &shm->bell, size > 0 ? TELL_LEAST : 0);
+            if (size != 0)
                 return size;
-            }
             if (wh_spin_while(&shm->quick, &control->tail, shm->calls.at) || stop_leading(shm, leads))
                 continue;
         }
@@ -301,6 +302,7 @@ static bool worker_vacate(struct wh_channel *channel, bool *leads)
     struct wh_bell own = {.kind = WH_BELL_FUTEX};
     if (!*leads)
         return true;
+    made_room(&shm->calls, &shm->bell, 0);
     if (stop_leading(shm, leads)) {
         if (shm->park.kind == WH_PARK_EVENTFD)
             own = (struct wh_bell){.kind = WH_BELL_EVENTFD, .fd = shm->park.fd};

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 
 #define MOST_ARGS 256u /* arguments of a kernel that are remembered */
-#define SHAPES    64u  /* places for launches that were accepted */
+#define SHAPES    256u /* places for launches that were accepted */
+#define WAYS      4u   /* where one of them may be */
 
 /* What an argument was when the library last accepted it. */
 enum arg_kind { ARG_UNKNOWN, ARG_BYTES, ARG_LOCAL, ARG_MEM, ARG_SAMPLER, ARG_QUEUE, ARG_SVM };
@@ -31,7 +32,8 @@ struct shape {
 struct wh_cl_kernel {
     pthread_mutex_t lock;
     struct arg args[MOST_ARGS];
-    uint32_t era; /* shapes of an earlier one say nothing any more */
+    uint32_t era;  /* shapes of an earlier one say nothing any more */
+    unsigned turn; /* which of a shape's places is overwritten next */
     struct {
         uint32_t era;
         struct shape shape;
@@ -186,22 +188,23 @@ static bool shape_of(struct shape *shape, cl_command_queue queue, cl_uint dimens
     return true;
 }
 
-/* The one place where a shape may be remembered. */
+/* The first of the places where a shape may be remembered. */
 static unsigned place_of(const struct shape *shape)
 {
     uint64_t words[sizeof(*shape) / 8], hash = 0;
     memcpy(words, shape, sizeof(words));
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         hash = (hash ^ words[i]) * 0x9e3779b97f4a7c15u;
-    return (unsigned)(hash >> 32) % SHAPES;
+    return (unsigned)(hash >> 32) % (SHAPES / WAYS) * WAYS;
 }
 
 static bool was_accepted(struct wh_cl_kernel *state, const struct shape *shape)
 {
     unsigned place = place_of(shape);
     pthread_mutex_lock(&state->lock);
-    bool found = state->shapes[place].era == state->era &&
-                 memcmp(&state->shapes[place].shape, shape, sizeof(*shape)) == 0;
+    bool found = false;
+    for (unsigned i = place; i < place + WAYS && !found; i++)
+        found = state->shapes[i].era == state->era && memcmp(&state->shapes[i].shape, shape, sizeof(*shape)) == 0;
     pthread_mutex_unlock(&state->lock);
     return found;
 }
@@ -210,6 +213,7 @@ static void accept_shape(struct wh_cl_kernel *state, const struct shape *shape)
 {
     unsigned place = place_of(shape);
     pthread_mutex_lock(&state->lock);
+    place += state->turn++ % WAYS;
     state->shapes[place].era = state->era;
     state->shapes[place].shape = *shape;
     pthread_mutex_unlock(&state->lock);
