@@ -262,7 +262,7 @@ static bool guest_listen(struct wh_shm *shm, bool eager)
     struct guest_session *session = shm->transport_private;
     _Atomic uint32_t *tail = &shm->upcalls.control->tail;
     struct wh_park park = {.kind = WH_PARK_NAP, .longest_us = eager ? EAGER_NAP_US : IDLE_NAP_US};
-    uint32_t at = shm->upcalls.at;
+    uint32_t at = atomic_load_explicit(&shm->taken, memory_order_relaxed);
     session->naps = eager ? session->naps : 16;
     wh_park_while(&park, tail, at, &session->naps);
     if (atomic_load_explicit(tail, memory_order_relaxed) != at)

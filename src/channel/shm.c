@@ -189,6 +189,7 @@ static int client_take_upcall(struct wh_channel *channel, struct wh_upcall *upca
     const char *fault = NULL;
     int64_t size = wh_ring_take(&shm->upcalls, upcall, WH_UPCALL_MAX, &fault);
     made_room(&shm->upcalls, &shm->bell, 0);
+    atomic_store_explicit(&shm->taken, shm->upcalls.at, memory_order_relaxed);
     if (size > 0 && (size < (int64_t)sizeof(*upcall) || upcall->payload > (uint64_t)size - sizeof(*upcall)))
         return -1;
     return size > 0 ? 1 : (int)size;
@@ -205,7 +206,7 @@ static bool client_listen(struct wh_channel *channel, bool eager)
     struct wh_ring_control *control = shm->upcalls.control;
     /* Sequentially consistent: pairs with wake_consumer in the worker. */
     atomic_store(&control->consumer_sleeps, 1);
-    if (wh_ring_has_record(&shm->upcalls)) {
+    if (atomic_load(&control->tail) != atomic_load_explicit(&shm->taken, memory_order_relaxed)) {
         atomic_store(&control->consumer_sleeps, 0);
         return !is_lost(shm);
     }

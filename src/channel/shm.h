@@ -17,6 +17,7 @@ struct wh_shm {
     struct wh_segment *segment;
     uint64_t size; /* of the mapping */
     struct wh_ring calls, upcalls;
+    _Atomic uint32_t taken; /* client: upcalls.at, for the listener, who may look at any time */
 
     struct wh_park park;   /* how this side sleeps */
     struct wh_bell bell;   /* wakes the other side's sleepers on words of the segment */

@@ -31,13 +31,10 @@ uint64_t wh_client_retain(struct wh_session *session, const struct wh_call_desc 
     return (uint64_t)(int64_t)session->shim->api->success;
 }
 
-uint64_t wh_client_release(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a)
+/* Takes one reference; the last one is sent by whoever unpins the object last. */
+static uint64_t release_one(struct wh_session *session, const struct wh_call_desc *call, struct wh_object *object,
+                            uint64_t *a)
 {
-    struct wh_object *object = checked(session, call, a[0]);
-    if (!object)
-        return bad_handle(session, call);
-    if (object->discovered)
-        return wh_client_post(session, call, a);
     uint32_t before = atomic_load_explicit(&object->references, memory_order_relaxed);
     do
         if (before == 0) /* released too often while a child keeps it alive */
@@ -48,6 +45,20 @@ uint64_t wh_client_release(struct wh_session *session, const struct wh_call_desc
         return wh_client_post(session, call, a);
     wh_object_unpin(object);
     return (uint64_t)(int64_t)session->shim->api->success;
+}
+
+uint64_t wh_client_release(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a)
+{
+    struct wh_object *object = checked(session, call, a[0]);
+    if (!object)
+        return bad_handle(session, call);
+    if (object->discovered)
+        return wh_client_post(session, call, a);
+    /* Pinned until our release is on its way: another thread's may be the last one meanwhile. */
+    wh_object_pin(object);
+    uint64_t result = release_one(session, call, object, a);
+    wh_object_unpin(object);
+    return result;
 }
 
 void wh_session_forget(struct wh_object *object)
@@ -131,6 +142,8 @@ static struct wh_cached_info *fetch(struct wh_session *session, const struct wh_
     ask[value] = 0;
     ask[value + 1] = (uintptr_t)&size;
     if ((int32_t)wh_client_call(session, call, ask) != api->success)
+        return NULL;
+    if (size > session->channel->arena_size) /* no such answer could cross: the worker lies */
         return NULL;
     struct wh_cached_info *entry = malloc(sizeof(*entry) + before + size);
     if (!entry)

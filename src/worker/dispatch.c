@@ -118,10 +118,8 @@ static bool count_reference(struct wh_call *call)
     struct wh_entry *entry = call->entries[0];
     if (!entry)
         return false;
-    if (call->desc->flags & WH_CALL_RETAIN) {
-        entry->references++;
-        return false;
-    }
+    if (call->desc->flags & WH_CALL_RETAIN)
+        return false; /* counted when the library has */
     call->a[WH_RESULT] = (uint64_t)(int64_t)call->worker->backend->api->success;
     if (entry->discovered && entry->references == 1)
         return true; /* the worker's own reference is not the client's to release */
@@ -174,16 +172,18 @@ static void carry_out(struct wh_call *call)
     const struct wh_backend *backend = call->worker->backend;
     const void *const *functions = backend->functions;
     uint16_t flags = call->desc->flags;
-    if ((flags & (WH_CALL_RETAIN | WH_CALL_RELEASE)) && count_reference(call))
-        return;
     bool by_hand = (flags & (WH_CALL_HAND_WORKER | WH_CALL_MESSAGE)) != 0;
     if (!by_hand && !functions[call->desc->number]) {
         refuse(call);
         return;
     }
+    if ((flags & (WH_CALL_RETAIN | WH_CALL_RELEASE)) && count_reference(call))
+        return;
     if (flags & WH_CALL_BLOCKS)
         wh_call_vacate(call);
     backend->thunks[call->desc->number](call, functions, call->a);
+    if ((flags & WH_CALL_RETAIN) && call->entries[0] && is_ok(call))
+        call->entries[0]->references++;
 }
 
 /* A posted call's error is told by the next call that may return it. */

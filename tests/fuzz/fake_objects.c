@@ -763,6 +763,8 @@ static cl_int set_arg(cl_kernel object, cl_uint index, size_t size, const void *
     memcpy(&argument, value, sizeof(argument));
     if (argument && is_unmapped(argument)) /* a real library dies here, and with it one session: no more than that */
         return CL_INVALID_ARG_VALUE;
+    if (argument && argument->type != (index == 0 ? FAKE_MEM : FAKE_SAMPLER)) /* this, libraries check themselves */
+        return CL_INVALID_ARG_VALUE;
     fake_check(argument, index == 0 ? FAKE_MEM : FAKE_SAMPLER);
     return argument || index == 0 ? CL_SUCCESS : CL_INVALID_SAMPLER;
 }

@@ -204,6 +204,7 @@ cl_program wh_opencl_do_create_program(struct wh_call *call, cl_context context,
                                        cl_int *errcode_ret)
 {
     const char *text = source ? source : "";
+    size = source ? size : 0;
     return wh_opencl_state(call)->f.clCreateProgramWithSource(context, 1, &text, &size, errcode_ret);
 }
 

@@ -135,6 +135,8 @@ WH_EXPORT cl_int clSetKernelArg(cl_kernel kernel, cl_uint index, size_t size, co
     struct wh_object *object = object_in(size, value);
     if (object)
         return set_object(kernel, index, object);
+    if (value && size > WH_MESSAGE_MAX / 2) /* no device takes an argument like that; it is not looked at */
+        return CL_INVALID_ARG_SIZE;
     struct arg arg = {.kind = value ? ARG_BYTES : ARG_LOCAL, .size = size};
     uint64_t a[] = {(uintptr_t)kernel, index, size, (uintptr_t)value};
     return set_arg(kernel, index, &arg, WH_OPENCL_wh_set_arg_bytes, a);
@@ -231,6 +233,9 @@ WH_EXPORT cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel
     uint64_t a[] = {(uintptr_t)queue,         (uintptr_t)kernel, work_dim,
                     (uintptr_t)global_offset, (uintptr_t)global_size, (uintptr_t)local_size,
                     num_events,               (uintptr_t)events, (uintptr_t)event};
+    if (work_dim < 1 || work_dim > 3) /* nobody knows how long the arrays are: the library refuses without them */
+        return wh_opencl_call_clEnqueueNDRangeKernel(queue, kernel, work_dim, NULL, NULL, NULL, num_events, events,
+                                                     event);
     if (!state || !q || !shape_of(&shape, queue, work_dim, global_offset, global_size, local_size))
         return wh_opencl_call_clEnqueueNDRangeKernel(queue, kernel, work_dim, global_offset, global_size, local_size,
                                                      num_events, events, event);
