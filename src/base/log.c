@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One line on stderr, written with one system call so that lines of several processes do not mix. */
+/* One line on stderr, written with one system call so that lines of several processes do not mix.
+ */
 #include "base/log.h"
 
 #include <stdarg.h>

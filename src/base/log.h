@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One line on stderr, prefixed with the program's name. For what a user must know; never on a hot path.
- * WORMHOLE_DEBUG=1 in the environment lets wh_debug speak.
+ * One line on stderr, prefixed with the program's name. For what a user must know; never on a hot
+ * path. WORMHOLE_DEBUG=1 in the environment lets wh_debug speak.
  */
 #ifndef WH_BASE_LOG_H
 #define WH_BASE_LOG_H

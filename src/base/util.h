@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The handful of helpers every folder needs: cleanup attributes, rounding, time, whole reads and writes.
+ * The handful of helpers every folder needs: cleanup attributes, rounding, time, whole reads and
+ * writes.
  */
 #ifndef WH_BASE_UTIL_H
 #define WH_BASE_UTIL_H
@@ -57,8 +58,9 @@ int wh_write_all(int fd, const void *bytes, size_t size);
 int wh_parse_size(const char *text, uint64_t *size);
 
 /*
- * Sends or receives one packet with up to `nfds` descriptors over a Unix socket. Both return the bytes moved or -1
- * with errno; received descriptors are close-on-exec, unused places of `fds` are -1, surplus ones are closed.
+ * Sends or receives one packet with up to `nfds` descriptors over a Unix socket. Both return the
+ * bytes moved or -1 with errno; received descriptors are close-on-exec, unused places of `fds` are
+ * -1, surplus ones are closed.
  */
 ssize_t wh_send_fds(int socket, const void *bytes, size_t size, const int *fds, unsigned nfds);
 ssize_t wh_receive_fds(int socket, void *bytes, size_t size, int *fds, unsigned nfds);

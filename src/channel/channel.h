@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a session's bytes move. One table of operations; its implementations differ in mechanism, never in meaning.
- * A channel has two ends: the client's (begin, commit, await, take_upcall) and the worker's (receive, vacate,
- * reply, push_upcall). It moves messages (wire/message.h) and knows no API.
+ * How a session's bytes move. One table of operations; its implementations differ in mechanism,
+ * never in meaning. A channel has two ends: the client's (begin, commit, await, take_upcall) and
+ * the worker's (receive, vacate, reply, push_upcall). It moves messages (wire/message.h) and knows
+ * no API.
  */
 #ifndef WH_CHANNEL_CHANNEL_H
 #define WH_CHANNEL_CHANNEL_H
@@ -22,13 +23,15 @@ struct wh_channel;
 struct wh_reply {
     const uint8_t *bytes;
     uint32_t size;
-    uint32_t upcalls; /* take upcalls until this mark before trusting the reply to be the newest news */
+    uint32_t
+        upcalls; /* take upcalls until this mark before trusting the reply to be the newest news */
 };
 
 enum wh_upcall_kind {
     WH_UPCALL_OUTPUT = 1,   /* first word: 1 stdout, 2 stderr, +0x10 through stdio; then bytes */
     WH_UPCALL_CALLBACK = 2, /* first word: the client's token; then words that the API defines */
-    WH_UPCALL_FREED = 3,    /* first word: the token of something in the arena that the worker no longer uses */
+    WH_UPCALL_FREED =
+        3, /* first word: the token of something in the arena that the worker no longer uses */
 };
 
 /* The header of an upcall; `size` bytes in all. */
@@ -47,24 +50,27 @@ struct wh_channel_ops {
 
     /* Client: any thread. */
 
-    /* Room for a message of `size` bytes, in order; holds the submission lock until commit. NULL: session lost. */
+    /* Room for a message of `size` bytes, in order; holds the submission lock until commit. NULL:
+     * session lost. */
     void *(*begin)(struct wh_channel *channel, uint32_t size);
     /* Sends what begin gave out; with `expect_reply` false, nothing is awaited. */
     void (*commit)(struct wh_channel *channel);
     /* Takes a slot (waits for one when all are busy), and puts it back. */
     uint32_t (*take_slot)(struct wh_channel *channel);
     void (*put_slot)(struct wh_channel *channel, uint32_t slot);
-    /* Waits for the reply in `slot`; `slow` calls spin on a budget of their own. -1: session lost. */
+    /* Waits for the reply in `slot`; `slow` calls spin on a budget of their own. -1: session lost.
+     */
     int (*await)(struct wh_channel *channel, uint32_t slot, bool slow, struct wh_reply *reply);
-    /* Waits until the worker set the transfer token, or a little while: the caller looks again. -1: session lost. */
+    /* Waits until the worker set the transfer token, or a little while: the caller looks again. -1:
+     * session lost. */
     int (*await_token)(struct wh_channel *channel, uint32_t token);
-    /* Copies the next upcall into `room` (WH_UPCALL_MAX bytes). 1 got one, 0 none, -1 the worker lied. Serialised by
-     * the caller. */
+    /* Copies the next upcall into `room` (WH_UPCALL_MAX bytes). 1 got one, 0 none, -1 the worker
+     * lied. Serialised by the caller. */
     int (*take_upcall)(struct wh_channel *channel, struct wh_upcall *room);
     /* The position after the last upcall taken, to compare with wh_reply.upcalls. */
     uint32_t (*upcall_mark)(struct wh_channel *channel);
-    /* Sleeps until there may be an upcall or the worker is gone (then false). One thread only. `eager`: something is
-     * expected soon. */
+    /* Sleeps until there may be an upcall or the worker is gone (then false). One thread only.
+     * `eager`: something is expected soon. */
     bool (*listen)(struct wh_channel *channel, bool eager);
     /* The shared word of a transfer token. */
     _Atomic uint32_t *(*token)(struct wh_channel *channel, uint32_t token);
@@ -76,27 +82,31 @@ struct wh_channel_ops {
     /* Worker. */
 
     /*
-     * Waits for the next message and copies it into `message` (WH_MESSAGE_MAX bytes). Any number of threads may call
-     * it; one at a time leads, and keeps leading (*leads) until it vacates. Returns the message's size, -1 when the
-     * client lied (*fault says how), 0 when the channel ended.
+     * Waits for the next message and copies it into `message` (WH_MESSAGE_MAX bytes). Any number of
+     * threads may call it; one at a time leads, and keeps leading (*leads) until it vacates.
+     * Returns the message's size, -1 when the client lied (*fault says how), 0 when the channel
+     * ended.
      */
-    int64_t (*receive)(struct wh_channel *channel, bool *leads, struct wh_message *message, const char **fault);
-    /* Lets another thread lead while the caller is busy with a call that may take long. Returns true when one
-     * sleeps in receive already, false when the caller should start one. */
+    int64_t (*receive)(struct wh_channel *channel, bool *leads, struct wh_message *message,
+                       const char **fault);
+    /* Lets another thread lead while the caller is busy with a call that may take long. Returns
+     * true when one sleeps in receive already, false when the caller should start one. */
     bool (*vacate)(struct wh_channel *channel, bool *leads);
-    /* Room for the reply: in the slot or where the message asked for it in the arena (both checked by the caller). */
+    /* Room for the reply: in the slot or where the message asked for it in the arena (both checked
+     * by the caller). */
     void *(*reply_room)(struct wh_channel *channel, uint32_t slot);
     void (*reply)(struct wh_channel *channel, uint32_t slot, uint32_t size);
     /* Sets a transfer token. */
     void (*set_token)(struct wh_channel *channel, uint32_t token);
     /* Sends an upcall; waits for room. -1: the client lied or is gone. */
-    int (*push_upcall)(struct wh_channel *channel, enum wh_upcall_kind kind, uint64_t word, const void *payload,
-                       uint32_t size);
+    int (*push_upcall)(struct wh_channel *channel, enum wh_upcall_kind kind, uint64_t word,
+                       const void *payload, uint32_t size);
     /* Ends the session for the client with a reason. */
     void (*end)(struct wh_channel *channel, const char *reason);
 
     void (*close)(struct wh_channel *channel);
-    /* In a forked child: lets go of descriptors without a word to the other side; memory stays mapped. */
+    /* In a forked child: lets go of descriptors without a word to the other side; memory stays
+     * mapped. */
     void (*abandon)(struct wh_channel *channel);
 };
 
@@ -120,8 +130,8 @@ struct wh_transport {
 };
 
 /*
- * Opens a session with the server at `url` ("unix:/path", "ivshmem:"). The caller owns the channel. Fails with an
- * errno value and a sentence; refusals carry the server's own words.
+ * Opens a session with the server at `url` ("unix:/path", "ivshmem:"). The caller owns the channel.
+ * Fails with an errno value and a sentence; refusals carry the server's own words.
  */
 int wh_channel_connect(const char *url, const struct wh_hello *hello, struct wh_channel **channel,
                        struct wh_error *error);
@@ -129,7 +139,8 @@ int wh_channel_connect(const char *url, const struct wh_hello *hello, struct wh_
 /* Fills the handshake for an API. */
 void wh_hello_init(struct wh_hello *hello, const char *api, uint64_t api_hash, uint64_t arena);
 
-/* Checks a handshake's magic, protocol and version; says in `error` what differs, naming both versions. */
+/* Checks a handshake's magic, protocol and version; says in `error` what differs, naming both
+ * versions. */
 int wh_hello_check(const struct wh_hello *hello, struct wh_error *error);
 
 #endif

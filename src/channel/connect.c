@@ -23,7 +23,8 @@ int wh_channel_connect(const char *url, const struct wh_hello *hello, struct wh_
         if (strncmp(url, transports[i].scheme, length) == 0 && url[length] == ':')
             return transports[i].connect(url + length + 1, hello, channel, error);
     }
-    return wh_error_set(error, EINVAL, "%s is not a server's address; use unix:PATH or ivshmem:", url);
+    return wh_error_set(error, EINVAL,
+                        "%s is not a server's address; use unix:PATH or ivshmem:", url);
 }
 
 /* The guest's boot id tells sessions of before a reset from those after it. */
@@ -54,10 +55,12 @@ int wh_hello_check(const struct wh_hello *hello, struct wh_error *error)
 {
     if (memcmp(hello->magic, WH_HELLO_MAGIC, sizeof(hello->magic)) != 0)
         return wh_error_set(error, EPROTO, "this is not a Wormhole client");
-    if (hello->protocol == WH_PROTOCOL && strncmp(hello->version, WH_VERSION, sizeof(hello->version)) == 0)
+    if (hello->protocol == WH_PROTOCOL &&
+        strncmp(hello->version, WH_VERSION, sizeof(hello->version)) == 0)
         return 0;
-    return wh_error_set(error, EPROTONOSUPPORT,
-                        "the client is Wormhole %.*s (protocol %u), the server is %s (protocol %u); install the same "
-                        "version on both sides",
-                        (int)sizeof(hello->version), hello->version, hello->protocol, WH_VERSION, WH_PROTOCOL);
+    return wh_error_set(
+        error, EPROTONOSUPPORT,
+        "the client is Wormhole %.*s (protocol %u), the server is %s (protocol %u); install the same "
+        "version on both sides",
+        (int)sizeof(hello->version), hello->version, hello->protocol, WH_VERSION, WH_PROTOCOL);
 }

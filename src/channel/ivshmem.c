@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The guest's side of ivshmem: finds the device, claims a mailbox, opens a session. No kernel module: the BARs are
- * mapped through sysfs. Nothing can ring in the guest without a driver, so this side naps when it waits long.
+ * The guest's side of ivshmem: finds the device, claims a mailbox, opens a session. No kernel
+ * module: the BARs are mapped through sysfs. Nothing can ring in the guest without a driver, so
+ * this side naps when it waits long.
  */
 #include "channel/ivshmem.h"
 
@@ -32,10 +33,10 @@ struct guest_session {
     struct wh_ivshmem_device device;
     struct wh_mailbox *mailbox;
     struct wh_region *region;
-    uint32_t beat;     /* the last one seen */
-    uint64_t beat_ns;  /* when it changed */
+    uint32_t beat;    /* the last one seen */
+    uint64_t beat_ns; /* when it changed */
     unsigned naps;
-    pthread_t life;           /* a thread that only lives: its death closes the mailbox */
+    pthread_t life;              /* a thread that only lives: its death closes the mailbox */
     _Atomic uint32_t life_state; /* enum life_state */
     struct robust_list_head robust_head;
     struct robust_list robust_entry;
@@ -72,9 +73,10 @@ static int find_device(char *address, struct wh_error *error)
     if (devices)
         closedir(devices);
     if (found < 0)
-        return wh_error_set(error, ENODEV,
-                            "this machine has no ivshmem device; start the VM with `-device ivshmem-doorbell` on a "
-                            "socket of wormholed (see wormholed(8))");
+        return wh_error_set(
+            error, ENODEV,
+            "this machine has no ivshmem device; start the VM with `-device ivshmem-doorbell` on a "
+            "socket of wormholed (see wormholed(8))");
     return 0;
 }
 
@@ -104,11 +106,15 @@ int wh_ivshmem_map(const char *address, struct wh_ivshmem_device *device, struct
     memcpy(device->address, address, strlen(address) + 1);
     if (!*address && find_device(device->address, error) < 0)
         return -1;
-    device->memory = map_resource(device->address, "resource2_wc", &device->size, &device->memory_fd);
+    device->memory =
+        map_resource(device->address, "resource2_wc", &device->size, &device->memory_fd);
     if (!device->memory)
-        device->memory = map_resource(device->address, "resource2", &device->size, &device->memory_fd);
+        device->memory =
+            map_resource(device->address, "resource2", &device->size, &device->memory_fd);
     if (!device->memory)
-        return wh_error_set(error, errno, "cannot map " PCI_DEVICES "/%s/resource2 (%s); run as root or give this user access to it",
+        return wh_error_set(error, errno,
+                            "cannot map " PCI_DEVICES
+                            "/%s/resource2 (%s); run as root or give this user access to it",
                             device->address, strerror(errno));
     device->registers = map_resource(device->address, "resource0", &registers_size, NULL);
     return 0;
@@ -138,15 +144,22 @@ static int check_region(const struct wh_ivshmem_device *device, struct wh_error 
 {
     const struct wh_region *region = (const struct wh_region *)device->memory;
     if (device->size < WH_REGION_LEAST)
-        return wh_error_set(error, EINVAL, "the ivshmem region has %llu bytes, a session needs at least %llu; give it more (wormholed's `region`)",
-                            (unsigned long long)device->size, (unsigned long long)WH_REGION_LEAST);
+        return wh_error_set(
+            error, EINVAL,
+            "the ivshmem region has %llu bytes, a session needs at least %llu; give it more (wormholed's `region`)",
+            (unsigned long long)device->size, (unsigned long long)WH_REGION_LEAST);
     /* Acquire pairs with the server's release: the header is complete. */
     if (atomic_load_explicit(&region->magic, memory_order_acquire) != WH_REGION_MAGIC)
-        return wh_error_set(error, ENODEV, "no Wormhole server serves the ivshmem region of %s; is wormholed running, and of this version?",
-                            device->address);
+        return wh_error_set(
+            error, ENODEV,
+            "no Wormhole server serves the ivshmem region of %s; is wormholed running, and of this version?",
+            device->address);
     if (region->protocol != WH_PROTOCOL)
-        return wh_error_set(error, EPROTONOSUPPORT, "the client is Wormhole %s (protocol %u), the server is %.*s (protocol %u); install the same version on both sides",
-                            WH_VERSION, WH_PROTOCOL, (int)sizeof(region->version), region->version, region->protocol);
+        return wh_error_set(
+            error, EPROTONOSUPPORT,
+            "the client is Wormhole %s (protocol %u), the server is %.*s (protocol %u); install the same version on both sides",
+            WH_VERSION, WH_PROTOCOL, (int)sizeof(region->version), region->version,
+            region->protocol);
     return 0;
 }
 
@@ -154,7 +167,8 @@ static struct wh_mailbox *claim_mailbox(struct wh_region *region, struct wh_erro
 {
     for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++) {
         uint32_t free_state = WH_MAILBOX_FREE;
-        if (atomic_compare_exchange_strong(&region->mailboxes[i].state, &free_state, WH_MAILBOX_CLAIMED))
+        if (atomic_compare_exchange_strong(&region->mailboxes[i].state, &free_state,
+                                           WH_MAILBOX_CLAIMED))
             return &region->mailboxes[i];
     }
     wh_error_set(error, EBUSY, "all %u sessions of this VM are in use", WH_REGION_MAILBOXES);
@@ -162,7 +176,8 @@ static struct wh_mailbox *claim_mailbox(struct wh_region *region, struct wh_erro
 }
 
 /* Asks for a session and waits for the answer. */
-static int ask(struct wh_mailbox *mailbox, const struct wh_hello *hello, const struct wh_bell *bell, struct wh_error *error)
+static int ask(struct wh_mailbox *mailbox, const struct wh_hello *hello, const struct wh_bell *bell,
+               struct wh_error *error)
 {
     struct wh_park park = {.kind = WH_PARK_NAP, .longest_us = 5000};
     unsigned naps = 0;
@@ -173,24 +188,27 @@ static int ask(struct wh_mailbox *mailbox, const struct wh_hello *hello, const s
     wh_bell_ring(bell, NULL, 0);
     while (atomic_load_explicit(&mailbox->state, memory_order_acquire) == WH_MAILBOX_ASKED) {
         if (wh_now_ns() - start > OPEN_TIMEOUT_MS * 1000000ull)
-            return wh_error_set(error, ETIMEDOUT, "the Wormhole server behind the ivshmem region does not answer");
+            return wh_error_set(error, ETIMEDOUT,
+                                "the Wormhole server behind the ivshmem region does not answer");
         wh_park_while(&park, &mailbox->state, WH_MAILBOX_ASKED, &naps);
     }
     if (atomic_load(&mailbox->state) == WH_MAILBOX_OPEN)
         return 0;
-    return wh_error_set(error, mailbox->refused ? (int)mailbox->refused : EIO, "%.*s", (int)sizeof(mailbox->text),
-                        mailbox->text);
+    return wh_error_set(error, mailbox->refused ? (int)mailbox->refused : EIO, "%.*s",
+                        (int)sizeof(mailbox->text), mailbox->text);
 }
 
 static bool segment_fits(const struct wh_mailbox *mailbox, uint64_t region)
 {
-    return mailbox->offset >= WH_REGION_START && mailbox->offset % 4096 == 0 && mailbox->size >= WH_SEGMENT_LEAST &&
-           mailbox->size <= region && mailbox->offset <= region - mailbox->size;
+    return mailbox->offset >= WH_REGION_START && mailbox->offset % 4096 == 0 &&
+           mailbox->size >= WH_SEGMENT_LEAST && mailbox->size <= region &&
+           mailbox->offset <= region - mailbox->size;
 }
 
 /*
- * Tells the guest's kernel that this thread owns the mailbox, so that its death, even by SIGKILL, is written into
- * the region (robust futexes, set_robust_list(2)). The list head is ours alone; only the futex word is shared.
+ * Tells the guest's kernel that this thread owns the mailbox, so that its death, even by SIGKILL,
+ * is written into the region (robust futexes, set_robust_list(2)). The list head is ours alone;
+ * only the futex word is shared.
  */
 static void register_death(struct guest_session *session)
 {
@@ -198,7 +216,8 @@ static void register_death(struct guest_session *session)
     atomic_store(&mailbox->owner, (uint32_t)syscall(SYS_gettid));
     session->robust_entry.next = &session->robust_head.list;
     session->robust_head.list.next = &session->robust_entry;
-    session->robust_head.futex_offset = (long)((uintptr_t)&mailbox->owner - (uintptr_t)&session->robust_entry);
+    session->robust_head.futex_offset =
+        (long)((uintptr_t)&mailbox->owner - (uintptr_t)&session->robust_entry);
     session->robust_head.list_op_pending = NULL;
     syscall(SYS_set_robust_list, &session->robust_head, sizeof(session->robust_head));
 }
@@ -227,7 +246,8 @@ static void *live(void *argument)
     return NULL;
 }
 
-/* A process may end before any other thread of ours ran: this one is registered when the session opens. */
+/* A process may end before any other thread of ours ran: this one is registered when the session
+ * opens. */
 static int start_life(struct guest_session *session, struct wh_error *error)
 {
     pthread_attr_t attributes;
@@ -267,14 +287,16 @@ static bool guest_listen(struct wh_shm *shm, bool eager)
     wh_park_while(&park, tail, at, &session->naps);
     if (atomic_load_explicit(tail, memory_order_relaxed) != at)
         session->naps = 0;
-    return atomic_load_explicit(&shm->segment->state, memory_order_acquire) == WH_SEGMENT_OPEN && server_lives(session);
+    return atomic_load_explicit(&shm->segment->state, memory_order_acquire) == WH_SEGMENT_OPEN &&
+           server_lives(session);
 }
 
 static void guest_release(struct wh_shm *shm)
 {
     struct guest_session *session = shm->transport_private;
     struct wh_bell server = bell_of(&session->device, session->region->server_peer);
-    /* The kernel tells the server; it may reuse mailbox and segment after this, and we touch them no more. */
+    /* The kernel tells the server; it may reuse mailbox and segment after this, and we touch them
+     * no more. */
     set_life_state(session, LIFE_ENDING);
     pthread_join(session->life, NULL);
     wh_bell_ring(&server, NULL, 0);
@@ -298,14 +320,16 @@ static int wait_until_open(struct wh_segment *segment, struct wh_error *error)
         if (state == WH_SEGMENT_OPEN)
             return 0;
         if (state == WH_SEGMENT_ENDED)
-            return wh_error_set(error, EIO, "%.*s", (int)sizeof(segment->reason) - 1, segment->reason);
+            return wh_error_set(error, EIO, "%.*s", (int)sizeof(segment->reason) - 1,
+                                segment->reason);
         if (wh_now_ns() - start > OPEN_TIMEOUT_MS * 1000000ull)
             return wh_error_set(error, ETIMEDOUT, "the worker for this session did not start");
         wh_park_while(&park, &segment->state, state, &naps);
     }
 }
 
-static int open_segment(struct guest_session *session, struct wh_channel **channel, struct wh_error *error)
+static int open_segment(struct guest_session *session, struct wh_channel **channel,
+                        struct wh_error *error)
 {
     uint64_t offset = session->mailbox->offset, size = session->mailbox->size;
     struct wh_mailbox checked = {.offset = offset, .size = size};
@@ -349,7 +373,8 @@ int wh_ivshmem_connect(const char *rest, const struct wh_hello *hello, struct wh
     if (!session->mailbox)
         goto unmap;
     struct wh_bell server = bell_of(&session->device, region->server_peer);
-    if (ask(session->mailbox, hello, &server, error) < 0 || open_segment(session, channel, error) < 0)
+    if (ask(session->mailbox, hello, &server, error) < 0 ||
+        open_segment(session, channel, error) < 0)
         goto give_back;
     session = NULL;
     return 0;

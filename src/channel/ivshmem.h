@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sessions through an ivshmem device's memory: the region's header and mailboxes, as the guest's client, the
- * daemon beside the VM, and a service VM's agent see them. Layout in docs/wire-format.md.
+ * Sessions through an ivshmem device's memory: the region's header and mailboxes, as the guest's
+ * client, the daemon beside the VM, and a service VM's agent see them. Layout in
+ * docs/wire-format.md.
  */
 #ifndef WH_CHANNEL_IVSHMEM_H
 #define WH_CHANNEL_IVSHMEM_H
@@ -14,8 +15,8 @@
 #define WH_REGION_LEAST     (WH_REGION_START + WH_SEGMENT_LEAST)
 #define WH_REGION_BEAT_MS   100u
 
-/* A mailbox's state. The client moves FREE -> CLAIMED -> ASKED, the server OPEN or REFUSED, the client CLOSING;
- * the server makes it FREE again. */
+/* A mailbox's state. The client moves FREE -> CLAIMED -> ASKED, the server OPEN or REFUSED, the
+ * client CLOSING; the server makes it FREE again. */
 enum wh_mailbox_state {
     WH_MAILBOX_FREE,
     WH_MAILBOX_CLAIMED,
@@ -27,8 +28,8 @@ enum wh_mailbox_state {
 
 struct wh_mailbox {
     _Alignas(64) _Atomic uint32_t state; /* enum wh_mailbox_state */
-    /* Thread id of a thread of the client, registered as a robust futex: the guest's kernel marks it with
-     * FUTEX_OWNER_DIED when that thread ends, however it ends. */
+    /* Thread id of a thread of the client, registered as a robust futex: the guest's kernel marks
+     * it with FUTEX_OWNER_DIED when that thread ends, however it ends. */
     _Atomic uint32_t owner;
     uint32_t peer;    /* whose doorbell wakes the worker */
     uint32_t refused; /* errno value */
@@ -50,7 +51,8 @@ struct wh_region {
 
 _Static_assert(sizeof(struct wh_region) <= WH_REGION_START, "segments start behind the header");
 
-/* Guest: opens a session through the first ivshmem device that has a server, or the PCI address in `rest`. */
+/* Guest: opens a session through the first ivshmem device that has a server, or the PCI address in
+ * `rest`. */
 int wh_ivshmem_connect(const char *rest, const struct wh_hello *hello, struct wh_channel **channel,
                        struct wh_error *error);
 

@@ -15,7 +15,8 @@ static int64_t lied(const char **fault, const char *how)
     return -1;
 }
 
-static int64_t memory_receive(struct wh_channel *channel, bool *leads, struct wh_message *message, const char **fault)
+static int64_t memory_receive(struct wh_channel *channel, bool *leads, struct wh_message *message,
+                              const char **fault)
 {
     struct wh_memory *memory = memory_of(channel);
     uint32_t size;
@@ -67,8 +68,8 @@ static void memory_set_token(struct wh_channel *channel, uint32_t token)
     atomic_store(memory_token(channel, token), 1);
 }
 
-static int memory_push_upcall(struct wh_channel *channel, enum wh_upcall_kind kind, uint64_t word, const void *payload,
-                              uint32_t size)
+static int memory_push_upcall(struct wh_channel *channel, enum wh_upcall_kind kind, uint64_t word,
+                              const void *payload, uint32_t size)
 {
     (void)kind;
     (void)word;

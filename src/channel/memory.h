@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A channel without a peer: the worker's end over a buffer of messages. What the worker sends is counted and dropped.
- * For fuzzing and tests only; it is single-threaded and never sleeps.
+ * A channel without a peer: the worker's end over a buffer of messages. What the worker sends is
+ * counted and dropped. For fuzzing and tests only; it is single-threaded and never sleeps.
  */
 #ifndef WH_CHANNEL_MEMORY_H
 #define WH_CHANNEL_MEMORY_H
@@ -21,8 +21,8 @@ struct wh_memory {
 };
 
 /*
- * Makes a channel in `memory`, with an arena of the caller's (NULL with 0 bytes: none) that may lie at the start of
- * `arena_fd` (else -1). Nothing is owned; there is nothing to free.
+ * Makes a channel in `memory`, with an arena of the caller's (NULL with 0 bytes: none) that may lie
+ * at the start of `arena_fd` (else -1). Nothing is owned; there is nothing to free.
  */
 void wh_memory_init(struct wh_memory *memory, uint8_t *arena, uint64_t arena_size, int arena_fd);
 

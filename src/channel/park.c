@@ -80,7 +80,8 @@ bool wh_spin_while(struct wh_spin *spin, _Atomic uint32_t *word, uint32_t value)
 
 static struct timespec from_us(uint64_t us)
 {
-    return (struct timespec){.tv_sec = (time_t)(us / 1000000), .tv_nsec = (long)(us % 1000000 * 1000)};
+    return (struct timespec){.tv_sec = (time_t)(us / 1000000),
+                             .tv_nsec = (long)(us % 1000000 * 1000)};
 }
 
 static void futex_wait(_Atomic uint32_t *word, uint32_t value, uint32_t longest_us)
@@ -109,7 +110,8 @@ static void wait_for_eventfd(int fd)
     (void)ignored;
 }
 
-void wh_park_while(const struct wh_park *park, _Atomic uint32_t *word, uint32_t value, unsigned *naps)
+void wh_park_while(const struct wh_park *park, _Atomic uint32_t *word, uint32_t value,
+                   unsigned *naps)
 {
     if (atomic_load_explicit(word, memory_order_acquire) != value)
         return;

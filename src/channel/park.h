@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Waiting without burning a core: spin for a measured budget, then sleep in the way the transport offers (futex on
- * one host, an eventfd behind a doorbell, bounded naps across VMs). Called by the channels only.
+ * Waiting without burning a core: spin for a measured budget, then sleep in the way the transport
+ * offers (futex on one host, an eventfd behind a doorbell, bounded naps across VMs). Called by the
+ * channels only.
  */
 #ifndef WH_CHANNEL_PARK_H
 #define WH_CHANNEL_PARK_H
@@ -20,7 +21,8 @@ enum wh_park_kind {
 struct wh_park {
     enum wh_park_kind kind;
     int fd;              /* WH_PARK_EVENTFD */
-    uint32_t longest_us; /* WH_PARK_NAP: the longest nap; WH_PARK_FUTEX: the longest sleep, 0 without end */
+    uint32_t longest_us; /* WH_PARK_NAP: the longest nap; WH_PARK_FUTEX: the longest sleep, 0
+                            without end */
 };
 
 /* How the other side is woken. */
@@ -34,8 +36,9 @@ struct wh_bell {
 };
 
 /*
- * The budget of one kind of wait: grows to `most_ns` while spinning pays, shrinks when it does not. Read and written
- * by several threads without a lock: a lost update costs a microsecond, not correctness.
+ * The budget of one kind of wait: grows to `most_ns` while spinning pays, shrinks when it does not.
+ * Read and written by several threads without a lock: a lost update costs a microsecond, not
+ * correctness.
  */
 struct wh_spin {
     _Atomic uint32_t budget_ns;
@@ -46,15 +49,16 @@ struct wh_spin {
 void wh_spin_init(struct wh_spin *spin, uint32_t most_ns);
 
 /*
- * Spins while *word == value, at most for the budget; gets out of the way of other runnable threads. Returns true
- * when the word changed.
+ * Spins while *word == value, at most for the budget; gets out of the way of other runnable
+ * threads. Returns true when the word changed.
  */
 bool wh_spin_while(struct wh_spin *spin, _Atomic uint32_t *word, uint32_t value);
 
 /*
  * Sleeps while *word == value. May return early. `naps` counts this wait's rounds, from 0.
  */
-void wh_park_while(const struct wh_park *park, _Atomic uint32_t *word, uint32_t value, unsigned *naps);
+void wh_park_while(const struct wh_park *park, _Atomic uint32_t *word, uint32_t value,
+                   unsigned *naps);
 
 /* Wakes up to `count` sleepers on `word`. */
 void wh_bell_ring(const struct wh_bell *bell, _Atomic uint32_t *word, int count);

@@ -34,7 +34,8 @@ void *wh_ring_reserve(struct wh_ring *ring, uint32_t size, int *lied)
     uint32_t edge = until_end(ring, ring->at);
     uint32_t filler = edge < size ? edge : 0;
     if (!has_room(ring, size + filler)) {
-        /* Acquire pairs with the release in tell: the consumer's reads of the old records are over. */
+        /* Acquire pairs with the release in tell: the consumer's reads of the old records are over.
+         */
         uint32_t head = atomic_load_explicit(&ring->control->head, memory_order_acquire);
         if (ring->at - head > ring->size) {
             *lied = 1;
@@ -55,7 +56,8 @@ void *wh_ring_reserve(struct wh_ring *ring, uint32_t size, int *lied)
 void wh_ring_publish(struct wh_ring *ring)
 {
     ring->at = ring->reserved;
-    /* Release pairs with the acquire in take and has_record: the record is written before it is seen. */
+    /* Release pairs with the acquire in take and has_record: the record is written before it is
+     * seen. */
     atomic_store_explicit(&ring->control->tail, ring->at, memory_order_release);
 }
 
@@ -65,7 +67,8 @@ int wh_ring_tell(struct wh_ring *ring, uint32_t least)
     if (news == 0 || news < least)
         return 0;
     ring->told = ring->at;
-    /* Release pairs with the acquire in reserve: the records have been copied before their room is reused. */
+    /* Release pairs with the acquire in reserve: the records have been copied before their room is
+     * reused. */
     atomic_store_explicit(&ring->control->head, ring->at, memory_order_release);
     return 1;
 }
@@ -90,7 +93,8 @@ int64_t wh_ring_take(struct wh_ring *ring, void *record, uint32_t room, const ch
             uint32_t available = tail - ring->at;
             if (available == 0)
                 return 0;
-            *fault = available > ring->size || available % 8 ? "the ring's tail is impossible" : NULL;
+            *fault =
+                available > ring->size || available % 8 ? "the ring's tail is impossible" : NULL;
             if (*fault)
                 return -1;
             ring->known = tail;

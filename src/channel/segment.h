@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The shared memory of one session, byte for byte the same for every transport that has shared memory. Its layout
- * is fixed by the protocol version: neither side believes an offset that the other wrote. Documented in
- * docs/wire-format.md.
+ * The shared memory of one session, byte for byte the same for every transport that has shared
+ * memory. Its layout is fixed by the protocol version: neither side believes an offset that the
+ * other wrote. Documented in docs/wire-format.md.
  */
 #ifndef WH_CHANNEL_SEGMENT_H
 #define WH_CHANNEL_SEGMENT_H
@@ -37,14 +37,15 @@ struct wh_segment {
     _Atomic uint32_t state; /* enum wh_segment_state, written by the server side */
     uint32_t reserved;
     char reason[248]; /* why it ended; text from a peer: bounded and cleaned before it is printed */
-    _Alignas(4096) struct wh_ring_control calls; /* client to worker */
-    struct wh_ring_control upcalls;              /* worker to client */
+    _Alignas(4096) struct wh_ring_control calls;       /* client to worker */
+    struct wh_ring_control upcalls;                    /* worker to client */
     _Alignas(4096) _Atomic uint32_t tokens[WH_TOKENS]; /* completion of transfers: 0, then 1 */
     struct wh_slot slots[WH_SLOTS];
     uint8_t upcall_data[WH_UPCALL_SIZE];
     uint8_t call_data[WH_RING_SIZE];
 };
 
-_Static_assert(sizeof(struct wh_segment) <= WH_ARENA_START, "the arena starts behind the control area");
+_Static_assert(sizeof(struct wh_segment) <= WH_ARENA_START,
+               "the arena starts behind the control area");
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The channel over a shared segment. The hot path of the client is begin, commit, await; that of the worker receive,
- * reply. Neither makes a system call while the other side is awake. Nothing read from the segment is trusted: rings
- * check their counters, replies are bounded by the slot's room.
+ * The channel over a shared segment. The hot path of the client is begin, commit, await; that of
+ * the worker receive, reply. Neither makes a system call while the other side is awake. Nothing
+ * read from the segment is trusted: rings check their counters, replies are bounded by the slot's
+ * room.
  */
 #include "channel/shm.h"
 
@@ -52,7 +53,8 @@ static int wait_for_room(struct wh_shm *shm, struct wh_ring *ring, uint32_t head
     while (atomic_load_explicit(&ring->control->head, memory_order_acquire) == head) {
         if (is_lost(shm))
             return -1;
-        /* Sequentially consistent: pairs with the fence in made_room, so that one side sees the other. */
+        /* Sequentially consistent: pairs with the fence in made_room, so that one side sees the
+         * other. */
         atomic_store(&ring->control->producer_waits, 1);
         wh_park_while(&park, &ring->control->head, head, &naps);
     }
@@ -86,7 +88,8 @@ static void made_room(struct wh_ring *ring, const struct wh_bell *bell, uint32_t
 /* After publishing: wakes the consumer if it sleeps. */
 static void wake_consumer(struct wh_ring *ring, const struct wh_bell *bell)
 {
-    /* Pairs with the fence after consumer_sleeps is set: either it sees our record or we see it sleeping. */
+    /* Pairs with the fence after consumer_sleeps is set: either it sees our record or we see it
+     * sleeping. */
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load_explicit(&ring->control->consumer_sleeps, memory_order_relaxed) == 0 ||
         atomic_exchange(&ring->control->consumer_sleeps, 0) == 0)
@@ -145,13 +148,15 @@ static void client_put_slot(struct wh_channel *channel, uint32_t slot)
     atomic_fetch_add_explicit(&shm->slot_freed, 1, memory_order_relaxed);
 }
 
-static int client_await(struct wh_channel *channel, uint32_t number, bool slow, struct wh_reply *reply)
+static int client_await(struct wh_channel *channel, uint32_t number, bool slow,
+                        struct wh_reply *reply)
 {
     struct wh_shm *shm = shm_of(channel);
     struct wh_slot *slot = &shm->segment->slots[number];
     unsigned naps = 0;
     if (!wh_spin_while(slow ? &shm->slow : &shm->quick, &slot->state, WH_SLOT_PENDING)) {
-        /* Sequentially consistent: pairs with worker_reply, which sets the state, then looks for a sleeper. */
+        /* Sequentially consistent: pairs with worker_reply, which sets the state, then looks for a
+         * sleeper. */
         atomic_store(&slot->sleeps, 1);
         while (atomic_load(&slot->state) == WH_SLOT_PENDING)
             wh_park_while(&shm->park, &slot->state, WH_SLOT_PENDING, &naps);
@@ -190,7 +195,8 @@ static int client_take_upcall(struct wh_channel *channel, struct wh_upcall *upca
     int64_t size = wh_ring_take(&shm->upcalls, upcall, WH_UPCALL_MAX, &fault);
     made_room(&shm->upcalls, &shm->bell, 0);
     atomic_store_explicit(&shm->taken, shm->upcalls.at, memory_order_relaxed);
-    if (size > 0 && (size < (int64_t)sizeof(*upcall) || upcall->payload > (uint64_t)size - sizeof(*upcall)))
+    if (size > 0 &&
+        (size < (int64_t)sizeof(*upcall) || upcall->payload > (uint64_t)size - sizeof(*upcall)))
         return -1;
     return size > 0 ? 1 : (int)size;
 }
@@ -224,7 +230,8 @@ static void client_end_reason(struct wh_channel *channel, char *reason, size_t s
     const char *text = shm->channel.why;
     char copy[sizeof(shm->segment->reason)];
     /* Acquire pairs with the release in worker_end. */
-    if (!*text && atomic_load_explicit(&shm->segment->state, memory_order_acquire) == WH_SEGMENT_ENDED) {
+    if (!*text &&
+        atomic_load_explicit(&shm->segment->state, memory_order_acquire) == WH_SEGMENT_ENDED) {
         memcpy(copy, shm->segment->reason, sizeof(copy));
         copy[sizeof(copy) - 1] = '\0';
         text = copy;
@@ -283,11 +290,13 @@ static int64_t worker_receive(struct wh_channel *channel, bool *leads, struct wh
         *leads = *leads || try_to_lead(shm);
         if (*leads) {
             int64_t size = wh_ring_take(&shm->calls, message, WH_MESSAGE_MAX, fault);
-            /* The room of many records is told at once, but before this thread might do something else for long. */
+            /* The room of many records is told at once, but before this thread might do something
+             * else for long. */
             made_room(&shm->calls, &shm->bell, size > 0 ? TELL_LEAST : 0);
             if (size != 0)
                 return size;
-            if (wh_spin_while(&shm->quick, &control->tail, shm->calls.at) || stop_leading(shm, leads))
+            if (wh_spin_while(&shm->quick, &control->tail, shm->calls.at) ||
+                stop_leading(shm, leads))
                 continue;
         }
         atomic_fetch_add(&shm->sleepers, 1);
@@ -324,7 +333,8 @@ static void worker_reply(struct wh_channel *channel, uint32_t number, uint32_t s
     struct wh_slot *slot = &shm->segment->slots[number];
     slot->size = size;
     slot->upcalls = atomic_load_explicit(&shm->upcalls.control->tail, memory_order_relaxed);
-    /* Sequentially consistent: pairs with client_await, which announces its sleep, then looks at the state. */
+    /* Sequentially consistent: pairs with client_await, which announces its sleep, then looks at
+     * the state. */
     atomic_store(&slot->state, WH_SLOT_DONE);
     if (atomic_load(&slot->sleeps))
         wh_bell_ring(&shm->bell, &slot->state, 1);
@@ -421,9 +431,10 @@ struct wh_shm *wh_shm_new(struct wh_segment *segment, uint64_t size, bool client
     shm->channel.arena_fd = -1;
     shm->channel.slot_room = WH_SLOT_ROOM;
     shm->socket = shm->eventfd = -1;
-    shm->calls = (struct wh_ring){.control = &segment->calls, .data = segment->call_data, .size = WH_RING_SIZE};
-    shm->upcalls =
-        (struct wh_ring){.control = &segment->upcalls, .data = segment->upcall_data, .size = WH_UPCALL_SIZE};
+    shm->calls = (struct wh_ring){
+        .control = &segment->calls, .data = segment->call_data, .size = WH_RING_SIZE};
+    shm->upcalls = (struct wh_ring){
+        .control = &segment->upcalls, .data = segment->upcall_data, .size = WH_UPCALL_SIZE};
     wh_spin_init(&shm->quick, client ? CLIENT_QUICK_NS : WORKER_IDLE_NS);
     wh_spin_init(&shm->slow, CLIENT_SLOW_NS);
     pthread_mutex_init(&shm->submit, NULL);
@@ -437,12 +448,15 @@ static void unmap_segment(struct wh_shm *shm)
     munmap(shm->segment, shm->size);
 }
 
-int wh_shm_open_worker(int fd, uint64_t offset, uint64_t size, struct wh_shm **made, struct wh_error *error)
+int wh_shm_open_worker(int fd, uint64_t offset, uint64_t size, struct wh_shm **made,
+                       struct wh_error *error)
 {
     if (size < WH_SEGMENT_LEAST)
-        return wh_error_set(error, EINVAL, "a session needs %u MiB of shared memory, this one has %llu bytes",
+        return wh_error_set(error, EINVAL,
+                            "a session needs %u MiB of shared memory, this one has %llu bytes",
                             WH_SEGMENT_LEAST >> 20, (unsigned long long)size);
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
+    void *memory =
+        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
     if (memory == MAP_FAILED)
         return wh_error_set(error, errno, "cannot map the session's memory: %s", strerror(errno));
     struct wh_shm *shm = wh_shm_new(memory, size, false);

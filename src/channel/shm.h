@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The channel over a shared segment (segment.h). A transport maps the segment, says how each side sleeps and is
- * woken, and gets a channel; everything else is the same for all of them. Used by unix.c and ivshmem.c.
+ * The channel over a shared segment (segment.h). A transport maps the segment, says how each side
+ * sleeps and is woken, and gets a channel; everything else is the same for all of them. Used by
+ * unix.c and ivshmem.c.
  */
 #ifndef WH_CHANNEL_SHM_H
 #define WH_CHANNEL_SHM_H
@@ -19,8 +20,8 @@ struct wh_shm {
     struct wh_ring calls, upcalls;
     _Atomic uint32_t taken; /* client: upcalls.at, for the listener, who may look at any time */
 
-    struct wh_park park;   /* how this side sleeps */
-    struct wh_bell bell;   /* wakes the other side's sleepers on words of the segment */
+    struct wh_park park;          /* how this side sleeps */
+    struct wh_bell bell;          /* wakes the other side's sleepers on words of the segment */
     struct wh_bell listener_bell; /* worker: wakes the client's listener */
     struct wh_spin quick, slow;
 
@@ -41,12 +42,14 @@ struct wh_shm {
 };
 
 /*
- * Makes a channel over `segment`, mapped with `size` bytes. `client` picks the end. The caller fills park, bells,
- * listen and release before the first use. Returns NULL when memory is short.
+ * Makes a channel over `segment`, mapped with `size` bytes. `client` picks the end. The caller
+ * fills park, bells, listen and release before the first use. Returns NULL when memory is short.
  */
 struct wh_shm *wh_shm_new(struct wh_segment *segment, uint64_t size, bool client);
 
-/* The worker's end, for a segment in a file descriptor (a memfd or a VM's region). Maps it itself. */
-int wh_shm_open_worker(int fd, uint64_t offset, uint64_t size, struct wh_shm **shm, struct wh_error *error);
+/* The worker's end, for a segment in a file descriptor (a memfd or a VM's region). Maps it itself.
+ */
+int wh_shm_open_worker(int fd, uint64_t offset, uint64_t size, struct wh_shm **shm,
+                       struct wh_error *error);
 
 #endif

@@ -29,18 +29,24 @@ static int connect_socket(const char *path, struct wh_error *error)
         return fd;
     int code = errno;
     close(fd);
-    return wh_error_set(error, code, "no Wormhole daemon answers at unix:%s (%s); start wormholed, or use `wormhole run`",
-                        path, strerror(code));
+    return wh_error_set(
+        error, code,
+        "no Wormhole daemon answers at unix:%s (%s); start wormholed, or use `wormhole run`", path,
+        strerror(code));
 }
 
-static int check_welcome(const struct wh_welcome *welcome, ssize_t size, const int *fds, struct wh_error *error)
+static int check_welcome(const struct wh_welcome *welcome, ssize_t size, const int *fds,
+                         struct wh_error *error)
 {
     if (size == 0)
-        return wh_error_set(error, ECONNRESET, "the server closed the connection during the handshake");
-    if (size != sizeof(*welcome) || memcmp(welcome->magic, WH_WELCOME_MAGIC, sizeof(welcome->magic)) != 0)
+        return wh_error_set(error, ECONNRESET,
+                            "the server closed the connection during the handshake");
+    if (size != sizeof(*welcome) ||
+        memcmp(welcome->magic, WH_WELCOME_MAGIC, sizeof(welcome->magic)) != 0)
         return wh_error_set(error, EPROTO, "the server's answer is not Wormhole's");
     if (welcome->refused)
-        return wh_error_set(error, (int)welcome->refused, "%.*s", (int)sizeof(welcome->text), welcome->text);
+        return wh_error_set(error, (int)welcome->refused, "%.*s", (int)sizeof(welcome->text),
+                            welcome->text);
     if (welcome->protocol != WH_PROTOCOL || fds[0] < 0 || fds[1] < 0)
         return wh_error_set(error, EPROTO, "the server's answer is incomplete");
     struct stat status;
@@ -61,7 +67,8 @@ static void wait_for_reason(struct wh_shm *shm)
 static bool unix_listen(struct wh_shm *shm, bool eager)
 {
     (void)eager;
-    struct pollfd ready[2] = {{.fd = shm->socket, .events = POLLIN}, {.fd = shm->eventfd, .events = POLLIN}};
+    struct pollfd ready[2] = {{.fd = shm->socket, .events = POLLIN},
+                              {.fd = shm->eventfd, .events = POLLIN}};
     if (poll(ready, 2, -1) < 0)
         return errno == EINTR;
     if (ready[1].revents) {
@@ -88,12 +95,13 @@ static void unix_release(struct wh_shm *shm)
     unix_abandon(shm);
 }
 
-static int map_segment(int *fds, uint64_t size, int socket, struct wh_channel **channel, struct wh_error *error)
+static int map_segment(int *fds, uint64_t size, int socket, struct wh_channel **channel,
+                       struct wh_error *error)
 {
     void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fds[0], 0);
     if (memory == MAP_FAILED)
-        return wh_error_set(error, errno, "cannot map %llu bytes of shared memory: %s", (unsigned long long)size,
-                            strerror(errno));
+        return wh_error_set(error, errno, "cannot map %llu bytes of shared memory: %s",
+                            (unsigned long long)size, strerror(errno));
     struct wh_shm *shm = wh_shm_new(memory, size, true);
     if (!shm) {
         munmap(memory, size);
@@ -139,7 +147,8 @@ int wh_unix_connect(const char *rest, const struct wh_hello *hello, struct wh_ch
 
 static void fill_welcome(struct wh_welcome *welcome)
 {
-    *welcome = (struct wh_welcome){.magic = WH_WELCOME_MAGIC, .protocol = WH_PROTOCOL, .version = WH_VERSION};
+    *welcome = (struct wh_welcome){
+        .magic = WH_WELCOME_MAGIC, .protocol = WH_PROTOCOL, .version = WH_VERSION};
 }
 
 int wh_unix_welcome(struct wh_shm *shm, int socket, uint32_t session, struct wh_error *error)
@@ -167,7 +176,8 @@ void wh_unix_refuse(int socket, const struct wh_error *why)
     struct wh_welcome welcome;
     fill_welcome(&welcome);
     welcome.refused = why->code ? (uint32_t)why->code : EIO;
-    (void)snprintf(welcome.text, sizeof(welcome.text), "%.*s", (int)sizeof(welcome.text) - 1, why->text);
+    (void)snprintf(welcome.text, sizeof(welcome.text), "%.*s", (int)sizeof(welcome.text) - 1,
+                   why->text);
     ssize_t ignored = send(socket, &welcome, sizeof(welcome), MSG_DONTWAIT | MSG_NOSIGNAL);
     (void)ignored;
 }

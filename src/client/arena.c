@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Segregated fits with immediate coalescing: blocks in address order in one list, the free ones also in a list per
- * power of two. See arena.h.
+ * Segregated fits with immediate coalescing: blocks in address order in one list, the free ones
+ * also in a list per power of two. See arena.h.
  */
 #include "client/arena.h"
 
@@ -15,9 +15,9 @@
 #define GIVE_BACK   (256u << 10) /* freed blocks from this size on return their pages */
 
 struct node {
-    struct wh_block block; /* first: the public part */
-    struct node *before, *after;         /* neighbours by address */
-    struct node *previous, *next;        /* free blocks of one bucket */
+    struct wh_block block;        /* first: the public part */
+    struct node *before, *after;  /* neighbours by address */
+    struct node *previous, *next; /* free blocks of one bucket */
     bool is_free;
 };
 

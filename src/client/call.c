@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From an argument array to bytes and back, by the tables of the description. Two passes: measure and check, then
- * write straight into the ring. The worker's reply is read with the same care as the worker reads us.
+ * From an argument array to bytes and back, by the tables of the description. Two passes: measure
+ * and check, then write straight into the ring. The worker's reply is read with the same care as
+ * the worker reads us.
  */
 #include "client/session.h"
 
@@ -19,12 +20,13 @@ struct call {
     const struct wh_call_desc *desc;
     const struct wh_api *api;
     uint64_t *a;
-    int32_t error;            /* the API's error found while measuring, or success */
-    uint64_t message, reply;  /* bytes */
+    int32_t error;           /* the API's error found while measuring, or success */
+    uint64_t message, reply; /* bytes */
     const struct wh_block *payload[WH_MAX_PARAMS]; /* arguments that travel in the arena */
     const struct wh_block *reply_block;
     bool sent; /* without a reply so far */
-    struct wh_object *made[WH_MAX_PARAMS + 1]; /* single new objects, by parameter; the last for the result */
+    struct wh_object
+        *made[WH_MAX_PARAMS + 1]; /* single new objects, by parameter; the last for the result */
 };
 
 static uint64_t padded(uint64_t size)
@@ -67,7 +69,8 @@ static void refuse(struct call *call, int32_t error)
         call->error = error;
 }
 
-static void measure_handles(struct call *call, const struct wh_param *p, const uint64_t *handles, uint64_t n)
+static void measure_handles(struct call *call, const struct wh_param *p, const uint64_t *handles,
+                            uint64_t n)
 {
     call->message += n * 8;
     for (uint64_t i = 0; i < n; i++)
@@ -81,7 +84,8 @@ static void measure_strings(struct call *call, const char *const *strings, uint6
         call->message += 8 + (strings[i] ? padded(strlen(strings[i]) + 1) : 0);
 }
 
-static void measure_structs(struct call *call, const struct wh_param *p, const uint8_t *structs, uint64_t n)
+static void measure_structs(struct call *call, const struct wh_param *p, const uint8_t *structs,
+                            uint64_t n)
 {
     const struct wh_struct_desc *desc = &call->api->structs[p->type];
     call->message += padded(n * desc->size);
@@ -108,8 +112,10 @@ static void measure_props(struct call *call, const struct wh_param *p, const uin
     uint64_t n = count_props(list);
     call->message += n * 16;
     for (uint64_t i = 0; i < n; i++) {
-        const struct wh_name_desc *name = wh_find_name(&call->api->props[p->type], (int64_t)list[2 * i]);
-        if (name && name->content == WH_CONTENT_HANDLES && !valid_handle(call, list[2 * i + 1], name->type))
+        const struct wh_name_desc *name =
+            wh_find_name(&call->api->props[p->type], (int64_t)list[2 * i]);
+        if (name && name->content == WH_CONTENT_HANDLES &&
+            !valid_handle(call, list[2 * i + 1], name->type))
             refuse(call, call->api->objects[name->type].invalid);
     }
 }
@@ -163,7 +169,8 @@ static void measure_param(struct call *call, unsigned i)
         measure_props(call, p, pointer);
         return;
     }
-    if (!length_of(p, call->a, &n) || (n > (1u << 24) && p->kind != WH_BYTES && p->kind != WH_OUT && p->kind != WH_INFO)) {
+    if (!length_of(p, call->a, &n) ||
+        (n > (1u << 24) && p->kind != WH_BYTES && p->kind != WH_OUT && p->kind != WH_INFO)) {
         refuse(call, call->api->invalid_value);
         return;
     }
@@ -184,7 +191,8 @@ static bool is_new(const struct wh_param *p)
     return p->kind == WH_NEWS && p->length.a < 0 && p->length.scale == 1;
 }
 
-/* The object whose existence the call's new objects prolong: its first argument, if that is an object. */
+/* The object whose existence the call's new objects prolong: its first argument, if that is an
+ * object. */
 static struct wh_object *parent_of(const struct call *call)
 {
     if (call->desc->nparams == 0 || call->desc->params[0].kind != WH_HANDLE)
@@ -196,7 +204,8 @@ static void make_objects(struct call *call)
 {
     for (unsigned i = 0; i <= call->desc->nparams; i++) {
         bool result = i == call->desc->nparams;
-        if (result ? call->desc->result != WH_RESULT_NEW : !is_new(&call->desc->params[i]) || !call->a[i])
+        if (result ? call->desc->result != WH_RESULT_NEW
+                   : !is_new(&call->desc->params[i]) || !call->a[i])
             continue;
         uint16_t type = result ? call->desc->result_type : call->desc->params[i].type;
         unsigned place = result ? WH_RESULT : i;
@@ -239,7 +248,8 @@ static void write_strings(struct wh_writer *w, const char *const *strings, uint6
     }
 }
 
-static void write_structs(struct wh_writer *w, const struct wh_struct_desc *desc, const void *structs, uint64_t n)
+static void write_structs(struct wh_writer *w, const struct wh_struct_desc *desc,
+                          const void *structs, uint64_t n)
 {
     wh_write_word(w, n);
     uint8_t *room = wh_write_room(w, n * desc->size);
@@ -256,7 +266,8 @@ static void write_structs(struct wh_writer *w, const struct wh_struct_desc *desc
         }
 }
 
-/* A name that no list knows crosses as WH_PROP_UNKNOWN without its value, so that the library itself refuses it. */
+/* A name that no list knows crosses as WH_PROP_UNKNOWN without its value, so that the library
+ * itself refuses it. */
 static void write_props(struct wh_writer *w, const struct wh_names *names, const uint64_t *list)
 {
     uint64_t n = count_props(list);
@@ -269,7 +280,8 @@ static void write_props(struct wh_writer *w, const struct wh_names *names, const
     }
 }
 
-static void write_payload(struct call *call, struct wh_writer *w, unsigned i, const void *bytes, uint64_t size)
+static void write_payload(struct call *call, struct wh_writer *w, unsigned i, const void *bytes,
+                          uint64_t size)
 {
     const struct wh_block *block = call->payload[i];
     if (!block) {
@@ -282,7 +294,8 @@ static void write_payload(struct call *call, struct wh_writer *w, unsigned i, co
     wh_write_word(w, block->offset);
 }
 
-/* The ids of objects that the call will make; the objects are made here, so that both sides agree. */
+/* The ids of objects that the call will make; the objects are made here, so that both sides agree.
+ */
 static void write_new_ids(struct call *call, struct wh_writer *w, unsigned i, uint64_t n)
 {
     const struct wh_param *p = &call->desc->params[i];
@@ -352,12 +365,13 @@ static bool send(struct call *call, uint32_t slot)
     if (!message)
         return false;
     call->sent = true;
-    *message = (struct wh_message){.size = size,
-                                   .call = call->desc->number,
-                                   .thread = wh_thread_number(),
-                                   .slot = slot,
-                                   .reply_at = call->reply_block ? call->reply_block->offset : WH_IN_SLOT,
-                                   .reply_room = slot == WH_NO_SLOT ? 0 : (uint32_t)call->reply};
+    *message =
+        (struct wh_message){.size = size,
+                            .call = call->desc->number,
+                            .thread = wh_thread_number(),
+                            .slot = slot,
+                            .reply_at = call->reply_block ? call->reply_block->offset : WH_IN_SLOT,
+                            .reply_room = slot == WH_NO_SLOT ? 0 : (uint32_t)call->reply};
     struct wh_writer w = {.at = (uint8_t *)(message + 1), .end = (uint8_t *)message + size};
     for (unsigned i = 0; i < call->desc->nparams; i++)
         write_param(call, &w, i);
@@ -372,8 +386,8 @@ static bool send(struct call *call, uint32_t slot)
 
 /* ---- the reply ---- */
 
-static void read_handles(struct call *call, struct wh_reader *r, const struct wh_param *p, uint64_t n, void **places,
-                         uint64_t room)
+static void read_handles(struct call *call, struct wh_reader *r, const struct wh_param *p,
+                         uint64_t n, void **places, uint64_t room)
 {
     for (uint64_t k = 0; k < n; k++) {
         uint64_t id = wh_read_word(r);
@@ -422,7 +436,8 @@ static void translate_info(struct call *call, const struct wh_param *p, void *va
     }
 }
 
-static void read_bytes(struct call *call, struct wh_reader *r, const struct wh_param *p, uint64_t n, void *place, uint64_t room)
+static void read_bytes(struct call *call, struct wh_reader *r, const struct wh_param *p, uint64_t n,
+                       void *place, uint64_t room)
 {
     const void *bytes = wh_read_bytes(r, n);
     if (!bytes)
@@ -477,7 +492,8 @@ static uint64_t read_reply(struct call *call, const struct wh_reply *reply)
     }
     call->made[WH_RESULT] = NULL;
     if (r.fault) {
-        call->session->channel->ops->lose(call->session->channel, "the worker sent a malformed reply");
+        call->session->channel->ops->lose(call->session->channel,
+                                          "the worker sent a malformed reply");
         refuse(call, call->api->lost);
     }
     return call->desc->result == WH_RESULT_NEW ? (uint64_t)(uintptr_t)made : result;
@@ -494,13 +510,15 @@ static void clean_up(struct call *call)
             wh_object_cancel(call->made[i]);
 }
 
-/* The several new objects of one parameter vanish when there was no reply to say which were made. */
+/* The several new objects of one parameter vanish when there was no reply to say which were made.
+ */
 static void cancel_arrays(struct call *call)
 {
     for (unsigned i = 0; i < call->desc->nparams; i++) {
         struct wh_object **places = (struct wh_object **)(uintptr_t)call->a[i];
         uint64_t n = 0;
-        if (!call->sent || call->desc->params[i].kind != WH_NEWS || is_new(&call->desc->params[i]) || !places)
+        if (!call->sent || call->desc->params[i].kind != WH_NEWS ||
+            is_new(&call->desc->params[i]) || !places)
             continue;
         length_of(&call->desc->params[i], call->a, &n);
         for (uint64_t k = 0; k < n; k++) {
@@ -530,7 +548,8 @@ static bool wait_for_reply(struct call *call, uint32_t slot, uint64_t *result)
     struct wh_reply reply;
     /* What moves data or waits for the device takes longer than a question. */
     uint16_t flags = call->desc->flags;
-    bool slow = (flags & WH_CALL_BLOCKS) || (flags & (WH_CALL_SYNCS | WH_CALL_MESSAGE)) == (WH_CALL_SYNCS | WH_CALL_MESSAGE);
+    bool slow = (flags & WH_CALL_BLOCKS) ||
+                (flags & (WH_CALL_SYNCS | WH_CALL_MESSAGE)) == (WH_CALL_SYNCS | WH_CALL_MESSAGE);
     if (!send(call, slot) || channel->ops->await(channel, slot, slow, &reply) < 0)
         return false;
     *result = read_reply(call, &reply);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the worker sends on its own: printed text, callbacks, its death. A listener thread sleeps until there is
- * some; a thread that returns from a call takes in what belongs before its return itself, so that text appears in
- * order. Callbacks run in a thread of their own, started with the first one expected, so that a slow one delays
- * nothing else.
+ * What the worker sends on its own: printed text, callbacks, its death. A listener thread sleeps
+ * until there is some; a thread that returns from a call takes in what belongs before its return
+ * itself, so that text appears in order. Callbacks run in a thread of their own, started with the
+ * first one expected, so that a slow one delays nothing else.
  */
 #include "client/session.h"
 
@@ -16,7 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 
-#define THREAD_STACK (256u << 10)
+#define THREAD_STACK  (256u << 10)
 #define THROUGH_STDIO 0x10u
 
 struct news_item {
@@ -39,7 +39,8 @@ struct wh_news {
     _Alignas(8) uint8_t room[WH_UPCALL_MAX];
 };
 
-/* Text from the kernels: where it would have gone natively, by the same way (system call or stdio). */
+/* Text from the kernels: where it would have gone natively, by the same way (system call or stdio).
+ */
 static void print(const struct wh_upcall *upcall)
 {
     const char *text = (const char *)(upcall + 1);
@@ -84,7 +85,8 @@ static void take_in(struct wh_session *session)
     if (got < 0)
         channel->ops->lose(channel, "the worker sent a malformed upcall");
     /* Release pairs with the acquire in wh_news_drain: the text is out. */
-    atomic_store_explicit(&session->news->taken, channel->ops->upcall_mark(channel), memory_order_release);
+    atomic_store_explicit(&session->news->taken, channel->ops->upcall_mark(channel),
+                          memory_order_release);
 }
 
 void wh_news_drain(struct wh_session *session, uint32_t mark)
@@ -154,8 +156,9 @@ void wh_news_unexpect(struct wh_session *session)
 {
     uint32_t before = atomic_load_explicit(&session->news->expected, memory_order_relaxed);
     /* Some callbacks come more often than they are expected: the count never falls below zero. */
-    while (before && !atomic_compare_exchange_weak_explicit(&session->news->expected, &before, before - 1,
-                                                            memory_order_relaxed, memory_order_relaxed))
+    while (before &&
+           !atomic_compare_exchange_weak_explicit(&session->news->expected, &before, before - 1,
+                                                  memory_order_relaxed, memory_order_relaxed))
         ;
 }
 

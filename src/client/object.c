@@ -48,7 +48,8 @@ static bool is_slab(struct wh_objects *objects, uintptr_t base)
 /* Memory aligned to its own size. */
 static uint8_t *map_slab(void)
 {
-    uint8_t *room = mmap(NULL, 2 * SLAB_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    uint8_t *room =
+        mmap(NULL, 2 * SLAB_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (room == MAP_FAILED)
         return NULL;
     uint8_t *slab = (uint8_t *)wh_round_up((uintptr_t)room, SLAB_SIZE);
@@ -112,7 +113,8 @@ static struct wh_object *take_slot(struct wh_objects *objects)
     return slot;
 }
 
-static void fill(struct wh_objects *objects, struct wh_object *object, uint16_t type, struct wh_object *parent)
+static void fill(struct wh_objects *objects, struct wh_object *object, uint16_t type,
+                 struct wh_object *parent)
 {
     object->dispatch = objects->dispatch;
     object->type = type;
@@ -154,7 +156,8 @@ struct wh_object *wh_object_discovered(struct wh_objects *objects, uint16_t type
         made->id = id; /* the slot is never given back */
         made->discovered = true;
         if (atomic_compare_exchange_strong(&objects->found[index], &object, made))
-            object = made; /* else another thread was first; its slot is the one, ours stays unused */
+            object =
+                made; /* else another thread was first; its slot is the one, ours stays unused */
     }
     return object->type == type ? object : NULL;
 }
@@ -165,7 +168,8 @@ struct wh_object *wh_object_by_id(struct wh_objects *objects, uint16_t type, uin
         return id <= UINT32_MAX ? wh_object_discovered(objects, type, (uint32_t)id) : NULL;
     if (id == WH_ID_NONE || (id - 1) / SLAB_SLOTS >= MAX_SLABS)
         return NULL;
-    uint8_t *slab = atomic_load_explicit(&objects->slabs[(id - 1) / SLAB_SLOTS], memory_order_acquire);
+    uint8_t *slab =
+        atomic_load_explicit(&objects->slabs[(id - 1) / SLAB_SLOTS], memory_order_acquire);
     return slab ? wh_object_check(objects, slab + (id - 1) % SLAB_SLOTS * SLOT_SIZE, type) : NULL;
 }
 
@@ -176,7 +180,8 @@ struct wh_object *wh_object_check(struct wh_objects *objects, const void *pointe
         return NULL;
     struct wh_object *object = (struct wh_object *)address;
     /* Acquire pairs with the release in fill. */
-    if (!atomic_load_explicit(&object->alive, memory_order_acquire) || (type && object->type != type))
+    if (!atomic_load_explicit(&object->alive, memory_order_acquire) ||
+        (type && object->type != type))
         return NULL;
     return object;
 }
@@ -204,7 +209,8 @@ void wh_object_unpin(struct wh_object *object)
         if (atomic_fetch_sub_explicit(&object->pins, 1, memory_order_acq_rel) != 1)
             return;
         struct wh_object *parent = object->parent;
-        /* The worker is told before the id can be minted again: ids are reused in submission order. */
+        /* The worker is told before the id can be minted again: ids are reused in submission order.
+         */
         wh_session_forget(object);
         give_slot_back(object);
         object = parent;

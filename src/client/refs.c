@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reference counts and remembered answers. Counts are kept on both sides: the worker's library sees every retain and
- * release, so what it reports is what the program would see natively; the last release goes out when nothing in this
- * process needs the object any more (a queue keeps its context).
+ * Reference counts and remembered answers. Counts are kept on both sides: the worker's library sees
+ * every retain and release, so what it reports is what the program would see natively; the last
+ * release goes out when nothing in this process needs the object any more (a queue keeps its
+ * context).
  */
 #include "client/session.h"
 
 #include <stdlib.h>
 
-static struct wh_object *checked(struct wh_session *session, const struct wh_call_desc *call, uint64_t handle)
+static struct wh_object *checked(struct wh_session *session, const struct wh_call_desc *call,
+                                 uint64_t handle)
 {
     return wh_object_check(session->objects, (void *)(uintptr_t)handle, call->params[0].type);
 }
@@ -26,21 +28,22 @@ uint64_t wh_client_retain(struct wh_session *session, const struct wh_call_desc 
         return bad_handle(session, call);
     if (atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed) > 0)
         return wh_client_post(session, call, a);
-    /* Only its children kept it alive: the worker's last reference was never given back, there is nothing to send. */
+    /* Only its children kept it alive: the worker's last reference was never given back, there is
+     * nothing to send. */
     wh_object_pin(object);
     return (uint64_t)(int64_t)session->shim->api->success;
 }
 
 /* Takes one reference; the last one is sent by whoever unpins the object last. */
-static uint64_t release_one(struct wh_session *session, const struct wh_call_desc *call, struct wh_object *object,
-                            uint64_t *a)
+static uint64_t release_one(struct wh_session *session, const struct wh_call_desc *call,
+                            struct wh_object *object, uint64_t *a)
 {
     uint32_t before = atomic_load_explicit(&object->references, memory_order_relaxed);
     do
         if (before == 0) /* released too often while a child keeps it alive */
             return bad_handle(session, call);
-    while (!atomic_compare_exchange_weak_explicit(&object->references, &before, before - 1, memory_order_acq_rel,
-                                                  memory_order_relaxed));
+    while (!atomic_compare_exchange_weak_explicit(&object->references, &before, before - 1,
+                                                  memory_order_acq_rel, memory_order_relaxed));
     if (before > 1)
         return wh_client_post(session, call, a);
     wh_object_unpin(object);
@@ -97,8 +100,8 @@ void wh_session_drop_cache(struct wh_object *object)
     }
 }
 
-int32_t wh_client_answer(struct wh_session *session, const void *answer, size_t answer_size, size_t size, void *value,
-                         size_t *size_ret)
+int32_t wh_client_answer(struct wh_session *session, const void *answer, size_t answer_size,
+                         size_t size, void *value, size_t *size_ret)
 {
     const struct wh_api *api = session->shim->api;
     if (value && size < answer_size)
@@ -124,15 +127,15 @@ static struct wh_cached_info *find_cached(struct wh_object *object, const struct
 static struct wh_cached_info *remember(struct wh_object *object, struct wh_cached_info *entry)
 {
     entry->next = atomic_load_explicit(&object->cache, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(&object->cache, &entry->next, entry, memory_order_release,
-                                                  memory_order_relaxed))
+    while (!atomic_compare_exchange_weak_explicit(&object->cache, &entry->next, entry,
+                                                  memory_order_release, memory_order_relaxed))
         ;
     return entry;
 }
 
 /* Asks the worker for the whole answer: its size first, then its bytes behind the prefix. */
-static struct wh_cached_info *fetch(struct wh_session *session, const struct wh_call_desc *call, const uint64_t *a,
-                                    unsigned value, const char *prefix)
+static struct wh_cached_info *fetch(struct wh_session *session, const struct wh_call_desc *call,
+                                    const uint64_t *a, unsigned value, const char *prefix)
 {
     const struct wh_api *api = session->shim->api;
     size_t size = 0, before = prefix ? strlen(prefix) : 0;
@@ -161,7 +164,8 @@ static struct wh_cached_info *fetch(struct wh_session *session, const struct wh_
     return entry;
 }
 
-/* The description's `info` parameter, with size before it and size_ret behind it; -1 when the call is not a query. */
+/* The description's `info` parameter, with size before it and size_ret behind it; -1 when the call
+ * is not a query. */
 static int info_param(const struct wh_call_desc *call)
 {
     for (unsigned i = 1; i + 1 < call->nparams; i++)
@@ -170,7 +174,8 @@ static int info_param(const struct wh_call_desc *call)
     return -1;
 }
 
-uint64_t wh_client_info(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a, const char *prefix)
+uint64_t wh_client_info(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a,
+                        const char *prefix)
 {
     int value = info_param(call);
     struct wh_object *object = checked(session, call, a[0]);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The process's session: opening it on first use, losing it, forgetting it in a forked child. See session.h. */
+/* The process's session: opening it on first use, losing it, forgetting it in a forked child. See
+ * session.h. */
 #include "client/session.h"
 
 #include "base/log.h"
@@ -67,7 +68,8 @@ static uint64_t wanted_arena(void)
 }
 
 /* WORMHOLE_SERVER, else the host's daemon, else the VM's device. */
-static int connect_somewhere(const struct wh_hello *hello, struct wh_channel **channel, struct wh_error *error)
+static int connect_somewhere(const struct wh_hello *hello, struct wh_channel **channel,
+                             struct wh_error *error)
 {
     const char *url = getenv("WORMHOLE_SERVER");
     if (url && *url)
@@ -99,7 +101,8 @@ static struct wh_session *open_session(const struct wh_shim *shim, struct wh_err
     session->arena = wh_arena_new(session->channel->arena, session->channel->arena_size,
                                   session->channel->returns_pages);
     session->stats.calls = calloc(shim->api->ncalls, sizeof(*session->stats.calls));
-    if (session->objects && session->arena && session->stats.calls && wh_transfers_init(session) == 0 && wh_news_start(session, error) == 0)
+    if (session->objects && session->arena && session->stats.calls &&
+        wh_transfers_init(session) == 0 && wh_news_start(session, error) == 0)
         return session;
     if (!error->code)
         wh_error_set(error, ENOMEM, "out of memory");
@@ -133,10 +136,12 @@ static void print_stats(void)
         posted += s->calls[i].posted;
         waited += s->calls[i].waited;
     }
-    wh_log("%s: %llu calls posted, %llu waited for, %llu answered locally; bytes: %llu in messages, %llu copied "
-           "through the arena, %llu shared without a copy",
-           api->name, posted, waited, (unsigned long long)s->local, (unsigned long long)s->message_bytes,
-           (unsigned long long)s->copied_bytes, (unsigned long long)s->shared_bytes);
+    wh_log(
+        "%s: %llu calls posted, %llu waited for, %llu answered locally; bytes: %llu in messages, %llu copied "
+        "through the arena, %llu shared without a copy",
+        api->name, posted, waited, (unsigned long long)s->local,
+        (unsigned long long)s->message_bytes, (unsigned long long)s->copied_bytes,
+        (unsigned long long)s->shared_bytes);
 }
 
 static struct wh_session *open_locked(const struct wh_shim *shim)

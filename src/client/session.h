@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One session of one client process for one API: connects on first use, encodes calls, waits for replies, delivers
- * what comes back on its own (callbacks, printed text), and turns a lost worker into the API's error. A shim library
- * has exactly one; after a fork the child gets a new one on first use. All functions are thread-safe.
+ * One session of one client process for one API: connects on first use, encodes calls, waits for
+ * replies, delivers what comes back on its own (callbacks, printed text), and turns a lost worker
+ * into the API's error. A shim library has exactly one; after a fork the child gets a new one on
+ * first use. All functions are thread-safe.
  */
 #ifndef WH_CLIENT_SESSION_H
 #define WH_CLIENT_SESSION_H
@@ -19,7 +20,8 @@ struct wh_shim {
     /* Frees wh_object.extra; may be NULL. */
     void (*free_extra)(struct wh_object *object);
     /* A callback arrived: `words` are the API's own. Runs in the session's callback thread. */
-    void (*callback)(struct wh_session *session, uint64_t token, const uint64_t *words, size_t nwords);
+    void (*callback)(struct wh_session *session, uint64_t token, const uint64_t *words,
+                     size_t nwords);
     /* The worker no longer uses something in the arena. Must not call the program or wait. */
     void (*freed)(struct wh_session *session, uint64_t token);
 };
@@ -40,8 +42,8 @@ struct wh_stats {
 struct wh_session;
 
 /*
- * The process's session for `shim`, opened on first use. NULL when no server can be reached; the reason has been
- * logged then (once).
+ * The process's session for `shim`, opened on first use. NULL when no server can be reached; the
+ * reason has been logged then (once).
  */
 struct wh_session *wh_session_get(const struct wh_shim *shim);
 
@@ -55,28 +57,32 @@ bool wh_session_lost(const struct wh_session *session);
 /* ---- calls (call.c) ---- */
 
 /*
- * Carries out one call of the description with its arguments, one word per parameter: pointers as addresses, handles
- * as object addresses, arena parameters as offsets. Returns the status (sign-extended), the value, or the new
- * object's address. Errors are the API's own.
+ * Carries out one call of the description with its arguments, one word per parameter: pointers as
+ * addresses, handles as object addresses, arena parameters as offsets. Returns the status
+ * (sign-extended), the value, or the new object's address. Errors are the API's own.
  */
 uint64_t wh_client_call(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a);
 
-/* The same, but posted: only for calls without results other than new objects, which the caller knows will be made. */
+/* The same, but posted: only for calls without results other than new objects, which the caller
+ * knows will be made. */
 uint64_t wh_client_post(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a);
 
 /* Retain and release as the description says (WH_CALL_RETAIN, WH_CALL_RELEASE). */
 uint64_t wh_client_retain(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a);
-uint64_t wh_client_release(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a);
+uint64_t wh_client_release(struct wh_session *session, const struct wh_call_desc *call,
+                           uint64_t *a);
 
 /*
- * An information query with answers that never change remembered: a[] are the call's words. `prefix` (may be NULL)
- * is put in front of a text.
+ * An information query with answers that never change remembered: a[] are the call's words.
+ * `prefix` (may be NULL) is put in front of a text.
  */
-uint64_t wh_client_info(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a, const char *prefix);
+uint64_t wh_client_info(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a,
+                        const char *prefix);
 
-/* Answers an information query from the client's own knowledge, by the usual rules for size and size_ret. */
-int32_t wh_client_answer(struct wh_session *session, const void *answer, size_t answer_size, size_t size, void *value,
-                         size_t *size_ret);
+/* Answers an information query from the client's own knowledge, by the usual rules for size and
+ * size_ret. */
+int32_t wh_client_answer(struct wh_session *session, const void *answer, size_t answer_size,
+                         size_t size, void *value, size_t *size_ret);
 
 /* Tells the worker that an object's last reference is gone; called by object.c. */
 void wh_session_forget(struct wh_object *object);
@@ -87,21 +93,22 @@ void wh_session_drop_cache(struct wh_object *object);
 /* A strided copy between the arena and the program's memory; a plain one has one row. */
 struct wh_copy {
     void *memory;
-    const uint8_t *arena; /* where the bytes lie when the transfer has no block of its own */
+    const uint8_t *arena;        /* where the bytes lie when the transfer has no block of its own */
     size_t width, height, depth; /* bytes, rows, slices */
     size_t memory_row, memory_slice;
     size_t arena_row, arena_slice;
 };
 
 /* The token inside a ticket, for the worker. */
-#define WH_TICKET_TOKEN(ticket) ((uint32_t)(ticket) & 1023u)
+#define WH_TICKET_TOKEN(ticket) ((uint32_t)(ticket)&1023u)
 
 /*
- * A transfer in flight: a token that the worker sets when the device is done with the block. When it is, `copy` (if
- * memory is set) moves the block's bytes into the program's memory, and the block is released. Returns a ticket, or -1
- * when all tokens are in use even after a sweep.
+ * A transfer in flight: a token that the worker sets when the device is done with the block. When
+ * it is, `copy` (if memory is set) moves the block's bytes into the program's memory, and the block
+ * is released. Returns a ticket, or -1 when all tokens are in use even after a sweep.
  */
-int64_t wh_transfer_begin(struct wh_session *session, const struct wh_block *block, const struct wh_copy *copy);
+int64_t wh_transfer_begin(struct wh_session *session, const struct wh_block *block,
+                          const struct wh_copy *copy);
 
 /* Undoes wh_transfer_begin for a call that was refused; the block is released. */
 void wh_transfer_cancel(struct wh_session *session, int64_t ticket);
@@ -118,14 +125,15 @@ void wh_copy_from_memory(const struct wh_copy *copy, uint8_t *arena);
 
 /* ---- news from the worker (news.c) ---- */
 
-/* Takes in what the worker sent up to `mark`, prints its text; before a call returns that depends on it. */
+/* Takes in what the worker sent up to `mark`, prints its text; before a call returns that depends
+ * on it. */
 void wh_news_drain(struct wh_session *session, uint32_t mark);
 
 /* Makes sure that callbacks can run. */
 void wh_news_ready(struct wh_session *session);
 
-/* One more callback is expected from the worker: it is looked for more often where nobody can ring. And one less: the
- * call that would have led to it failed. */
+/* One more callback is expected from the worker: it is looked for more often where nobody can ring.
+ * And one less: the call that would have led to it failed. */
 void wh_news_expect(struct wh_session *session);
 void wh_news_unexpect(struct wh_session *session);
 

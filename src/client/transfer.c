@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Transfers in flight between the arena and the program's memory. A program may learn of a read's completion in many
- * ways (an event, a finish, a callback); whichever way it is, the sweep runs first, so the bytes are there.
+ * Transfers in flight between the arena and the program's memory. A program may learn of a read's
+ * completion in many ways (an event, a finish, a callback); whichever way it is, the sweep runs
+ * first, so the bytes are there.
  */
 #include "client/session.h"
 
@@ -33,8 +34,8 @@ int wh_transfers_init(struct wh_session *session)
     return 0;
 }
 
-static void copy_rows(const struct wh_copy *c, uint8_t *to, size_t to_row, size_t to_slice, const uint8_t *from,
-                      size_t from_row, size_t from_slice)
+static void copy_rows(const struct wh_copy *c, uint8_t *to, size_t to_row, size_t to_slice,
+                      const uint8_t *from, size_t from_row, size_t from_slice)
 {
     if (c->width == to_row && c->width == from_row && (c->depth < 2 || to_slice == from_slice) &&
         (c->depth < 2 || to_slice == c->width * c->height)) {
@@ -66,8 +67,10 @@ static void complete(struct wh_session *session, uint32_t token)
     struct wh_transfers *transfers = session->transfers;
     struct transfer *t = &transfers->table[token];
     if (t->copy.memory) {
-        wh_copy_to_memory(&t->copy, t->block ? wh_arena_address(session->arena, t->block) : t->copy.arena);
-        atomic_fetch_add_explicit(&session->stats.copied_bytes, t->copy.width * t->copy.height * t->copy.depth,
+        wh_copy_to_memory(&t->copy,
+                          t->block ? wh_arena_address(session->arena, t->block) : t->copy.arena);
+        atomic_fetch_add_explicit(&session->stats.copied_bytes,
+                                  t->copy.width * t->copy.height * t->copy.depth,
                                   memory_order_relaxed);
     }
     wh_arena_release(session->arena, t->block);
@@ -112,7 +115,8 @@ static int64_t ticket_of(const struct wh_transfers *transfers, int token)
     return transfers->table[token].generation * WH_TOKENS + token;
 }
 
-int64_t wh_transfer_begin(struct wh_session *session, const struct wh_block *block, const struct wh_copy *copy)
+int64_t wh_transfer_begin(struct wh_session *session, const struct wh_block *block,
+                          const struct wh_copy *copy)
 {
     struct wh_transfers *transfers = session->transfers;
     int64_t ticket = -1;
@@ -164,7 +168,8 @@ int wh_transfer_wait(struct wh_session *session, int64_t ticket)
         pthread_mutex_unlock(&transfers->lock);
         if (!waits)
             return 0;
-        if (session->channel->ops->await_token(session->channel, (uint32_t)(ticket % WH_TOKENS)) < 0)
+        if (session->channel->ops->await_token(session->channel, (uint32_t)(ticket % WH_TOKENS)) <
+            0)
             return -1;
         wh_transfer_sweep(session);
     }

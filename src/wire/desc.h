@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the generator says about an API: one table per API, read by the client (to encode a call), by the
- * worker (to decode and check it) and by traces. Both sides compile the same tables; their hash is compared
- * in the handshake. Nothing here knows a particular API or transport.
+ * What the generator says about an API: one table per API, read by the client (to encode a call),
+ * by the worker (to decode and check it) and by traces. Both sides compile the same tables; their
+ * hash is compared in the handshake. Nothing here knows a particular API or transport.
  */
 #ifndef WH_WIRE_DESC_H
 #define WH_WIRE_DESC_H
@@ -11,32 +11,35 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* More parameters than any declaration may have; the result travels in slot WH_RESULT of the array. */
+/* More parameters than any declaration may have; the result travels in slot WH_RESULT of the array.
+ */
 #define WH_MAX_PARAMS 20
 #define WH_RESULT     WH_MAX_PARAMS
 
 /* How one parameter crosses. The word layouts are in docs/wire-format.md. */
 enum wh_kind {
-    WH_VALUE,       /* a scalar: integers extended, floating point by its bits */
-    WH_HANDLE,      /* an object of the client, or NULL */
-    WH_HANDLES,     /* an array of objects, length by rule (counted in objects) */
-    WH_BYTES,       /* bytes in, length by rule */
-    WH_STRING,      /* NUL-terminated text in */
-    WH_STRINGS,     /* array of NUL-terminated texts in, length by rule (counted in strings) */
-    WH_STRUCTS,     /* structures in whose handle members are translated, length by rule (counted in structs) */
-    WH_PROPS,       /* zero-terminated list of name and value pairs in */
-    WH_ARENA,       /* an offset into the session's arena, length by rule; the worker sees an address */
-    WH_OUT,         /* bytes out, length by rule */
-    WH_INFO,        /* bytes out, length by rule, whose content the parameter `selector` decides */
+    WH_VALUE,   /* a scalar: integers extended, floating point by its bits */
+    WH_HANDLE,  /* an object of the client, or NULL */
+    WH_HANDLES, /* an array of objects, length by rule (counted in objects) */
+    WH_BYTES,   /* bytes in, length by rule */
+    WH_STRING,  /* NUL-terminated text in */
+    WH_STRINGS, /* array of NUL-terminated texts in, length by rule (counted in strings) */
+    WH_STRUCTS, /* structures in whose handle members are translated, length by rule (counted in
+                   structs) */
+    WH_PROPS,   /* zero-terminated list of name and value pairs in */
+    WH_ARENA,   /* an offset into the session's arena, length by rule; the worker sees an address */
+    WH_OUT,     /* bytes out, length by rule */
+    WH_INFO,    /* bytes out, length by rule, whose content the parameter `selector` decides */
     WH_OUT_HANDLES, /* array of existing objects out, length by rule (counted in objects) */
-    WH_NEWS,        /* array of objects out that this call makes, length by rule (counted in objects) */
-    WH_LOCAL,       /* stays in the client: user data, function pointers; the worker sees 0 */
+    WH_NEWS,  /* array of objects out that this call makes, length by rule (counted in objects) */
+    WH_LOCAL, /* stays in the client: user data, function pointers; the worker sees 0 */
     WH_NKINDS
 };
 
 /*
- * A length: arg[a] * arg[b] * scale, where a factor of -1 is left out. For WH_BYTES, WH_OUT, WH_INFO and WH_ARENA
- * the unit is the byte (the element size is in the scale); for the others it is the element.
+ * A length: arg[a] * arg[b] * scale, where a factor of -1 is left out. For WH_BYTES, WH_OUT,
+ * WH_INFO and WH_ARENA the unit is the byte (the element size is in the scale); for the others it
+ * is the element.
  */
 struct wh_length {
     int8_t a, b;
@@ -45,12 +48,12 @@ struct wh_length {
 
 struct wh_param {
     const char *name;
-    uint8_t kind;     /* enum wh_kind */
-    uint8_t size;     /* bytes of a scalar or of one element (0: not meaningful) */
-    bool is_signed;   /* a scalar that is sign-extended */
-    int8_t selector;  /* WH_INFO: index of the parameter that names the info, else -1 */
-    uint16_t type;    /* object type, struct, property list or info table, by kind */
-    int32_t invalid;  /* the API's error for a handle of the wrong type here */
+    uint8_t kind;    /* enum wh_kind */
+    uint8_t size;    /* bytes of a scalar or of one element (0: not meaningful) */
+    bool is_signed;  /* a scalar that is sign-extended */
+    int8_t selector; /* WH_INFO: index of the parameter that names the info, else -1 */
+    uint16_t type;   /* object type, struct, property list or info table, by kind */
+    int32_t invalid; /* the API's error for a handle of the wrong type here */
     struct wh_length length;
 };
 
@@ -76,14 +79,15 @@ struct wh_call_desc {
     uint16_t flags;  /* enum wh_call_flags */
     uint8_t nparams;
     uint8_t result;     /* enum wh_result */
-    int8_t error_param; /* WH_RESULT_NEW: index of the `out` parameter that takes the error code, or -1 */
+    int8_t error_param; /* WH_RESULT_NEW: index of the `out` parameter that takes the error code, or
+                           -1 */
     uint8_t since_major, since_minor;
     uint16_t result_type; /* WH_RESULT_NEW: object type */
 };
 
 struct wh_object_desc {
     const char *name;
-    int32_t invalid; /* the API's error for a bad handle of this type */
+    int32_t invalid;         /* the API's error for a bad handle of this type */
     int16_t retain, release; /* call numbers, -1: the type is not counted */
 };
 
@@ -134,7 +138,6 @@ struct wh_api {
     uint8_t major, minor; /* newest API version described */
     int32_t success, unsupported, lost, no_memory, invalid_value;
 };
-
 
 /* The entry of an info table or property list with this name, or NULL. */
 const struct wh_name_desc *wh_find_name(const struct wh_names *names, int64_t name);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The handshake that opens a session, the same for every transport. Client and server of different versions part
- * here, and the answer names both.
+ * The handshake that opens a session, the same for every transport. Client and server of different
+ * versions part here, and the answer names both.
  */
 #ifndef WH_WIRE_HELLO_H
 #define WH_WIRE_HELLO_H
 
 #include <stdint.h>
 
-#define WH_HELLO_MAGIC "WHHELLO"
+#define WH_HELLO_MAGIC   "WHHELLO"
 #define WH_WELCOME_MAGIC "WHREADY"
 #ifndef WH_VERSION
 #define WH_VERSION "0.1.0"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages as bytes: the header and a bounded reader and writer of 8-byte words. Knows no API and no transport.
- * The format is written down in docs/wire-format.md. A message under the reader is a private copy: nobody else
- * can change it between check and use.
+ * Messages as bytes: the header and a bounded reader and writer of 8-byte words. Knows no API and
+ * no transport. The format is written down in docs/wire-format.md. A message under the reader is a
+ * private copy: nobody else can change it between check and use.
  */
 #ifndef WH_WIRE_MESSAGE_H
 #define WH_WIRE_MESSAGE_H
@@ -12,12 +12,13 @@
 #include <stdint.h>
 #include <string.h>
 
-#define WH_PROTOCOL    1u
-#define WH_PROP_UNKNOWN 0x7ffffff1u /* a property name that no list knows; the library refuses it */
-#define WH_MESSAGE_MAX 65536u     /* bytes of one message; larger payloads go through the arena */
-#define WH_NO_SLOT     UINT32_MAX /* a post: nobody waits */
-#define WH_IN_SLOT     UINT64_MAX /* the reply fits into the slot */
-#define WH_CALL_FILLER 0xffffu    /* a record that only fills the ring's end */
+#define WH_PROTOCOL     1u
+#define WH_PROP_UNKNOWN 0x7ffffff1u /* a property name that no list knows; the library refuses it \
+                                     */
+#define WH_MESSAGE_MAX 65536u       /* bytes of one message; larger payloads go through the arena */
+#define WH_NO_SLOT     UINT32_MAX   /* a post: nobody waits */
+#define WH_IN_SLOT     UINT64_MAX   /* the reply fits into the slot */
+#define WH_CALL_FILLER 0xffffu      /* a record that only fills the ring's end */
 
 struct wh_message {
     uint32_t size;       /* bytes, header included; a multiple of 8 */
@@ -32,12 +33,14 @@ struct wh_message {
 
 _Static_assert(sizeof(struct wh_message) == 32, "the header's size is part of the protocol");
 
-/* The word in front of a payload: its length, or that the pointer was NULL, or that it lies in the arena. */
+/* The word in front of a payload: its length, or that the pointer was NULL, or that it lies in the
+ * arena. */
 #define WH_PAYLOAD_NULL   (1ull << 63)
 #define WH_PAYLOAD_ARENA  (1ull << 62)
 #define WH_PAYLOAD_LENGTH (WH_PAYLOAD_ARENA - 1)
 
-/* Object ids: the client mints below, the worker (for what it discovers: platforms, devices) from here on. */
+/* Object ids: the client mints below, the worker (for what it discovers: platforms, devices) from
+ * here on. */
 #define WH_ID_NONE         0u
 #define WH_ID_WORKER_FIRST 0x80000000u
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From words to arguments and back, by the tables of the description. The message is a private copy; what lies in
- * the arena is copied before it is looked at. The first thing that is wrong faults the call, and with it the session.
+ * From words to arguments and back, by the tables of the description. The message is a private
+ * copy; what lies in the arena is copied before it is looked at. The first thing that is wrong
+ * faults the call, and with it the session.
  */
 #include "base/util.h"
 #include "worker/worker.h"
@@ -30,7 +31,8 @@ static void *lookup(struct wh_call *call, uint64_t id, uint16_t type, struct wh_
 {
     if (id == WH_ID_NONE)
         return NULL;
-    struct wh_entry *entry = id <= UINT32_MAX ? wh_table_find(call->worker->table, (uint32_t)id, type) : NULL;
+    struct wh_entry *entry =
+        id <= UINT32_MAX ? wh_table_find(call->worker->table, (uint32_t)id, type) : NULL;
     if (!entry)
         return wh_call_fault(call, "an object id is unknown or of another type");
     if (found)
@@ -43,7 +45,8 @@ static uint64_t sign_extend(uint64_t word, const struct wh_param *p)
     unsigned unused = 64 - 8u * p->size;
     if (p->size == 0 || p->size >= 8)
         return word;
-    return p->is_signed ? (uint64_t)((int64_t)(word << unused) >> unused) : word << unused >> unused;
+    return p->is_signed ? (uint64_t)((int64_t)(word << unused) >> unused)
+                        : word << unused >> unused;
 }
 
 static void decode_handles(struct wh_call *call, struct wh_reader *r, unsigned i, uint64_t n)
@@ -63,7 +66,8 @@ static void decode_handles(struct wh_call *call, struct wh_reader *r, unsigned i
 static uint8_t *decode_payload(struct wh_call *call, struct wh_reader *r, uint64_t word)
 {
     uint64_t n = word & WH_PAYLOAD_LENGTH;
-    const void *from = word & WH_PAYLOAD_ARENA ? wh_call_arena(call, wh_read_word(r), n) : wh_read_bytes(r, n);
+    const void *from =
+        word & WH_PAYLOAD_ARENA ? wh_call_arena(call, wh_read_word(r), n) : wh_read_bytes(r, n);
     uint8_t *copy = from ? wh_call_memory(call, n + 1) : NULL;
     if (copy)
         memcpy(copy, from, n);
@@ -91,7 +95,8 @@ static void decode_strings(struct wh_call *call, struct wh_reader *r, unsigned i
             break;
         }
         strings[k] = (char *)decode_payload(call, r, word & WH_PAYLOAD_LENGTH);
-        if (strings[k] && ((word & WH_PAYLOAD_LENGTH) == 0 || strings[k][(word & WH_PAYLOAD_LENGTH) - 1] != 0))
+        if (strings[k] &&
+            ((word & WH_PAYLOAD_LENGTH) == 0 || strings[k][(word & WH_PAYLOAD_LENGTH) - 1] != 0))
             wh_call_fault(call, "a text does not end with a zero byte");
     }
     call->a[i] = (uintptr_t)strings;
@@ -231,7 +236,8 @@ static void check_lengths(struct wh_call *call)
     }
 }
 
-/* The library writes an answer's true size behind it; the worker wants it even if the program does not. */
+/* The library writes an answer's true size behind it; the worker wants it even if the program does
+ * not. */
 static void provide_sizes(struct wh_call *call)
 {
     for (unsigned i = 0; i + 1 < call->desc->nparams; i++)
@@ -275,15 +281,16 @@ uint64_t wh_reply_bound(const struct wh_call *call)
     return bound;
 }
 
-/* The id of an object in an answer. One seen for the first time gets a reference of the worker's own: the program may
- * let go of whatever kept it alive. */
+/* The id of an object in an answer. One seen for the first time gets a reference of the worker's
+ * own: the program may let go of whatever kept it alive. */
 static uint64_t id_for(struct wh_call *call, uint16_t type, void *real)
 {
     const struct wh_backend *backend = call->worker->backend;
     int16_t retain = backend->api->objects[type].retain;
     bool discovered;
     uint32_t id = wh_table_id_of(call->worker->table, type, real, &discovered);
-    if (discovered && retain >= 0 && backend->thunks[retain] && ((void *const *)backend->functions)[retain]) {
+    if (discovered && retain >= 0 && backend->thunks[retain] &&
+        ((void *const *)backend->functions)[retain]) {
         uint64_t a[WH_MAX_PARAMS + 1] = {(uintptr_t)real};
         backend->thunks[retain](NULL, backend->functions, a);
     }
@@ -323,7 +330,8 @@ static bool translate_info(struct wh_call *call, unsigned i, uint64_t size)
 {
     const struct wh_param *p = &call->desc->params[i];
     const struct wh_api *api = api_of(call);
-    const struct wh_name_desc *name = wh_find_name(&api->infos[p->type], (int64_t)(int32_t)call->a[p->selector]);
+    const struct wh_name_desc *name =
+        wh_find_name(&api->infos[p->type], (int64_t)(int32_t)call->a[p->selector]);
     uint64_t *words = (uint64_t *)(uintptr_t)call->a[i];
     if (!name || name->content == WH_CONTENT_LOCAL)
         return false;
@@ -413,8 +421,8 @@ void wh_encode_reply(struct wh_call *call, struct wh_writer *w, bool ok)
     }
 }
 
-/* A posted call's object exists for the client whatever happened: without a handle of the library it stands for
- * NULL, and whoever uses it gets the library's own error. */
+/* A posted call's object exists for the client whatever happened: without a handle of the library
+ * it stands for NULL, and whoever uses it gets the library's own error. */
 static void adopt_posted(struct wh_call *call, uint64_t id, uint16_t type, void *real)
 {
     if (id > UINT32_MAX || !wh_table_add(call->worker->table, (uint32_t)id, type, real))

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The dispatch loop: receive, decode, stop if malformed, call the library, reply. Any number of threads run it; one
- * leads and takes messages in order, until a call that may take long makes it hand the lead to another. The hot
- * path makes no system call and no allocation.
+ * The dispatch loop: receive, decode, stop if malformed, call the library, reply. Any number of
+ * threads run it; one leads and takes messages in order, until a call that may take long makes it
+ * hand the lead to another. The hot path makes no system call and no allocation.
  */
 #include "base/log.h"
 #include "worker/worker.h"
@@ -24,7 +24,8 @@ void *wh_call_fault(struct wh_call *call, const char *fault)
 void *wh_call_memory(struct wh_call *call, size_t size)
 {
     void *memory = wh_pool_take(call->pool, size);
-    return memory ? memory : wh_call_fault(call, "a message asks for more memory than a call may use");
+    return memory ? memory
+                  : wh_call_fault(call, "a message asks for more memory than a call may use");
 }
 
 void *wh_call_arena(struct wh_call *call, uint64_t offset, uint64_t size)
@@ -112,7 +113,8 @@ static void unpin_objects(struct wh_call *call)
 
 /* ---- reference counts ---- */
 
-/* Retains and releases are counted here too, so that an object's id lives exactly as long as the client holds it. */
+/* Retains and releases are counted here too, so that an object's id lives exactly as long as the
+ * client holds it. */
 static bool count_reference(struct wh_call *call)
 {
     struct wh_entry *entry = call->entries[0];
@@ -141,7 +143,8 @@ static const char *check_header(const struct wh_worker *worker, const struct wh_
         return "a message's call number is unknown";
     if (m->slot != WH_NO_SLOT && m->slot >= 256)
         return "a message's reply slot does not exist";
-    if (m->slot != WH_NO_SLOT && m->reply_at == WH_IN_SLOT && m->reply_room > worker->channel->slot_room)
+    if (m->slot != WH_NO_SLOT && m->reply_at == WH_IN_SLOT &&
+        m->reply_room > worker->channel->slot_room)
         return "a message wants more reply than its slot holds";
     if (!worker->backend->thunks[m->call])
         return "a message calls a function that does not cross";
@@ -239,17 +242,19 @@ static uint8_t *find_reply_room(struct wh_call *call, const struct wh_message *m
     return wh_call_arena(call, message->reply_at, message->reply_room);
 }
 
-const char *wh_worker_dispatch(struct wh_worker *worker, const struct wh_message *message, struct wh_pool *pool,
-                               bool *leads)
+const char *wh_worker_dispatch(struct wh_worker *worker, const struct wh_message *message,
+                               struct wh_pool *pool, bool *leads)
 {
     uint64_t a[WH_MAX_PARAMS + 1] = {0};
-    struct wh_call call = {.worker = worker, .slot = message->slot, .a = a, .pool = pool, .leads = leads};
+    struct wh_call call = {
+        .worker = worker, .slot = message->slot, .a = a, .pool = pool, .leads = leads};
     uint8_t *room = NULL;
     call.fault = check_header(worker, message);
     if (call.fault)
         return call.fault;
     call.desc = &worker->backend->api->calls[message->call];
-    struct wh_reader reader = {.at = (const uint8_t *)(message + 1), .end = (const uint8_t *)message + message->size};
+    struct wh_reader reader = {.at = (const uint8_t *)(message + 1),
+                               .end = (const uint8_t *)message + message->size};
     wh_decode_call(&call, &reader);
     if (!call.fault && message->slot != WH_NO_SLOT)
         room = find_reply_room(&call, message);
@@ -275,7 +280,8 @@ void wh_worker_serve(struct wh_worker *worker)
     const char *fault = NULL;
     bool leads = false;
     int64_t size;
-    while (message && pool && !fault && (size = channel->ops->receive(channel, &leads, message, &fault)) > 0)
+    while (message && pool && !fault &&
+           (size = channel->ops->receive(channel, &leads, message, &fault)) > 0)
         fault = wh_worker_dispatch(worker, message, pool, &leads);
     if (fault) {
         char reason[200] = "protocol violation: ";

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What kernels and the accelerator's library print in this process belongs on the client's stdout and stderr. Both
- * are pipes here, drained before every reply that tells of completion and whenever something appears. Text that went
- * through stdio is marked, so that the client prints it through its stdio too: natively it would share that buffer.
+ * What kernels and the accelerator's library print in this process belongs on the client's stdout
+ * and stderr. Both are pipes here, drained before every reply that tells of completion and whenever
+ * something appears. Text that went through stdio is marked, so that the client prints it through
+ * its stdio too: natively it would share that buffer.
  */
 #include "base/util.h"
 #include "worker/worker.h"
@@ -48,7 +49,8 @@ struct wh_output *wh_output_new(struct wh_worker *worker, struct wh_error *error
     output->worker = worker;
     pthread_mutex_init(&output->lock, NULL);
     setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
-    if (redirect(STDOUT_FILENO, &output->from[0], error) == 0 && redirect(STDERR_FILENO, &output->from[1], error) == 0)
+    if (redirect(STDOUT_FILENO, &output->from[0], error) == 0 &&
+        redirect(STDERR_FILENO, &output->from[1], error) == 0)
         return output;
     free(output);
     return NULL;
@@ -60,7 +62,8 @@ static void drain(struct wh_output *output, unsigned stream, uint64_t mark)
     char text[PIECE];
     ssize_t n;
     while ((n = read(output->from[stream], text, sizeof(text))) > 0)
-        if (channel->ops->push_upcall(channel, WH_UPCALL_OUTPUT, (stream + 1) | mark, text, (uint32_t)n) < 0)
+        if (channel->ops->push_upcall(channel, WH_UPCALL_OUTPUT, (stream + 1) | mark, text,
+                                      (uint32_t)n) < 0)
             return;
 }
 

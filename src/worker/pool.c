@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Scratch memory of one call: grows in chunks up to a hard cap, is emptied after every message. See worker.h. */
+/* Scratch memory of one call: grows in chunks up to a hard cap, is emptied after every message. See
+ * worker.h. */
 #include "base/util.h"
 #include "worker/worker.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The session's objects by id. The client mints ids, the worker those of what it discovers. An id that is not here,
- * or is of another type, never reaches the library. See worker.h.
+ * The session's objects by id. The client mints ids, the worker those of what it discovers. An id
+ * that is not here, or is of another type, never reaches the library. See worker.h.
  */
 #include "worker/worker.h"
 
@@ -44,11 +44,14 @@ static struct wh_entry *_Atomic *place_of(struct wh_table *table, uint32_t id)
 {
     if (id >= WH_ID_WORKER_FIRST) {
         uint32_t index = id - WH_ID_WORKER_FIRST;
-        return index < atomic_load_explicit(&table->nfound, memory_order_acquire) ? &table->found[index] : NULL;
+        return index < atomic_load_explicit(&table->nfound, memory_order_acquire)
+                   ? &table->found[index]
+                   : NULL;
     }
     if (id / CHUNK >= MAX_CHUNKS)
         return NULL;
-    struct wh_entry *_Atomic *chunk = atomic_load_explicit(&table->chunks[id / CHUNK], memory_order_acquire);
+    struct wh_entry *_Atomic *chunk =
+        atomic_load_explicit(&table->chunks[id / CHUNK], memory_order_acquire);
     return chunk ? &chunk[id % CHUNK] : NULL;
 }
 

@@ -10,8 +10,8 @@
 struct wh_call;
 
 /*
- * Carries out one decoded call: `functions` is the real library's table (one pointer per call number), `a` holds one
- * word per parameter; the result goes to a[WH_RESULT].
+ * Carries out one decoded call: `functions` is the real library's table (one pointer per call
+ * number), `a` holds one word per parameter; the result goes to a[WH_RESULT].
  */
 typedef void wh_thunk(struct wh_call *call, const void *functions, uint64_t *a);
 

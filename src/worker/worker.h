@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A worker: one process that serves one session. It takes messages in order, checks every bit of them, calls the
- * accelerator's library and replies. Used by the dispatch loop, the generated thunks and the backends.
+ * A worker: one process that serves one session. It takes messages in order, checks every bit of
+ * them, calls the accelerator's library and replies. Used by the dispatch loop, the generated
+ * thunks and the backends.
  */
 #ifndef WH_WORKER_WORKER_H
 #define WH_WORKER_WORKER_H
@@ -21,21 +22,22 @@ struct wh_output;
 
 /* An object of the session. */
 struct wh_entry {
-    void *real;          /* the library's own handle */
-    void *extra;         /* the backend's own */
+    void *real;  /* the library's own handle */
+    void *extra; /* the backend's own */
     uint32_t id;
     uint32_t references; /* the client's; the object goes with the last one */
     uint32_t pins;       /* calls that vacated and still use it; guarded by the table's lock */
     uint16_t type;
-    bool discovered;     /* platforms and devices stay */
-    bool dying;          /* released while pinned */
+    bool discovered; /* platforms and devices stay */
+    bool dying;      /* released while pinned */
 };
 
 /* How a worker reaches one accelerator API. */
 struct wh_backend {
     const struct wh_api *api;
     wh_thunk *const *thunks;
-    const void *functions; /* one pointer per call number; NULL where the library lacks the function */
+    const void
+        *functions; /* one pointer per call number; NULL where the library lacks the function */
     /* Marks transfers whose device work is done; called before a reply that tells of completion. */
     void (*sync)(struct wh_worker *worker);
     /* An object's last reference is about to go; frees `extra`. */
@@ -53,9 +55,9 @@ struct wh_call {
     const char *fault;                       /* set: the message is malformed, the session ends */
     bool *leads;
     bool vacated;
-    uint64_t n[WH_MAX_PARAMS];               /* lengths by rule, of array parameters */
-    uint32_t present;                        /* bit i: array parameter i is not NULL */
-    uint32_t wanted;                         /* bit i: the program passed a place for result i */
+    uint64_t n[WH_MAX_PARAMS]; /* lengths by rule, of array parameters */
+    uint32_t present;          /* bit i: array parameter i is not NULL */
+    uint32_t wanted;           /* bit i: the program passed a place for result i */
     const uint64_t *new_ids[WH_MAX_PARAMS + 1];
     struct wh_entry **pinned; /* what a vacated call keeps alive */
     size_t npinned;
@@ -74,8 +76,9 @@ struct wh_worker {
 /* ---- services for thunks and backends ---- */
 
 /*
- * From here on the call may take long: other messages are carried out meanwhile by other threads. All its objects
- * stay alive until it is over. Calls flagged WH_CALL_BLOCKS are vacated by the dispatcher.
+ * From here on the call may take long: other messages are carried out meanwhile by other threads.
+ * All its objects stay alive until it is over. Calls flagged WH_CALL_BLOCKS are vacated by the
+ * dispatcher.
  */
 void wh_call_vacate(struct wh_call *call);
 
@@ -85,7 +88,8 @@ void *wh_call_memory(struct wh_call *call, size_t size);
 /* Declares the message malformed. Returns NULL for convenience. */
 void *wh_call_fault(struct wh_call *call, const char *fault);
 
-/* The arena's bytes at `offset`, after checking that `size` of them exist; faults and NULL otherwise. */
+/* The arena's bytes at `offset`, after checking that `size` of them exist; faults and NULL
+ * otherwise. */
 void *wh_call_arena(struct wh_call *call, uint64_t offset, uint64_t size);
 
 /* ---- the object table (table.c); thread-safe where not said otherwise ---- */
@@ -99,24 +103,28 @@ struct wh_entry *wh_table_find(struct wh_table *table, uint32_t id, uint16_t typ
 /* Enters a new object under the client's id; NULL when the id is in use or out of range. */
 struct wh_entry *wh_table_add(struct wh_table *table, uint32_t id, uint16_t type, void *real);
 
-/* The id of a library handle: of a known object, or a new one of the worker's (then *discovered). 0: none. */
+/* The id of a library handle: of a known object, or a new one of the worker's (then *discovered).
+ * 0: none. */
 uint32_t wh_table_id_of(struct wh_table *table, uint16_t type, void *real, bool *discovered);
 
-/* Takes an id away. True: the caller releases the object and frees the entry; false: it is pinned, and whoever
- * unpins it last does. */
+/* Takes an id away. True: the caller releases the object and frees the entry; false: it is pinned,
+ * and whoever unpins it last does. */
 bool wh_table_remove(struct wh_table *table, struct wh_entry *entry);
 void wh_table_pin(struct wh_table *table, struct wh_entry *entry);
-/* True when this was the last pin of a dying entry: the caller releases the object and frees the entry. */
+/* True when this was the last pin of a dying entry: the caller releases the object and frees the
+ * entry. */
 bool wh_table_unpin(struct wh_table *table, struct wh_entry *entry);
 
 /* ---- the dispatch loop (dispatch.c) ---- */
 
-/* Serves until the session ends; returns the reason in `why` when the client was at fault, else leaves it empty. */
+/* Serves until the session ends; returns the reason in `why` when the client was at fault, else
+ * leaves it empty. */
 void wh_worker_serve(struct wh_worker *worker);
 
-/* Carries out one message, which lies in private memory. A fault is returned as text, NULL when all was well. */
-const char *wh_worker_dispatch(struct wh_worker *worker, const struct wh_message *message, struct wh_pool *pool,
-                               bool *leads);
+/* Carries out one message, which lies in private memory. A fault is returned as text, NULL when all
+ * was well. */
+const char *wh_worker_dispatch(struct wh_worker *worker, const struct wh_message *message,
+                               struct wh_pool *pool, bool *leads);
 
 /* ---- decoding (decode.c) ---- */
 
@@ -142,7 +150,8 @@ void wh_pool_free(struct wh_pool *pool);
 /* ---- printed text (output.c) ---- */
 
 /*
- * Redirects this process's stdout and stderr to the client. `log` is where the worker's own log goes from then on.
+ * Redirects this process's stdout and stderr to the client. `log` is where the worker's own log
+ * goes from then on.
  */
 struct wh_output *wh_output_new(struct wh_worker *worker, struct wh_error *error);
 

@@ -1091,6 +1091,11 @@ static void test_short_replies(void **state)
         assert_int_equal(bytes[8], 0xcd);
         assert_int_equal(smSync(), wh_sample_api.lost);
     }
+    static const struct lie many = {{0, 1ull << 40, 1}, 24}; /* objects: counted no further than the reply goes */
+    sm_device found = NULL;
+    begin_lies(&many);
+    assert_int_equal(smDevices(1, &found, NULL), wh_sample_api.lost);
+    assert_true(is_lost());
 }
 
 /* More than was asked for: taken no further than there is room, whatever is claimed. */

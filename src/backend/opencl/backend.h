@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * How a worker reaches OpenCL: the host's own loader and whatever implementations it finds. Only what the description
- * cannot say is written here; everything else is generated. Knows no particular implementation.
+ * How a worker reaches OpenCL: the host's own loader and whatever implementations it finds. Only
+ * what the description cannot say is written here; everything else is generated. Knows no
+ * particular implementation.
  */
 #ifndef WH_BACKEND_OPENCL_BACKEND_H
 #define WH_BACKEND_OPENCL_BACKEND_H
@@ -45,7 +46,8 @@ static inline struct wh_opencl_state *wh_opencl_state(struct wh_call *call)
 }
 
 /*
- * Loads the host's OpenCL and fills `backend`. Fails with a sentence when there is none or it has no platform.
+ * Loads the host's OpenCL and fills `backend`. Fails with a sentence when there is none or it has
+ * no platform.
  */
 int wh_opencl_open(struct wh_worker *worker, struct wh_backend *backend, struct wh_error *error);
 
@@ -53,11 +55,11 @@ int wh_opencl_open(struct wh_worker *worker, struct wh_backend *backend, struct 
 void wh_opencl_sync(struct wh_worker *worker);
 
 /*
- * After an enqueue: when `result` is success, watches `event` for the token, or waits for it if `blocking`; passes the
- * event on to the program if it wants it (`wanted` not NULL), else releases it. `copy` is freed when the device is
- * done. Returns what the program gets.
+ * After an enqueue: when `result` is success, watches `event` for the token, or waits for it if
+ * `blocking`; passes the event on to the program if it wants it (`wanted` not NULL), else releases
+ * it. `copy` is freed when the device is done. Returns what the program gets.
  */
-cl_int wh_opencl_finish_transfer(struct wh_call *call, cl_int result, cl_event event, cl_uint token, bool blocking,
-                                 void *copy, cl_event *wanted);
+cl_int wh_opencl_finish_transfer(struct wh_call *call, cl_int result, cl_event event, cl_uint token,
+                                 bool blocking, void *copy, cl_event *wanted);
 
 #endif

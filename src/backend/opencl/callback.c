@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Callbacks: the library calls one of ours, which sends the client's token and what the program's function wants to
- * know. Calls that may take one (contexts, builds, events, destructors) live here.
+ * Callbacks: the library calls one of ours, which sends the client's token and what the program's
+ * function wants to know. Calls that may take one (contexts, builds, events, destructors) live
+ * here.
  */
 #include "backend/opencl/backend.h"
 
@@ -39,7 +40,8 @@ static void send_last(struct notice *notice, const void *payload, size_t size)
     free(notice);
 }
 
-/* An error in a context: the text, cut if need be; the private data stay here, they may hold addresses. */
+/* An error in a context: the text, cut if need be; the private data stay here, they may hold
+ * addresses. */
 static void on_context_error(const char *text, const void *data, size_t size, void *user)
 {
     char copy[MOST_TEXT] = "";
@@ -88,20 +90,24 @@ static cl_int keep_or_free(cl_int result, struct notice *notice)
     return result;
 }
 
-cl_context wh_opencl_do_create_context(struct wh_call *call, const cl_context_properties *properties,
-                                       cl_uint num_devices, const cl_device_id *devices, cl_ulong notify,
+cl_context wh_opencl_do_create_context(struct wh_call *call,
+                                       const cl_context_properties *properties, cl_uint num_devices,
+                                       const cl_device_id *devices, cl_ulong notify,
                                        cl_int *errcode_ret)
 {
-    struct notice *notice = notice_for(call, notify); /* as long as the context, whose end nobody tells: kept */
-    cl_context made = wh_opencl_state(call)->f.clCreateContext(properties, num_devices, devices,
-                                                               notice ? on_context_error : NULL, notice, errcode_ret);
+    struct notice *notice =
+        notice_for(call, notify); /* as long as the context, whose end nobody tells: kept */
+    cl_context made = wh_opencl_state(call)->f.clCreateContext(
+        properties, num_devices, devices, notice ? on_context_error : NULL, notice, errcode_ret);
     if (!made)
         free(notice);
     return made;
 }
 
-cl_context wh_opencl_do_create_context_from_type(struct wh_call *call, const cl_context_properties *properties,
-                                                 cl_device_type type, cl_ulong notify, cl_int *errcode_ret)
+cl_context wh_opencl_do_create_context_from_type(struct wh_call *call,
+                                                 const cl_context_properties *properties,
+                                                 cl_device_type type, cl_ulong notify,
+                                                 cl_int *errcode_ret)
 {
     struct notice *notice = notice_for(call, notify);
     cl_context made = wh_opencl_state(call)->f.clCreateContextFromType(
@@ -124,54 +130,61 @@ cl_int wh_opencl_do_build_program(struct wh_call *call, cl_program program, cl_u
 }
 
 cl_int wh_opencl_do_compile_program(struct wh_call *call, cl_program program, cl_uint num_devices,
-                                    const cl_device_id *devices, const char *options, cl_uint num_headers,
-                                    const cl_program *headers, const char *const *names, cl_ulong notify)
+                                    const cl_device_id *devices, const char *options,
+                                    cl_uint num_headers, const cl_program *headers,
+                                    const char *const *names, cl_ulong notify)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     struct notice *notice = notice_for(call, notify);
     if (!state->f.clCompileProgram)
         return keep_or_free(CL_INVALID_OPERATION, notice);
-    cl_int result =
-        state->f.clCompileProgram(program, num_devices, devices, options, num_headers, headers,
-                                  (const char **)(uintptr_t)names, notice ? on_program : NULL, notice);
+    cl_int result = state->f.clCompileProgram(program, num_devices, devices, options, num_headers,
+                                              headers, (const char **)(uintptr_t)names,
+                                              notice ? on_program : NULL, notice);
     if (result != CL_SUCCESS && result != CL_COMPILE_PROGRAM_FAILURE)
         free(notice);
     return result;
 }
 
 cl_program wh_opencl_do_link_program(struct wh_call *call, cl_context context, cl_uint num_devices,
-                                     const cl_device_id *devices, const char *options, cl_uint num_programs,
-                                     const cl_program *programs, cl_int *errcode_ret)
+                                     const cl_device_id *devices, const char *options,
+                                     cl_uint num_programs, const cl_program *programs,
+                                     cl_int *errcode_ret)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     if (state->f.clLinkProgram)
-        return state->f.clLinkProgram(context, num_devices, devices, options, num_programs, programs, NULL, NULL,
-                                      errcode_ret);
+        return state->f.clLinkProgram(context, num_devices, devices, options, num_programs,
+                                      programs, NULL, NULL, errcode_ret);
     if (errcode_ret)
         *errcode_ret = CL_INVALID_OPERATION;
     return NULL;
 }
 
-cl_int wh_opencl_do_set_event_callback(struct wh_call *call, cl_event event, cl_int when, cl_ulong notify)
+cl_int wh_opencl_do_set_event_callback(struct wh_call *call, cl_event event, cl_int when,
+                                       cl_ulong notify)
 {
     struct notice *notice = notice_for(call, notify);
     if (!notice)
         return CL_OUT_OF_HOST_MEMORY;
-    return keep_or_free(wh_opencl_state(call)->f.clSetEventCallback(event, when, on_event, notice), notice);
+    return keep_or_free(wh_opencl_state(call)->f.clSetEventCallback(event, when, on_event, notice),
+                        notice);
 }
 
 /*
- * Two markers around the client's work: behind the first the client is told, the second waits for the gate. In an
- * in-order queue everything after waits too; the first marker's callback comes when all before is complete.
+ * Two markers around the client's work: behind the first the client is told, the second waits for
+ * the gate. In an in-order queue everything after waits too; the first marker's callback comes when
+ * all before is complete.
  */
-cl_int wh_opencl_do_native_kernel(struct wh_call *call, cl_command_queue queue, cl_ulong notify, cl_uint num_events,
-                                  const cl_event *events, cl_event *gate, cl_event *event)
+cl_int wh_opencl_do_native_kernel(struct wh_call *call, cl_command_queue queue, cl_ulong notify,
+                                  cl_uint num_events, const cl_event *events, cl_event *gate,
+                                  cl_event *event)
 {
     const struct wh_opencl_functions_table *f = &wh_opencl_state(call)->f;
     struct notice *notice = notice_for(call, notify);
     cl_context context = NULL;
     cl_event before = NULL;
-    cl_int result = f->clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof(context), &context, NULL);
+    cl_int result =
+        f->clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof(context), &context, NULL);
     if (result != CL_SUCCESS || !notice || !gate)
         return keep_or_free(result != CL_SUCCESS ? result : CL_OUT_OF_HOST_MEMORY, notice);
     result = f->clEnqueueMarkerWithWaitList(queue, num_events, events, &before);
@@ -193,7 +206,8 @@ cl_int wh_opencl_do_set_mem_callback(struct wh_call *call, cl_mem mem, cl_ulong 
     struct notice *notice = notice_for(call, notify);
     if (!notice)
         return CL_OUT_OF_HOST_MEMORY;
-    return keep_or_free(wh_opencl_state(call)->f.clSetMemObjectDestructorCallback(mem, on_mem, notice), notice);
+    return keep_or_free(
+        wh_opencl_state(call)->f.clSetMemObjectDestructorCallback(mem, on_mem, notice), notice);
 }
 
 cl_int wh_opencl_do_set_context_callback(struct wh_call *call, cl_context context, cl_ulong notify)
@@ -204,7 +218,8 @@ cl_int wh_opencl_do_set_context_callback(struct wh_call *call, cl_context contex
         return CL_OUT_OF_HOST_MEMORY;
     if (!state->f.clSetContextDestructorCallback)
         return keep_or_free(CL_INVALID_OPERATION, notice);
-    return keep_or_free(state->f.clSetContextDestructorCallback(context, on_context, notice), notice);
+    return keep_or_free(state->f.clSetContextDestructorCallback(context, on_context, notice),
+                        notice);
 }
 
 cl_int wh_opencl_do_set_program_callback(struct wh_call *call, cl_program program, cl_ulong notify)

@@ -87,12 +87,14 @@ static void shape_of(const cl_image_desc *desc, size_t *height, size_t *depth)
     }
 }
 
-bool wh_opencl_host_image(const cl_image_format *format, const cl_image_desc *desc, struct wh_opencl_host_image *image)
+bool wh_opencl_host_image(const cl_image_format *format, const cl_image_desc *desc,
+                          struct wh_opencl_host_image *image)
 {
     size_t width, least_slice;
     size_t pixel = wh_opencl_pixel_size(format);
     shape_of(desc, &image->height, &image->depth);
-    if (!pixel || __builtin_mul_overflow(pixel, desc->image_width, &width) || !width || !image->height || !image->depth)
+    if (!pixel || __builtin_mul_overflow(pixel, desc->image_width, &width) || !width ||
+        !image->height || !image->depth)
         return false;
     image->row = desc->image_row_pitch ? desc->image_row_pitch : width;
     if (image->row < width || __builtin_mul_overflow(image->row, image->height, &least_slice))
@@ -100,5 +102,6 @@ bool wh_opencl_host_image(const cl_image_format *format, const cl_image_desc *de
     image->slice = desc->image_slice_pitch ? desc->image_slice_pitch : least_slice;
     if (image->depth == 1)
         image->slice = least_slice;
-    return image->slice >= least_slice && !__builtin_mul_overflow(image->slice, image->depth, &image->size);
+    return image->slice >= least_slice &&
+           !__builtin_mul_overflow(image->slice, image->depth, &image->size);
 }

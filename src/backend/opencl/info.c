@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Platform and device queries: the platform says that it is reached through Wormhole, and extensions that cannot
- * cross (they name handles of other APIs or of the process) are not announced.
+ * Platform and device queries: the platform says that it is reached through Wormhole, and
+ * extensions that cannot cross (they name handles of other APIs or of the process) are not
+ * announced.
  */
 #include "backend/opencl/backend.h"
 
@@ -11,12 +12,12 @@
 
 /* Beginnings of extension names. */
 static const char *const not_carried[] = {
-    "cl_khr_gl_",      "cl_khr_d3d",          "cl_khr_dx9",
-    "cl_khr_egl_",     "cl_khr_external_",    "cl_khr_semaphore",
-    "cl_nv_d3d",       "cl_nv_create_buffer", "cl_intel_unified_shared_memory",
-    "cl_intel_d3d",    "cl_intel_dx9",        "cl_intel_va_api",
+    "cl_khr_gl_",       "cl_khr_d3d",           "cl_khr_dx9",
+    "cl_khr_egl_",      "cl_khr_external_",     "cl_khr_semaphore",
+    "cl_nv_d3d",        "cl_nv_create_buffer",  "cl_intel_unified_shared_memory",
+    "cl_intel_d3d",     "cl_intel_dx9",         "cl_intel_va_api",
     "cl_intel_sharing", "cl_arm_import_memory", "cl_arm_shared_virtual_memory",
-    "cl_apple_",       "cl_qcom_ext_host_ptr", "cl_img_",
+    "cl_apple_",        "cl_qcom_ext_host_ptr", "cl_img_",
 };
 
 static bool is_carried(const char *name, size_t length)
@@ -29,7 +30,8 @@ static bool is_carried(const char *name, size_t length)
     return true;
 }
 
-/* Drops words from a list of names, in place. Lists that need no change keep every byte. Returns the new size. */
+/* Drops words from a list of names, in place. Lists that need no change keep every byte. Returns
+ * the new size. */
 static size_t filter_words(char *list, size_t size)
 {
     char *to = list;
@@ -69,12 +71,14 @@ static cl_int answer(const void *bytes, size_t have, size_t size, void *value, s
     return CL_SUCCESS;
 }
 
-cl_int wh_opencl_do_clGetPlatformInfo(struct wh_call *call, cl_platform_id platform, cl_platform_info name,
-                                      size_t size, void *value, size_t *size_ret)
+cl_int wh_opencl_do_clGetPlatformInfo(struct wh_call *call, cl_platform_id platform,
+                                      cl_platform_info name, size_t size, void *value,
+                                      size_t *size_ret)
 {
     const struct wh_opencl_functions_table *f = &wh_opencl_state(call)->f;
     size_t have = 0, prefix = name == CL_PLATFORM_NAME ? strlen(NAME_PREFIX) : 0;
-    if (name != CL_PLATFORM_NAME && name != CL_PLATFORM_EXTENSIONS && name != CL_PLATFORM_EXTENSIONS_WITH_VERSION)
+    if (name != CL_PLATFORM_NAME && name != CL_PLATFORM_EXTENSIONS &&
+        name != CL_PLATFORM_EXTENSIONS_WITH_VERSION)
         return f->clGetPlatformInfo(platform, name, size, value, size_ret);
     cl_int result = f->clGetPlatformInfo(platform, name, 0, NULL, &have);
     char *bytes = result == CL_SUCCESS ? wh_call_memory(call, prefix + have + 1) : NULL;
@@ -91,8 +95,8 @@ cl_int wh_opencl_do_clGetPlatformInfo(struct wh_call *call, cl_platform_id platf
     return answer(bytes, prefix + have, size, value, size_ret);
 }
 
-cl_int wh_opencl_do_clGetDeviceInfo(struct wh_call *call, cl_device_id device, cl_device_info name, size_t size,
-                                    void *value, size_t *size_ret)
+cl_int wh_opencl_do_clGetDeviceInfo(struct wh_call *call, cl_device_id device, cl_device_info name,
+                                    size_t size, void *value, size_t *size_ret)
 {
     const struct wh_opencl_functions_table *f = &wh_opencl_state(call)->f;
     size_t have = 0;

@@ -16,16 +16,17 @@ static void *open_library(struct wh_error *error)
     const char *path = getenv("WORMHOLE_OPENCL_LIBRARY");
     void *library = dlopen(path && *path ? path : "libOpenCL.so.1", RTLD_NOW | RTLD_LOCAL);
     if (!library)
-        wh_error_set(error, ENOENT,
-                     "the server has no OpenCL loader (%s); install one, e.g. ocl-icd-libopencl1, and an "
-                     "implementation, e.g. pocl-opencl-icd",
-                     dlerror());
+        wh_error_set(
+            error, ENOENT,
+            "the server has no OpenCL loader (%s); install one, e.g. ocl-icd-libopencl1, and an "
+            "implementation, e.g. pocl-opencl-icd",
+            dlerror());
     return library;
 }
 
 /* An extension's function belongs to a platform: the first one that has it is taken. */
-static void *find_extension(const struct wh_opencl_functions_table *f, const cl_platform_id *platforms, cl_uint n,
-                            const char *name)
+static void *find_extension(const struct wh_opencl_functions_table *f,
+                            const cl_platform_id *platforms, cl_uint n, const char *name)
 {
     void *address = NULL;
     for (cl_uint i = 0; i < n && !address && f->clGetExtensionFunctionAddressForPlatform; i++)
@@ -41,11 +42,13 @@ static void fill_table(struct wh_opencl_functions_table *f, void *library)
             members[i] = dlsym(library, wh_opencl_function_names[i]);
 }
 
-static void fill_extensions(struct wh_opencl_functions_table *f, const cl_platform_id *platforms, cl_uint n)
+static void fill_extensions(struct wh_opencl_functions_table *f, const cl_platform_id *platforms,
+                            cl_uint n)
 {
     void **members = (void **)f;
     for (unsigned i = 0; i < WH_OPENCL_NCALLS; i++)
-        if (wh_opencl_api.calls[i].flags & WH_CALL_EXTENSION && wh_opencl_function_names[i] && !members[i])
+        if (wh_opencl_api.calls[i].flags & WH_CALL_EXTENSION && wh_opencl_function_names[i] &&
+            !members[i])
             members[i] = find_extension(f, platforms, n, wh_opencl_function_names[i]);
 }
 

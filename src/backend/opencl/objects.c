@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making buffers, images, programs, sub-devices, and setting kernel arguments: what carries host memory. */
+/* Making buffers, images, programs, sub-devices, and setting kernel arguments: what carries host
+ * memory. */
 #include "backend/opencl/backend.h"
 #include "backend/opencl/image.h"
 
@@ -14,42 +15,50 @@ cl_int wh_opencl_do_has_function(struct wh_call *call, cl_platform_id platform, 
     struct wh_opencl_state *state = wh_opencl_state(call);
     if (!platform || !name || !state->f.clGetExtensionFunctionAddressForPlatform)
         return CL_INVALID_VALUE;
-    return state->f.clGetExtensionFunctionAddressForPlatform(platform, name) ? CL_SUCCESS : CL_INVALID_VALUE;
+    return state->f.clGetExtensionFunctionAddressForPlatform(platform, name) ? CL_SUCCESS
+                                                                             : CL_INVALID_VALUE;
 }
 
 cl_int wh_opencl_do_create_sub_devices(struct wh_call *call, cl_device_id device, cl_uint num_words,
-                                       const cl_device_partition_property *words, cl_uint num_devices,
-                                       cl_device_id *devices, cl_uint *num_devices_ret)
+                                       const cl_device_partition_property *words,
+                                       cl_uint num_devices, cl_device_id *devices,
+                                       cl_uint *num_devices_ret)
 {
     if (words && (num_words == 0 || words[num_words - 1] != 0)) {
         wh_call_fault(call, "a partition list does not end with zero");
         return CL_INVALID_VALUE;
     }
     /* However the library reads its list, it finds an end. */
-    cl_device_partition_property *list = words ? wh_call_memory(call, (num_words + 2) * sizeof(*list)) : NULL;
+    cl_device_partition_property *list =
+        words ? wh_call_memory(call, (num_words + 2) * sizeof(*list)) : NULL;
     if (list)
         memcpy(list, words, num_words * sizeof(*list));
-    return wh_opencl_state(call)->f.clCreateSubDevices(device, list, num_devices, devices, num_devices_ret);
+    return wh_opencl_state(call)->f.clCreateSubDevices(device, list, num_devices, devices,
+                                                       num_devices_ret);
 }
 
-cl_mem wh_opencl_do_create_buffer(struct wh_call *call, cl_context context, cl_mem_flags flags, size_t size,
-                                  cl_int *errcode_ret)
+cl_mem wh_opencl_do_create_buffer(struct wh_call *call, cl_context context, cl_mem_flags flags,
+                                  size_t size, cl_int *errcode_ret)
 {
     flags &= ~(cl_mem_flags)(CL_MEM_USE_HOST_PTR | CL_MEM_COPY_HOST_PTR);
     return wh_opencl_state(call)->f.clCreateBuffer(context, flags, size, NULL, errcode_ret);
 }
 
 /* Whether a buffer over the host's memory really is that memory: mapped, it must lie there. */
-static bool uses_host_memory(const struct wh_opencl_state *state, cl_context context, cl_device_id device)
+static bool uses_host_memory(const struct wh_opencl_state *state, cl_context context,
+                             cl_device_id device)
 {
     static const size_t size = 4096;
     bool same = false;
     void *memory = aligned_alloc(size, size);
-    cl_command_queue queue = memory ? state->f.clCreateCommandQueue(context, device, 0, NULL) : NULL;
-    cl_mem mem =
-        queue ? state->f.clCreateBuffer(context, CL_MEM_USE_HOST_PTR | CL_MEM_READ_WRITE, size, memory, NULL) : NULL;
+    cl_command_queue queue =
+        memory ? state->f.clCreateCommandQueue(context, device, 0, NULL) : NULL;
+    cl_mem mem = queue ? state->f.clCreateBuffer(context, CL_MEM_USE_HOST_PTR | CL_MEM_READ_WRITE,
+                                                 size, memory, NULL)
+                       : NULL;
     if (mem) {
-        void *mapped = state->f.clEnqueueMapBuffer(queue, mem, CL_TRUE, CL_MAP_READ, 0, size, 0, NULL, NULL, NULL);
+        void *mapped = state->f.clEnqueueMapBuffer(queue, mem, CL_TRUE, CL_MAP_READ, 0, size, 0,
+                                                   NULL, NULL, NULL);
         same = mapped == memory;
         if (mapped)
             state->f.clEnqueueUnmapMemObject(queue, mem, mapped, 0, NULL, NULL);
@@ -62,21 +71,25 @@ static bool uses_host_memory(const struct wh_opencl_state *state, cl_context con
     return same;
 }
 
-/* Whether a mapped image region comes without gaps between its rows, or with the image's own pitch. */
-static bool maps_without_gaps(const struct wh_opencl_state *state, cl_context context, cl_device_id device)
+/* Whether a mapped image region comes without gaps between its rows, or with the image's own pitch.
+ */
+static bool maps_without_gaps(const struct wh_opencl_state *state, cl_context context,
+                              cl_device_id device)
 {
     const cl_image_format format = {CL_RGBA, CL_UNSIGNED_INT8};
-    const cl_image_desc desc = {.image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 64, .image_height = 4};
+    const cl_image_desc desc = {
+        .image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 64, .image_height = 4};
     const size_t origin[3] = {0, 0, 0}, region[3] = {3, 2, 1};
     size_t row = 0;
     cl_int result;
     cl_command_queue queue = state->f.clCreateCommandQueue(context, device, 0, NULL);
-    cl_mem image = queue && state->f.clCreateImage
-                       ? state->f.clCreateImage(context, CL_MEM_READ_WRITE, &format, &desc, NULL, &result)
-                       : NULL;
+    cl_mem image =
+        queue && state->f.clCreateImage
+            ? state->f.clCreateImage(context, CL_MEM_READ_WRITE, &format, &desc, NULL, &result)
+            : NULL;
     if (image) {
-        void *mapped = state->f.clEnqueueMapImage(queue, image, CL_TRUE, CL_MAP_READ, origin, region, &row, NULL, 0,
-                                                  NULL, NULL, &result);
+        void *mapped = state->f.clEnqueueMapImage(queue, image, CL_TRUE, CL_MAP_READ, origin,
+                                                  region, &row, NULL, 0, NULL, NULL, &result);
         if (mapped)
             state->f.clEnqueueUnmapMemObject(queue, image, mapped, 0, NULL, NULL);
         state->f.clFinish(queue);
@@ -92,16 +105,19 @@ cl_int wh_opencl_do_context_storage(struct wh_call *call, cl_context context, cl
     struct wh_opencl_state *state = wh_opencl_state(call);
     cl_device_id devices[64];
     size_t size = 0;
-    cl_int result = state->f.clGetContextInfo(context, CL_CONTEXT_DEVICES, sizeof(devices), devices, &size);
+    cl_int result =
+        state->f.clGetContextInfo(context, CL_CONTEXT_DEVICES, sizeof(devices), devices, &size);
     if (result != CL_SUCCESS || !how)
         return result;
-    /* Tried out in a context of our own: what it leaves behind for a moment must not show in the program's. */
+    /* Tried out in a context of our own: what it leaves behind for a moment must not show in the
+     * program's. */
     cl_uint n = (cl_uint)(size / sizeof(devices[0]));
     cl_context probe = n ? state->f.clCreateContext(NULL, n, devices, NULL, NULL, &result) : NULL;
     *how = probe ? 2 : 0;
     for (cl_uint i = 0; i < n; i++) {
         cl_bool unified = CL_FALSE;
-        state->f.clGetDeviceInfo(devices[i], CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(unified), &unified, NULL);
+        state->f.clGetDeviceInfo(devices[i], CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(unified),
+                                 &unified, NULL);
         if (!unified && *how > 1)
             *how = 1;
         if (!probe || !uses_host_memory(state, probe, devices[i]))
@@ -129,14 +145,16 @@ static void on_freed(cl_mem mem, void *user)
     free(notice);
 }
 
-cl_mem wh_opencl_do_create_shared_buffer(struct wh_call *call, cl_context context, cl_mem_flags flags, size_t size,
-                                         void *storage, cl_ulong freed, cl_int *errcode_ret)
+cl_mem wh_opencl_do_create_shared_buffer(struct wh_call *call, cl_context context,
+                                         cl_mem_flags flags, size_t size, void *storage,
+                                         cl_ulong freed, cl_int *errcode_ret)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     struct storage_notice *notice = malloc(sizeof(*notice));
     flags = flags ? flags : CL_MEM_READ_WRITE; /* the default must stay one, whatever is added */
     flags = (flags & ~(cl_mem_flags)HOST_POINTER_FLAGS) | CL_MEM_USE_HOST_PTR;
-    cl_mem mem = notice ? state->f.clCreateBuffer(context, flags, size, storage, errcode_ret) : NULL;
+    cl_mem mem =
+        notice ? state->f.clCreateBuffer(context, flags, size, storage, errcode_ret) : NULL;
     if (!mem) {
         free(notice);
         return NULL;
@@ -148,8 +166,9 @@ cl_mem wh_opencl_do_create_shared_buffer(struct wh_call *call, cl_context contex
     return mem;
 }
 
-cl_mem wh_opencl_do_create_filled_buffer(struct wh_call *call, cl_context context, cl_mem_flags flags, size_t size,
-                                         void *bytes, cl_int *errcode_ret)
+cl_mem wh_opencl_do_create_filled_buffer(struct wh_call *call, cl_context context,
+                                         cl_mem_flags flags, size_t size, void *bytes,
+                                         cl_int *errcode_ret)
 {
     flags = (flags & ~(cl_mem_flags)CL_MEM_USE_HOST_PTR) | CL_MEM_COPY_HOST_PTR;
     return wh_opencl_state(call)->f.clCreateBuffer(context, flags, size, bytes, errcode_ret);
@@ -157,7 +176,8 @@ cl_mem wh_opencl_do_create_filled_buffer(struct wh_call *call, cl_context contex
 
 /* OpenCL 1.0 and 1.1 implementations have the older entry points only. */
 static cl_mem create_image(struct wh_opencl_state *state, cl_context context, cl_mem_flags flags,
-                           const cl_image_format *format, const cl_image_desc *desc, void *bytes, cl_int *errcode_ret)
+                           const cl_image_format *format, const cl_image_desc *desc, void *bytes,
+                           cl_int *errcode_ret)
 {
     if (state->f.clCreateImage)
         return state->f.clCreateImage(context, flags, format, desc, bytes, errcode_ret);
@@ -166,7 +186,8 @@ static cl_mem create_image(struct wh_opencl_state *state, cl_context context, cl
 }
 
 cl_mem wh_opencl_do_create_image(struct wh_call *call, cl_context context, cl_mem_flags flags,
-                                 const cl_image_format *format, const cl_image_desc *desc, cl_int *errcode_ret)
+                                 const cl_image_format *format, const cl_image_desc *desc,
+                                 cl_int *errcode_ret)
 {
     cl_int ignored;
     flags &= ~(cl_mem_flags)(CL_MEM_USE_HOST_PTR | CL_MEM_COPY_HOST_PTR);
@@ -174,9 +195,10 @@ cl_mem wh_opencl_do_create_image(struct wh_call *call, cl_context context, cl_me
                         errcode_ret ? errcode_ret : &ignored);
 }
 
-cl_mem wh_opencl_do_create_filled_image(struct wh_call *call, cl_context context, cl_mem_flags flags,
-                                        const cl_image_format *format, const cl_image_desc *desc, size_t size,
-                                        void *bytes, cl_int *errcode_ret)
+cl_mem wh_opencl_do_create_filled_image(struct wh_call *call, cl_context context,
+                                        cl_mem_flags flags, const cl_image_format *format,
+                                        const cl_image_desc *desc, size_t size, void *bytes,
+                                        cl_int *errcode_ret)
 {
     cl_int ignored;
     struct wh_opencl_host_image host;
@@ -187,8 +209,8 @@ cl_mem wh_opencl_do_create_filled_image(struct wh_call *call, cl_context context
                         errcode_ret ? errcode_ret : &ignored);
 }
 
-cl_mem wh_opencl_do_create_pipe(struct wh_call *call, cl_context context, cl_mem_flags flags, cl_uint packet_size,
-                                cl_uint max_packets, cl_int *errcode_ret)
+cl_mem wh_opencl_do_create_pipe(struct wh_call *call, cl_context context, cl_mem_flags flags,
+                                cl_uint packet_size, cl_uint max_packets, cl_int *errcode_ret)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     if (state->f.clCreatePipe)
@@ -200,17 +222,20 @@ cl_mem wh_opencl_do_create_pipe(struct wh_call *call, cl_context context, cl_mem
 
 /* ---- programs ---- */
 
-cl_program wh_opencl_do_create_program(struct wh_call *call, cl_context context, size_t size, const void *source,
-                                       cl_int *errcode_ret)
+cl_program wh_opencl_do_create_program(struct wh_call *call, cl_context context, size_t size,
+                                       const void *source, cl_int *errcode_ret)
 {
     const char *text = source ? source : "";
     size = source ? size : 0;
-    return wh_opencl_state(call)->f.clCreateProgramWithSource(context, 1, &text, &size, errcode_ret);
+    return wh_opencl_state(call)->f.clCreateProgramWithSource(context, 1, &text, &size,
+                                                              errcode_ret);
 }
 
-cl_program wh_opencl_do_create_program_binary(struct wh_call *call, cl_context context, cl_uint num_devices,
-                                              const cl_device_id *devices, const size_t *sizes, size_t total,
-                                              const void *binaries, cl_int *results, cl_int *errcode_ret)
+cl_program wh_opencl_do_create_program_binary(struct wh_call *call, cl_context context,
+                                              cl_uint num_devices, const cl_device_id *devices,
+                                              const size_t *sizes, size_t total,
+                                              const void *binaries, cl_int *results,
+                                              cl_int *errcode_ret)
 {
     const unsigned char **list = wh_call_memory(call, (num_devices + 1) * sizeof(*list));
     size_t used = 0;
@@ -224,12 +249,12 @@ cl_program wh_opencl_do_create_program_binary(struct wh_call *call, cl_context c
     }
     if (!list)
         return NULL;
-    return wh_opencl_state(call)->f.clCreateProgramWithBinary(context, num_devices, devices, sizes, list, results,
-                                                              errcode_ret);
+    return wh_opencl_state(call)->f.clCreateProgramWithBinary(context, num_devices, devices, sizes,
+                                                              list, results, errcode_ret);
 }
 
-cl_program wh_opencl_do_create_program_il(struct wh_call *call, cl_context context, size_t size, const void *il,
-                                          cl_int *errcode_ret)
+cl_program wh_opencl_do_create_program_il(struct wh_call *call, cl_context context, size_t size,
+                                          const void *il, cl_int *errcode_ret)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     if (state->f.clCreateProgramWithIL)
@@ -239,7 +264,8 @@ cl_program wh_opencl_do_create_program_il(struct wh_call *call, cl_context conte
     return NULL;
 }
 
-/* The library writes as much as it has: its own sizes must be those that the client made room for. */
+/* The library writes as much as it has: its own sizes must be those that the client made room for.
+ */
 cl_int wh_opencl_do_program_binaries(struct wh_call *call, cl_program program, cl_uint num_devices,
                                      const size_t *sizes, size_t total, void *binaries)
 {
@@ -260,25 +286,29 @@ cl_int wh_opencl_do_program_binaries(struct wh_call *call, cl_program program, c
         list[i] = (unsigned char *)binaries + used;
         used += sizes[i];
     }
-    return state->f.clGetProgramInfo(program, CL_PROGRAM_BINARIES, num_devices * sizeof(*list), list, NULL);
+    return state->f.clGetProgramInfo(program, CL_PROGRAM_BINARIES, num_devices * sizeof(*list),
+                                     list, NULL);
 }
 
 /* ---- kernel arguments ---- */
 
-/* What an argument is, as far as the library says; remembered per kernel (wh_entry.extra), used by the leader only. */
+/* What an argument is, as far as the library says; remembered per kernel (wh_entry.extra), used by
+ * the leader only. */
 enum arg_kind { ARG_NOT_ASKED, ARG_VALUE, ARG_OBJECT, ARG_NO_INFO };
 
 #define MOST_ARGS 256u
 
-static enum arg_kind ask_kind(const struct wh_opencl_functions_table *f, cl_kernel kernel, cl_uint index)
+static enum arg_kind ask_kind(const struct wh_opencl_functions_table *f, cl_kernel kernel,
+                              cl_uint index)
 {
     static const char *const objects[] = {"image", "sampler", "queue", "pipe", "event", "*"};
     cl_kernel_arg_address_qualifier where = 0;
     char type[256] = "";
     if (!f->clGetKernelArgInfo ||
-        f->clGetKernelArgInfo(kernel, index, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof(where), &where, NULL) !=
-            CL_SUCCESS ||
-        f->clGetKernelArgInfo(kernel, index, CL_KERNEL_ARG_TYPE_NAME, sizeof(type) - 1, type, NULL) != CL_SUCCESS)
+        f->clGetKernelArgInfo(kernel, index, CL_KERNEL_ARG_ADDRESS_QUALIFIER, sizeof(where), &where,
+                              NULL) != CL_SUCCESS ||
+        f->clGetKernelArgInfo(kernel, index, CL_KERNEL_ARG_TYPE_NAME, sizeof(type) - 1, type,
+                              NULL) != CL_SUCCESS)
         return ARG_NO_INFO;
     if (where != CL_KERNEL_ARG_ADDRESS_PRIVATE)
         return ARG_OBJECT;
@@ -304,22 +334,25 @@ static enum arg_kind kind_of(struct wh_call *call, cl_kernel kernel, cl_uint ind
 }
 
 /*
- * Whether eight bytes could be taken for a handle by the library: only objects of the session may be passed as such.
- * Without argument information (a program from binaries) an address that exists in this process is suspicious enough.
+ * Whether eight bytes could be taken for a handle by the library: only objects of the session may
+ * be passed as such. Without argument information (a program from binaries) an address that exists
+ * in this process is suspicious enough.
  */
-static bool could_be_handle(struct wh_call *call, cl_kernel kernel, cl_uint index, const void *value)
+static bool could_be_handle(struct wh_call *call, cl_kernel kernel, cl_uint index,
+                            const void *value)
 {
     uint64_t word;
     unsigned char resident;
     memcpy(&word, value, sizeof(word));
     enum arg_kind kind = word ? kind_of(call, kernel, index) : ARG_VALUE;
     if (kind == ARG_NO_INFO)
-        return word >= 4096 && !(word >> 47) && mincore((void *)(uintptr_t)(word & ~4095ull), 1, &resident) == 0;
+        return word >= 4096 && !(word >> 47) &&
+               mincore((void *)(uintptr_t)(word & ~4095ull), 1, &resident) == 0;
     return kind == ARG_OBJECT;
 }
 
-cl_int wh_opencl_do_set_arg_bytes(struct wh_call *call, cl_kernel kernel, cl_uint index, size_t size,
-                                  const void *value)
+cl_int wh_opencl_do_set_arg_bytes(struct wh_call *call, cl_kernel kernel, cl_uint index,
+                                  size_t size, const void *value)
 {
     if (value && kernel && size == sizeof(void *) && could_be_handle(call, kernel, index, value))
         return CL_INVALID_ARG_VALUE;
@@ -331,17 +364,20 @@ cl_int wh_opencl_do_set_arg_mem(struct wh_call *call, cl_kernel kernel, cl_uint 
     return wh_opencl_state(call)->f.clSetKernelArg(kernel, index, sizeof(mem), &mem);
 }
 
-cl_int wh_opencl_do_set_arg_sampler(struct wh_call *call, cl_kernel kernel, cl_uint index, cl_sampler sampler)
+cl_int wh_opencl_do_set_arg_sampler(struct wh_call *call, cl_kernel kernel, cl_uint index,
+                                    cl_sampler sampler)
 {
     return wh_opencl_state(call)->f.clSetKernelArg(kernel, index, sizeof(sampler), &sampler);
 }
 
-cl_int wh_opencl_do_set_arg_queue(struct wh_call *call, cl_kernel kernel, cl_uint index, cl_command_queue queue)
+cl_int wh_opencl_do_set_arg_queue(struct wh_call *call, cl_kernel kernel, cl_uint index,
+                                  cl_command_queue queue)
 {
     return wh_opencl_state(call)->f.clSetKernelArg(kernel, index, sizeof(queue), &queue);
 }
 
-cl_int wh_opencl_do_set_exec_flag(struct wh_call *call, cl_kernel kernel, cl_uint name, cl_uint value)
+cl_int wh_opencl_do_set_exec_flag(struct wh_call *call, cl_kernel kernel, cl_uint name,
+                                  cl_uint value)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     if (!state->f.clSetKernelExecInfo)
@@ -351,13 +387,14 @@ cl_int wh_opencl_do_set_exec_flag(struct wh_call *call, cl_kernel kernel, cl_uin
     return state->f.clSetKernelExecInfo(kernel, name, sizeof(value), &value);
 }
 
-cl_int wh_opencl_do_enqueue_command_buffer(struct wh_call *call, cl_uint num_queues, const cl_command_queue *queues,
+cl_int wh_opencl_do_enqueue_command_buffer(struct wh_call *call, cl_uint num_queues,
+                                           const cl_command_queue *queues,
                                            cl_command_buffer_khr command_buffer, cl_uint num_events,
                                            const cl_event *events, cl_event *event)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     if (!state->f.clEnqueueCommandBufferKHR)
         return CL_INVALID_OPERATION;
-    return state->f.clEnqueueCommandBufferKHR(num_queues, (cl_command_queue *)(uintptr_t)queues, command_buffer,
-                                              num_events, events, event);
+    return state->f.clEnqueueCommandBufferKHR(num_queues, (cl_command_queue *)(uintptr_t)queues,
+                                              command_buffer, num_events, events, event);
 }

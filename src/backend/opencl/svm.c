@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shared virtual memory: one address on both sides. On a device that lives in this process's memory (a CPU) the pages
- * of an allocation are replaced by pages of the session's arena, which the client maps at the same address. On any
- * other device the client mirrors the allocation at that address and the bytes move at map and unmap, which is what
- * coarse-grained sharing means.
+ * Shared virtual memory: one address on both sides. On a device that lives in this process's memory
+ * (a CPU) the pages of an allocation are replaced by pages of the session's arena, which the client
+ * maps at the same address. On any other device the client mirrors the allocation at that address
+ * and the bytes move at map and unmap, which is what coarse-grained sharing means.
  */
 #include "backend/opencl/backend.h"
 #include "base/log.h"
@@ -20,8 +20,9 @@ static struct wh_opencl_svm *find(struct wh_opencl_state *state, cl_ulong addres
 {
     pthread_mutex_lock(&state->lock);
     struct wh_opencl_svm *svm = state->svm;
-    while (svm && (address < (uintptr_t)svm->address || address - (uintptr_t)svm->address > svm->size ||
-                   size > svm->size - (address - (uintptr_t)svm->address)))
+    while (svm &&
+           (address < (uintptr_t)svm->address || address - (uintptr_t)svm->address > svm->size ||
+            size > svm->size - (address - (uintptr_t)svm->address)))
         svm = svm->next;
     pthread_mutex_unlock(&state->lock);
     return svm;
@@ -37,7 +38,8 @@ static bool lives_in_host_memory(struct wh_opencl_state *state, cl_context conte
 {
     cl_device_id devices[64];
     size_t size = 0;
-    if (state->f.clGetContextInfo(context, CL_CONTEXT_DEVICES, sizeof(devices), devices, &size) != CL_SUCCESS)
+    if (state->f.clGetContextInfo(context, CL_CONTEXT_DEVICES, sizeof(devices), devices, &size) !=
+        CL_SUCCESS)
         return false;
     for (size_t i = 0; i < size / sizeof(devices[0]); i++) {
         cl_device_type type = 0;
@@ -55,17 +57,19 @@ static bool overlay(struct wh_call *call, struct wh_opencl_svm *svm, const uint8
     uint64_t offset = channel->arena_offset + (uint64_t)(storage - channel->arena);
     if (channel->arena_fd < 0 || offset % PAGE)
         return false;
-    return mmap(svm->address, wh_round_up(svm->size, PAGE), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-                channel->arena_fd, (off_t)offset) == svm->address;
+    return mmap(svm->address, wh_round_up(svm->size, PAGE), PROT_READ | PROT_WRITE,
+                MAP_SHARED | MAP_FIXED, channel->arena_fd, (off_t)offset) == svm->address;
 }
 
-cl_int wh_opencl_do_svm_allocate(struct wh_call *call, cl_context context, cl_ulong flags, size_t size,
-                                 cl_uint alignment, void *storage, cl_ulong *address, cl_uint *shared)
+cl_int wh_opencl_do_svm_allocate(struct wh_call *call, cl_context context, cl_ulong flags,
+                                 size_t size, cl_uint alignment, void *storage, cl_ulong *address,
+                                 cl_uint *shared)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     struct wh_opencl_svm *svm = calloc(1, sizeof(*svm));
     size_t whole = wh_round_up(size, PAGE);
-    if (!svm || !address || !shared || !state->f.clSVMAlloc || whole < size || whole > SIZE_MAX - PAGE) {
+    if (!svm || !address || !shared || !state->f.clSVMAlloc || whole < size ||
+        whole > SIZE_MAX - PAGE) {
         free(svm);
         return CL_OUT_OF_HOST_MEMORY;
     }
@@ -110,8 +114,8 @@ static void release(struct wh_opencl_state *state, struct wh_opencl_svm *svm)
 {
     size_t whole = wh_round_up(svm->size, PAGE);
     /* The library gets ordinary memory back, as it handed it out. */
-    if (svm->shared && mmap(svm->address, whole, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1,
-                            0) == MAP_FAILED)
+    if (svm->shared && mmap(svm->address, whole, PROT_READ | PROT_WRITE,
+                            MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
         abort();
     state->f.clSVMFree(svm->context, svm->base);
     state->f.clReleaseContext(svm->context);
@@ -138,7 +142,8 @@ struct later_free {
     cl_ulong addresses[];
 };
 
-/* The library calls this in place of freeing; with a token, the client's program frees, without one we do. */
+/* The library calls this in place of freeing; with a token, the client's program frees, without one
+ * we do. */
 static void on_free(cl_command_queue queue, cl_uint n, void **pointers, void *user)
 {
     struct later_free *later = user;
@@ -157,14 +162,16 @@ static void on_free(cl_command_queue queue, cl_uint n, void **pointers, void *us
     free(later);
 }
 
-cl_int wh_opencl_do_svm_enqueue_free(struct wh_call *call, cl_command_queue queue, cl_uint num_addresses,
-                                     const cl_ulong *addresses, cl_ulong notify, cl_uint num_events,
-                                     const cl_event *events, cl_event *event)
+cl_int wh_opencl_do_svm_enqueue_free(struct wh_call *call, cl_command_queue queue,
+                                     cl_uint num_addresses, const cl_ulong *addresses,
+                                     cl_ulong notify, cl_uint num_events, const cl_event *events,
+                                     cl_event *event)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     size_t bytes = num_addresses * sizeof(*addresses);
     struct later_free *later = malloc(sizeof(*later) + bytes);
-    if (!later || !state->f.clEnqueueSVMFree || bytes > WH_UPCALL_MAX / 2 || (bytes && !addresses)) {
+    if (!later || !state->f.clEnqueueSVMFree || bytes > WH_UPCALL_MAX / 2 ||
+        (bytes && !addresses)) {
         free(later);
         return bytes && !addresses ? CL_INVALID_VALUE : CL_OUT_OF_HOST_MEMORY;
     }
@@ -176,8 +183,8 @@ cl_int wh_opencl_do_svm_enqueue_free(struct wh_call *call, cl_command_queue queu
             free(later);
             return CL_INVALID_VALUE;
         }
-    cl_int result = state->f.clEnqueueSVMFree(queue, num_addresses, (void **)(uintptr_t)addresses, on_free, later,
-                                              num_events, events, event);
+    cl_int result = state->f.clEnqueueSVMFree(queue, num_addresses, (void **)(uintptr_t)addresses,
+                                              on_free, later, num_events, events, event);
     if (result != CL_SUCCESS)
         free(later);
     return result;
@@ -185,7 +192,8 @@ cl_int wh_opencl_do_svm_enqueue_free(struct wh_call *call, cl_command_queue queu
 
 /* ---- commands ---- */
 
-cl_int wh_opencl_do_set_arg_svm(struct wh_call *call, cl_kernel kernel, cl_uint index, cl_ulong address)
+cl_int wh_opencl_do_set_arg_svm(struct wh_call *call, cl_kernel kernel, cl_uint index,
+                                cl_ulong address)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     if (!state->f.clSetKernelArgSVMPointer)
@@ -204,13 +212,14 @@ cl_int wh_opencl_do_set_exec_pointers(struct wh_call *call, cl_kernel kernel, cl
     for (cl_uint i = 0; addresses && i < num_addresses; i++)
         if (!checked(call, addresses[i], 0))
             return CL_INVALID_VALUE;
-    return state->f.clSetKernelExecInfo(kernel, CL_KERNEL_EXEC_INFO_SVM_PTRS, num_addresses * sizeof(*addresses),
-                                        addresses);
+    return state->f.clSetKernelExecInfo(kernel, CL_KERNEL_EXEC_INFO_SVM_PTRS,
+                                        num_addresses * sizeof(*addresses), addresses);
 }
 
 /* The one copy behind three messages: between two allocations, or between one and the arena. */
-static cl_int copy(struct wh_call *call, cl_command_queue queue, void *to, const void *from, size_t size, cl_uint token,
-                   cl_uint blocking, cl_uint num_events, const cl_event *events, cl_event *event)
+static cl_int copy(struct wh_call *call, cl_command_queue queue, void *to, const void *from,
+                   size_t size, cl_uint token, cl_uint blocking, cl_uint num_events,
+                   const cl_event *events, cl_event *event)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     cl_event done = NULL;
@@ -222,34 +231,38 @@ static cl_int copy(struct wh_call *call, cl_command_queue queue, void *to, const
         return CL_INVALID_OPERATION;
     if (!to || !from)
         return CL_INVALID_VALUE;
-    cl_int result = state->f.clEnqueueSVMMemcpy(queue, CL_FALSE, to, from, size, num_events, events, &done);
+    cl_int result =
+        state->f.clEnqueueSVMMemcpy(queue, CL_FALSE, to, from, size, num_events, events, &done);
     return wh_opencl_finish_transfer(call, result, done, token, blocking, NULL, event);
 }
 
-cl_int wh_opencl_do_svm_copy(struct wh_call *call, cl_command_queue queue, cl_uint blocking, cl_ulong to,
-                             cl_ulong from, size_t size, cl_uint num_events, const cl_event *events, cl_event *event)
+cl_int wh_opencl_do_svm_copy(struct wh_call *call, cl_command_queue queue, cl_uint blocking,
+                             cl_ulong to, cl_ulong from, size_t size, cl_uint num_events,
+                             const cl_event *events, cl_event *event)
 {
-    return copy(call, queue, checked(call, to, size), checked(call, from, size), size, WH_NO_TOKEN, blocking,
-                num_events, events, event);
+    return copy(call, queue, checked(call, to, size), checked(call, from, size), size, WH_NO_TOKEN,
+                blocking, num_events, events, event);
 }
 
-cl_int wh_opencl_do_svm_read(struct wh_call *call, cl_command_queue queue, cl_ulong from, size_t size, void *bytes,
-                             cl_uint token, cl_uint blocking, cl_uint num_events, const cl_event *events,
-                             cl_event *event)
+cl_int wh_opencl_do_svm_read(struct wh_call *call, cl_command_queue queue, cl_ulong from,
+                             size_t size, void *bytes, cl_uint token, cl_uint blocking,
+                             cl_uint num_events, const cl_event *events, cl_event *event)
 {
-    return copy(call, queue, bytes, checked(call, from, size), size, token, blocking, num_events, events, event);
+    return copy(call, queue, bytes, checked(call, from, size), size, token, blocking, num_events,
+                events, event);
 }
 
-cl_int wh_opencl_do_svm_write(struct wh_call *call, cl_command_queue queue, cl_ulong to, size_t size, void *bytes,
-                              cl_uint token, cl_uint blocking, cl_uint num_events, const cl_event *events,
-                              cl_event *event)
+cl_int wh_opencl_do_svm_write(struct wh_call *call, cl_command_queue queue, cl_ulong to,
+                              size_t size, void *bytes, cl_uint token, cl_uint blocking,
+                              cl_uint num_events, const cl_event *events, cl_event *event)
 {
-    return copy(call, queue, checked(call, to, size), bytes, size, token, blocking, num_events, events, event);
+    return copy(call, queue, checked(call, to, size), bytes, size, token, blocking, num_events,
+                events, event);
 }
 
-cl_int wh_opencl_do_svm_fill(struct wh_call *call, cl_command_queue queue, cl_ulong to, size_t pattern_size,
-                             const void *pattern, size_t size, cl_uint num_events, const cl_event *events,
-                             cl_event *event)
+cl_int wh_opencl_do_svm_fill(struct wh_call *call, cl_command_queue queue, cl_ulong to,
+                             size_t pattern_size, const void *pattern, size_t size,
+                             cl_uint num_events, const cl_event *events, cl_event *event)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     void *target = checked(call, to, size);
@@ -257,11 +270,13 @@ cl_int wh_opencl_do_svm_fill(struct wh_call *call, cl_command_queue queue, cl_ul
         return CL_INVALID_OPERATION;
     if (to && !target)
         return CL_INVALID_VALUE;
-    return state->f.clEnqueueSVMMemFill(queue, target, pattern, pattern_size, size, num_events, events, event);
+    return state->f.clEnqueueSVMMemFill(queue, target, pattern, pattern_size, size, num_events,
+                                        events, event);
 }
 
-cl_int wh_opencl_do_svm_map(struct wh_call *call, cl_command_queue queue, cl_uint blocking, cl_map_flags flags,
-                            cl_ulong address, size_t size, cl_uint num_events, const cl_event *events, cl_event *event)
+cl_int wh_opencl_do_svm_map(struct wh_call *call, cl_command_queue queue, cl_uint blocking,
+                            cl_map_flags flags, cl_ulong address, size_t size, cl_uint num_events,
+                            const cl_event *events, cl_event *event)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     cl_event done = NULL;
@@ -270,12 +285,13 @@ cl_int wh_opencl_do_svm_map(struct wh_call *call, cl_command_queue queue, cl_uin
         return CL_INVALID_OPERATION;
     if (address && !target)
         return CL_INVALID_VALUE;
-    cl_int result = state->f.clEnqueueSVMMap(queue, CL_FALSE, flags, target, size, num_events, events, &done);
+    cl_int result =
+        state->f.clEnqueueSVMMap(queue, CL_FALSE, flags, target, size, num_events, events, &done);
     return wh_opencl_finish_transfer(call, result, done, WH_NO_TOKEN, blocking, NULL, event);
 }
 
-cl_int wh_opencl_do_svm_unmap(struct wh_call *call, cl_command_queue queue, cl_ulong address, cl_uint num_events,
-                              const cl_event *events, cl_event *event)
+cl_int wh_opencl_do_svm_unmap(struct wh_call *call, cl_command_queue queue, cl_ulong address,
+                              cl_uint num_events, const cl_event *events, cl_event *event)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     if (!state->f.clEnqueueSVMUnmap)
@@ -286,8 +302,9 @@ cl_int wh_opencl_do_svm_unmap(struct wh_call *call, cl_command_queue queue, cl_u
 }
 
 cl_int wh_opencl_do_svm_migrate(struct wh_call *call, cl_command_queue queue, cl_uint num_addresses,
-                                const cl_ulong *addresses, const size_t *sizes, cl_mem_migration_flags flags,
-                                cl_uint num_events, const cl_event *events, cl_event *event)
+                                const cl_ulong *addresses, const size_t *sizes,
+                                cl_mem_migration_flags flags, cl_uint num_events,
+                                const cl_event *events, cl_event *event)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     if (!state->f.clEnqueueSVMMigrateMem)
@@ -295,6 +312,7 @@ cl_int wh_opencl_do_svm_migrate(struct wh_call *call, cl_command_queue queue, cl
     for (cl_uint i = 0; addresses && i < num_addresses; i++)
         if (!checked(call, addresses[i], sizes ? sizes[i] : 0))
             return CL_INVALID_VALUE;
-    return state->f.clEnqueueSVMMigrateMem(queue, num_addresses, (const void **)(uintptr_t)addresses, sizes, flags,
+    return state->f.clEnqueueSVMMigrateMem(queue, num_addresses,
+                                           (const void **)(uintptr_t)addresses, sizes, flags,
                                            num_events, events, event);
 }

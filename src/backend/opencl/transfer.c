@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Commands that move host memory. Payloads lie in the arena (or in the message, when small); the client learns of a
- * transfer's end through its token, set by the event's callback or, earlier, by the sweep before a reply that tells of
- * completion.
+ * Commands that move host memory. Payloads lie in the arena (or in the message, when small); the
+ * client learns of a transfer's end through its token, set by the event's callback or, earlier, by
+ * the sweep before a reply that tells of completion.
  */
 #include "backend/opencl/backend.h"
 #include "backend/opencl/image.h"
@@ -43,8 +43,8 @@ void wh_opencl_sync(struct wh_worker *worker)
     for (struct wh_opencl_transfer *t = state->transfers, *next; t; t = next) {
         cl_int status = CL_QUEUED;
         next = t->next;
-        if (state->f.clGetEventInfo(t->event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof(status), &status, NULL) ==
-                CL_SUCCESS &&
+        if (state->f.clGetEventInfo(t->event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof(status),
+                                    &status, NULL) == CL_SUCCESS &&
             status <= CL_COMPLETE)
             mark(t);
     }
@@ -52,16 +52,17 @@ void wh_opencl_sync(struct wh_worker *worker)
 }
 
 /*
- * Watches `event`. Takes no reference of its own, which the program could see in the context's count: the library keeps
- * the event until its callbacks have run, and the callback takes it off the list first. Without memory or callback it
- * waits here: late, but right.
+ * Watches `event`. Takes no reference of its own, which the program could see in the context's
+ * count: the library keeps the event until its callbacks have run, and the callback takes it off
+ * the list first. Without memory or callback it waits here: late, but right.
  */
 static void watch(struct wh_call *call, cl_event event, cl_uint token, void *copy)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     struct wh_opencl_transfer *t = calloc(1, sizeof(*t));
     if (t) {
-        *t = (struct wh_opencl_transfer){.worker = call->worker, .event = event, .token = token, .copy = copy};
+        *t = (struct wh_opencl_transfer){
+            .worker = call->worker, .event = event, .token = token, .copy = copy};
         pthread_mutex_lock(&state->lock);
         t->next = state->transfers;
         t->link = &state->transfers;
@@ -89,8 +90,8 @@ static cl_int wait_for(struct wh_call *call, cl_event event)
     return state->f.clWaitForEvents(1, &event);
 }
 
-cl_int wh_opencl_finish_transfer(struct wh_call *call, cl_int result, cl_event event, cl_uint token, bool blocking,
-                                 void *copy, cl_event *wanted)
+cl_int wh_opencl_finish_transfer(struct wh_call *call, cl_int result, cl_event event, cl_uint token,
+                                 bool blocking, void *copy, cl_event *wanted)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     if (result != CL_SUCCESS) {
@@ -123,18 +124,19 @@ static bool bad_token(struct wh_call *call, cl_uint token)
     return true;
 }
 
-cl_int wh_opencl_do_read_small(struct wh_call *call, cl_command_queue queue, cl_mem mem, size_t offset, size_t size,
-                               void *bytes, cl_uint num_events, const cl_event *events, cl_event *event)
+cl_int wh_opencl_do_read_small(struct wh_call *call, cl_command_queue queue, cl_mem mem,
+                               size_t offset, size_t size, void *bytes, cl_uint num_events,
+                               const cl_event *events, cl_event *event)
 {
     cl_event done = NULL;
-    cl_int result = wh_opencl_state(call)->f.clEnqueueReadBuffer(queue, mem, CL_FALSE, offset, size, bytes, num_events,
-                                                                 events, &done);
+    cl_int result = wh_opencl_state(call)->f.clEnqueueReadBuffer(queue, mem, CL_FALSE, offset, size,
+                                                                 bytes, num_events, events, &done);
     return wh_opencl_finish_transfer(call, result, done, WH_NO_TOKEN, true, NULL, event);
 }
 
-cl_int wh_opencl_do_write_small(struct wh_call *call, cl_command_queue queue, cl_mem mem, size_t offset, size_t size,
-                                const void *bytes, cl_uint blocking, cl_uint num_events, const cl_event *events,
-                                cl_event *event)
+cl_int wh_opencl_do_write_small(struct wh_call *call, cl_command_queue queue, cl_mem mem,
+                                size_t offset, size_t size, const void *bytes, cl_uint blocking,
+                                cl_uint num_events, const cl_event *events, cl_event *event)
 {
     cl_event done = NULL;
     void *copy = malloc(size + 1);
@@ -142,36 +144,39 @@ cl_int wh_opencl_do_write_small(struct wh_call *call, cl_command_queue queue, cl
         return CL_OUT_OF_HOST_MEMORY;
     if (bytes)
         memcpy(copy, bytes, size);
-    cl_int result = wh_opencl_state(call)->f.clEnqueueWriteBuffer(queue, mem, CL_FALSE, offset, size,
-                                                                  bytes ? copy : NULL, num_events, events, &done);
+    cl_int result = wh_opencl_state(call)->f.clEnqueueWriteBuffer(
+        queue, mem, CL_FALSE, offset, size, bytes ? copy : NULL, num_events, events, &done);
     return wh_opencl_finish_transfer(call, result, done, WH_NO_TOKEN, blocking, copy, event);
 }
 
-cl_int wh_opencl_do_read_buffer(struct wh_call *call, cl_command_queue queue, cl_mem mem, size_t offset, size_t size,
-                                void *bytes, cl_uint token, cl_uint blocking, cl_uint num_events,
-                                const cl_event *events, cl_event *event)
+cl_int wh_opencl_do_read_buffer(struct wh_call *call, cl_command_queue queue, cl_mem mem,
+                                size_t offset, size_t size, void *bytes, cl_uint token,
+                                cl_uint blocking, cl_uint num_events, const cl_event *events,
+                                cl_event *event)
 {
     cl_event done = NULL;
     if (bad_token(call, token))
         return CL_INVALID_VALUE;
-    cl_int result = wh_opencl_state(call)->f.clEnqueueReadBuffer(queue, mem, CL_FALSE, offset, size, bytes, num_events,
-                                                                 events, &done);
+    cl_int result = wh_opencl_state(call)->f.clEnqueueReadBuffer(queue, mem, CL_FALSE, offset, size,
+                                                                 bytes, num_events, events, &done);
     return wh_opencl_finish_transfer(call, result, done, token, blocking, NULL, event);
 }
 
-cl_int wh_opencl_do_write_buffer(struct wh_call *call, cl_command_queue queue, cl_mem mem, size_t offset, size_t size,
-                                 void *bytes, cl_uint token, cl_uint blocking, cl_uint num_events,
-                                 const cl_event *events, cl_event *event)
+cl_int wh_opencl_do_write_buffer(struct wh_call *call, cl_command_queue queue, cl_mem mem,
+                                 size_t offset, size_t size, void *bytes, cl_uint token,
+                                 cl_uint blocking, cl_uint num_events, const cl_event *events,
+                                 cl_event *event)
 {
     cl_event done = NULL;
     if (bad_token(call, token))
         return CL_INVALID_VALUE;
-    cl_int result = wh_opencl_state(call)->f.clEnqueueWriteBuffer(queue, mem, CL_FALSE, offset, size, bytes, num_events,
-                                                                  events, &done);
+    cl_int result = wh_opencl_state(call)->f.clEnqueueWriteBuffer(
+        queue, mem, CL_FALSE, offset, size, bytes, num_events, events, &done);
     return wh_opencl_finish_transfer(call, result, done, token, blocking, NULL, event);
 }
 
-/* Whether `size` bytes hold the region; a wrong size is the client's lie, not the program's error. */
+/* Whether `size` bytes hold the region; a wrong size is the client's lie, not the program's error.
+ */
 static bool region_fits(struct wh_call *call, const size_t *region, size_t pixel, size_t size)
 {
     size_t n = pixel;
@@ -184,44 +189,48 @@ static bool region_fits(struct wh_call *call, const size_t *region, size_t pixel
     return false;
 }
 
-cl_int wh_opencl_do_read_rect(struct wh_call *call, cl_command_queue queue, cl_mem mem, const size_t *origin,
-                              const size_t *region, size_t row_pitch, size_t slice_pitch, size_t size, void *bytes,
-                              cl_uint token, cl_uint blocking, cl_uint num_events, const cl_event *events,
+cl_int wh_opencl_do_read_rect(struct wh_call *call, cl_command_queue queue, cl_mem mem,
+                              const size_t *origin, const size_t *region, size_t row_pitch,
+                              size_t slice_pitch, size_t size, void *bytes, cl_uint token,
+                              cl_uint blocking, cl_uint num_events, const cl_event *events,
                               cl_event *event)
 {
     static const size_t zero[3];
     cl_event done = NULL;
     if (bad_token(call, token) || !region_fits(call, region, 1, size))
         return CL_INVALID_VALUE;
-    cl_int result =
-        wh_opencl_state(call)->f.clEnqueueReadBufferRect(queue, mem, CL_FALSE, origin, zero, region, row_pitch,
-                                                         slice_pitch, 0, 0, bytes, num_events, events, &done);
+    cl_int result = wh_opencl_state(call)->f.clEnqueueReadBufferRect(
+        queue, mem, CL_FALSE, origin, zero, region, row_pitch, slice_pitch, 0, 0, bytes, num_events,
+        events, &done);
     return wh_opencl_finish_transfer(call, result, done, token, blocking, NULL, event);
 }
 
-cl_int wh_opencl_do_write_rect(struct wh_call *call, cl_command_queue queue, cl_mem mem, const size_t *origin,
-                               const size_t *region, size_t row_pitch, size_t slice_pitch, size_t size, void *bytes,
-                               cl_uint token, cl_uint blocking, cl_uint num_events, const cl_event *events,
+cl_int wh_opencl_do_write_rect(struct wh_call *call, cl_command_queue queue, cl_mem mem,
+                               const size_t *origin, const size_t *region, size_t row_pitch,
+                               size_t slice_pitch, size_t size, void *bytes, cl_uint token,
+                               cl_uint blocking, cl_uint num_events, const cl_event *events,
                                cl_event *event)
 {
     static const size_t zero[3];
     cl_event done = NULL;
     if (bad_token(call, token) || !region_fits(call, region, 1, size))
         return CL_INVALID_VALUE;
-    cl_int result =
-        wh_opencl_state(call)->f.clEnqueueWriteBufferRect(queue, mem, CL_FALSE, origin, zero, region, row_pitch,
-                                                          slice_pitch, 0, 0, bytes, num_events, events, &done);
+    cl_int result = wh_opencl_state(call)->f.clEnqueueWriteBufferRect(
+        queue, mem, CL_FALSE, origin, zero, region, row_pitch, slice_pitch, 0, 0, bytes, num_events,
+        events, &done);
     return wh_opencl_finish_transfer(call, result, done, token, blocking, NULL, event);
 }
 
 /*
- * The same for a region with pitches, where 0 is a pitch without gaps. A slice pitch with a single slice is that of an
- * array of lines: it lies between the lines.
+ * The same for a region with pitches, where 0 is a pitch without gaps. A slice pitch with a single
+ * slice is that of an array of lines: it lies between the lines.
  */
-static bool pitched_fits(struct wh_call *call, const size_t *region, size_t pixel, size_t row, size_t slice, size_t size)
+static bool pitched_fits(struct wh_call *call, const size_t *region, size_t pixel, size_t row,
+                         size_t slice, size_t size)
 {
     size_t width, lines, slices, end;
-    if (!region || !region[0] || !region[1] || !region[2] || !pixel) /* the library complains about these */
+    if (!region || !region[0] || !region[1] || !region[2] ||
+        !pixel) /* the library complains about these */
         return region_fits(call, region, pixel, size);
     bool fits = !__builtin_mul_overflow(pixel, region[0], &width);
     size_t step = row ? row : width;
@@ -240,31 +249,40 @@ static size_t pixel_size(struct wh_call *call, cl_mem image)
 {
     size_t size = 0;
     if (image)
-        wh_opencl_state(call)->f.clGetImageInfo(image, CL_IMAGE_ELEMENT_SIZE, sizeof(size), &size, NULL);
+        wh_opencl_state(call)->f.clGetImageInfo(image, CL_IMAGE_ELEMENT_SIZE, sizeof(size), &size,
+                                                NULL);
     return size;
 }
 
-cl_int wh_opencl_do_read_image(struct wh_call *call, cl_command_queue queue, cl_mem image, const size_t *origin,
-                               const size_t *region, size_t row_pitch, size_t slice_pitch, size_t size, void *bytes, cl_uint token, cl_uint blocking,
-                               cl_uint num_events, const cl_event *events, cl_event *event)
+cl_int wh_opencl_do_read_image(struct wh_call *call, cl_command_queue queue, cl_mem image,
+                               const size_t *origin, const size_t *region, size_t row_pitch,
+                               size_t slice_pitch, size_t size, void *bytes, cl_uint token,
+                               cl_uint blocking, cl_uint num_events, const cl_event *events,
+                               cl_event *event)
 {
     cl_event done = NULL;
-    if (bad_token(call, token) || !pitched_fits(call, region, pixel_size(call, image), row_pitch, slice_pitch, size))
+    if (bad_token(call, token) ||
+        !pitched_fits(call, region, pixel_size(call, image), row_pitch, slice_pitch, size))
         return CL_INVALID_VALUE;
-    cl_int result = wh_opencl_state(call)->f.clEnqueueReadImage(queue, image, CL_FALSE, origin, region, row_pitch, slice_pitch, bytes,
-                                                                num_events, events, &done);
+    cl_int result = wh_opencl_state(call)->f.clEnqueueReadImage(queue, image, CL_FALSE, origin,
+                                                                region, row_pitch, slice_pitch,
+                                                                bytes, num_events, events, &done);
     return wh_opencl_finish_transfer(call, result, done, token, blocking, NULL, event);
 }
 
-cl_int wh_opencl_do_write_image(struct wh_call *call, cl_command_queue queue, cl_mem image, const size_t *origin,
-                                const size_t *region, size_t row_pitch, size_t slice_pitch, size_t size, void *bytes, cl_uint token, cl_uint blocking,
-                                cl_uint num_events, const cl_event *events, cl_event *event)
+cl_int wh_opencl_do_write_image(struct wh_call *call, cl_command_queue queue, cl_mem image,
+                                const size_t *origin, const size_t *region, size_t row_pitch,
+                                size_t slice_pitch, size_t size, void *bytes, cl_uint token,
+                                cl_uint blocking, cl_uint num_events, const cl_event *events,
+                                cl_event *event)
 {
     cl_event done = NULL;
-    if (bad_token(call, token) || !pitched_fits(call, region, pixel_size(call, image), row_pitch, slice_pitch, size))
+    if (bad_token(call, token) ||
+        !pitched_fits(call, region, pixel_size(call, image), row_pitch, slice_pitch, size))
         return CL_INVALID_VALUE;
-    cl_int result = wh_opencl_state(call)->f.clEnqueueWriteImage(queue, image, CL_FALSE, origin, region, row_pitch, slice_pitch, bytes,
-                                                                 num_events, events, &done);
+    cl_int result = wh_opencl_state(call)->f.clEnqueueWriteImage(queue, image, CL_FALSE, origin,
+                                                                 region, row_pitch, slice_pitch,
+                                                                 bytes, num_events, events, &done);
     return wh_opencl_finish_transfer(call, result, done, token, blocking, NULL, event);
 }
 
@@ -277,16 +295,17 @@ static bool in_arena(struct wh_call *call, const void *pointer)
     return (uintptr_t)pointer >= base && (uintptr_t)pointer - base < channel->arena_size;
 }
 
-cl_int wh_opencl_do_map_buffer(struct wh_call *call, cl_command_queue queue, cl_mem mem, cl_uint blocking,
-                               cl_map_flags flags, size_t offset, size_t size, cl_uint token, cl_uint num_events,
-                               const cl_event *events, cl_event *event)
+cl_int wh_opencl_do_map_buffer(struct wh_call *call, cl_command_queue queue, cl_mem mem,
+                               cl_uint blocking, cl_map_flags flags, size_t offset, size_t size,
+                               cl_uint token, cl_uint num_events, const cl_event *events,
+                               cl_event *event)
 {
     cl_event done = NULL;
     cl_int result = CL_SUCCESS;
     if (bad_token(call, token))
         return CL_INVALID_VALUE;
-    const void *pointer = wh_opencl_state(call)->f.clEnqueueMapBuffer(queue, mem, CL_FALSE, flags, offset, size,
-                                                                      num_events, events, &done, &result);
+    const void *pointer = wh_opencl_state(call)->f.clEnqueueMapBuffer(
+        queue, mem, CL_FALSE, flags, offset, size, num_events, events, &done, &result);
     if (result == CL_SUCCESS && !in_arena(call, pointer)) {
         wh_call_fault(call, "a buffer without shared storage was mapped as if it had some");
         return CL_MAP_FAILURE;
@@ -294,8 +313,10 @@ cl_int wh_opencl_do_map_buffer(struct wh_call *call, cl_command_queue queue, cl_
     return wh_opencl_finish_transfer(call, result, done, token, blocking, NULL, event);
 }
 
-cl_int wh_opencl_do_unmap_buffer(struct wh_call *call, cl_command_queue queue, cl_mem mem, void *pointer,
-                                 cl_uint num_events, const cl_event *events, cl_event *event)
+cl_int wh_opencl_do_unmap_buffer(struct wh_call *call, cl_command_queue queue, cl_mem mem,
+                                 void *pointer, cl_uint num_events, const cl_event *events,
+                                 cl_event *event)
 {
-    return wh_opencl_state(call)->f.clEnqueueUnmapMemObject(queue, mem, pointer, num_events, events, event);
+    return wh_opencl_state(call)->f.clEnqueueUnmapMemObject(queue, mem, pointer, num_events, events,
+                                                            event);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Callbacks: a table of what to do when the worker sends a token. A token that is not in the table (a worker that
- * lies, or says it twice) does nothing. The program's functions run in the session's callback thread.
+ * Callbacks: a table of what to do when the worker sends a token. A token that is not in the table
+ * (a worker that lies, or says it twice) does nothing. The program's functions run in the session's
+ * callback thread.
  */
 #include "shim/opencl/shim.h"
 
@@ -94,7 +95,8 @@ void wh_opencl_freed(struct wh_session *session, uint64_t token)
 
 static void tell_event(const struct wh_cl_notice *notice, cl_int status)
 {
-    void (*function)(cl_event, cl_int, void *) = (void (*)(cl_event, cl_int, void *))notice->function;
+    void (*function)(cl_event, cl_int, void *) =
+        (void (*)(cl_event, cl_int, void *))notice->function;
     function((cl_event)(void *)notice->object, status, notice->user);
     wh_object_unpin(notice->object);
 }
@@ -102,7 +104,8 @@ static void tell_event(const struct wh_cl_notice *notice, cl_int status)
 static void tell_svm_free(const struct wh_cl_notice *notice, const uint64_t *words, size_t nwords)
 {
     cl_svm_free_callback function = (cl_svm_free_callback)notice->function;
-    function((cl_command_queue)(void *)notice->object, (cl_uint)nwords, (void **)(uintptr_t)words, notice->user);
+    function((cl_command_queue)(void *)notice->object, (cl_uint)nwords, (void **)(uintptr_t)words,
+             notice->user);
     wh_object_unpin(notice->object);
 }
 
@@ -113,7 +116,8 @@ static void tell_text(const struct wh_cl_notice *notice, const uint64_t *words, 
         ((cl_context_callback)notice->function)(text, NULL, 0, notice->user);
 }
 
-void wh_opencl_callback(struct wh_session *session, uint64_t token, const uint64_t *words, size_t nwords)
+void wh_opencl_callback(struct wh_session *session, uint64_t token, const uint64_t *words,
+                        size_t nwords)
 {
     struct wh_cl_notice notice;
     (void)session;
@@ -130,14 +134,16 @@ void wh_opencl_callback(struct wh_session *session, uint64_t token, const uint64
     case WH_CL_NOTICE_EVENT:
         tell_event(&notice, nwords ? (cl_int)words[0] : CL_COMPLETE);
         break;
-    case WH_CL_NOTICE_MEM: /* the handle is dead already: its value is all that the program may use */
+    case WH_CL_NOTICE_MEM: /* the handle is dead already: its value is all that the program may use
+                            */
         ((cl_mem_destructor_callback)notice.function)((cl_mem)(void *)notice.object, notice.user);
         break;
     case WH_CL_NOTICE_PROGRAM_END:
         ((cl_program_callback)notice.function)((cl_program)(void *)notice.object, notice.user);
         break;
     case WH_CL_NOTICE_CONTEXT_END:
-        ((cl_context_destructor_callback)notice.function)((cl_context)(void *)notice.object, notice.user);
+        ((cl_context_destructor_callback)notice.function)((cl_context)(void *)notice.object,
+                                                          notice.user);
         break;
     case WH_CL_NOTICE_SVM_FREE:
         tell_svm_free(&notice, words, nwords);
@@ -150,15 +156,18 @@ void wh_opencl_callback(struct wh_session *session, uint64_t token, const uint64
     }
 }
 
-WH_EXPORT cl_int clSetEventCallback(cl_event event, cl_int type, cl_event_callback notify, void *user_data)
+WH_EXPORT cl_int clSetEventCallback(cl_event event, cl_int type, cl_event_callback notify,
+                                    void *user_data)
 {
     struct wh_object *object = wh_opencl_object(event, WH_OPENCL_TYPE_cl_event);
     if (!object)
         return CL_INVALID_EVENT;
     if (!notify)
         return CL_INVALID_VALUE;
-    struct wh_cl_notice notice = {
-        .kind = WH_CL_NOTICE_EVENT, .function = (void (*)(void))notify, .user = user_data, .object = object};
+    struct wh_cl_notice notice = {.kind = WH_CL_NOTICE_EVENT,
+                                  .function = (void (*)(void))notify,
+                                  .user = user_data,
+                                  .object = object};
     uint64_t token = wh_opencl_notice_add(&notice, true);
     if (!token)
         return CL_OUT_OF_HOST_MEMORY;
@@ -171,15 +180,18 @@ WH_EXPORT cl_int clSetEventCallback(cl_event event, cl_int type, cl_event_callba
     return result;
 }
 
-WH_EXPORT cl_int clSetMemObjectDestructorCallback(cl_mem mem, cl_mem_destructor_callback notify, void *user_data)
+WH_EXPORT cl_int clSetMemObjectDestructorCallback(cl_mem mem, cl_mem_destructor_callback notify,
+                                                  void *user_data)
 {
     struct wh_object *object = wh_opencl_object(mem, WH_OPENCL_TYPE_cl_mem);
     if (!object)
         return CL_INVALID_MEM_OBJECT;
     if (!notify)
         return CL_INVALID_VALUE;
-    struct wh_cl_notice notice = {
-        .kind = WH_CL_NOTICE_MEM, .function = (void (*)(void))notify, .user = user_data, .object = object};
+    struct wh_cl_notice notice = {.kind = WH_CL_NOTICE_MEM,
+                                  .function = (void (*)(void))notify,
+                                  .user = user_data,
+                                  .object = object};
     uint64_t token = wh_opencl_notice_add(&notice, false);
     if (!token)
         return CL_OUT_OF_HOST_MEMORY;
@@ -188,7 +200,8 @@ WH_EXPORT cl_int clSetMemObjectDestructorCallback(cl_mem mem, cl_mem_destructor_
     return wh_opencl_call_set_mem_callback(mem, token);
 }
 
-WH_EXPORT cl_int clSetContextDestructorCallback(cl_context context, cl_context_destructor_callback notify,
+WH_EXPORT cl_int clSetContextDestructorCallback(cl_context context,
+                                                cl_context_destructor_callback notify,
                                                 void *user_data)
 {
     struct wh_object *object = wh_opencl_object(context, WH_OPENCL_TYPE_cl_context);
@@ -196,8 +209,10 @@ WH_EXPORT cl_int clSetContextDestructorCallback(cl_context context, cl_context_d
         return CL_INVALID_CONTEXT;
     if (!notify)
         return CL_INVALID_VALUE;
-    struct wh_cl_notice notice = {
-        .kind = WH_CL_NOTICE_CONTEXT_END, .function = (void (*)(void))notify, .user = user_data, .object = object};
+    struct wh_cl_notice notice = {.kind = WH_CL_NOTICE_CONTEXT_END,
+                                  .function = (void (*)(void))notify,
+                                  .user = user_data,
+                                  .object = object};
     uint64_t token = wh_opencl_notice_add(&notice, false);
     if (!token)
         return CL_OUT_OF_HOST_MEMORY;

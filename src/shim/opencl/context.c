@@ -38,22 +38,26 @@ static uint64_t token_for(cl_context_callback notify, void *user_data)
 }
 
 WH_EXPORT cl_context clCreateContext(const cl_context_properties *properties, cl_uint num_devices,
-                                     const cl_device_id *devices, cl_context_callback notify, void *user_data,
-                                     cl_int *errcode_ret)
+                                     const cl_device_id *devices, cl_context_callback notify,
+                                     void *user_data, cl_int *errcode_ret)
 {
     if (!notify && user_data)
         return wh_opencl_fail(errcode_ret, CL_INVALID_VALUE);
     uint64_t token = token_for(notify, user_data);
-    return finish(wh_opencl_call_create_context(properties, num_devices, devices, token, errcode_ret), token);
+    return finish(
+        wh_opencl_call_create_context(properties, num_devices, devices, token, errcode_ret), token);
 }
 
-WH_EXPORT cl_context clCreateContextFromType(const cl_context_properties *properties, cl_device_type device_type,
-                                             cl_context_callback notify, void *user_data, cl_int *errcode_ret)
+WH_EXPORT cl_context clCreateContextFromType(const cl_context_properties *properties,
+                                             cl_device_type device_type, cl_context_callback notify,
+                                             void *user_data, cl_int *errcode_ret)
 {
     if (!notify && user_data)
         return wh_opencl_fail(errcode_ret, CL_INVALID_VALUE);
     uint64_t token = token_for(notify, user_data);
-    return finish(wh_opencl_call_create_context_from_type(properties, device_type, token, errcode_ret), token);
+    return finish(
+        wh_opencl_call_create_context_from_type(properties, device_type, token, errcode_ret),
+        token);
 }
 
 /*
@@ -73,15 +77,20 @@ static cl_uint words_of(const cl_device_partition_property *properties)
     return n + 1;
 }
 
-WH_EXPORT cl_int clCreateSubDevices(cl_device_id device, const cl_device_partition_property *properties,
-                                    cl_uint num_devices, cl_device_id *devices, cl_uint *num_devices_ret)
+WH_EXPORT cl_int clCreateSubDevices(cl_device_id device,
+                                    const cl_device_partition_property *properties,
+                                    cl_uint num_devices, cl_device_id *devices,
+                                    cl_uint *num_devices_ret)
 {
     cl_uint n = properties ? words_of(properties) : 0;
-    return wh_opencl_call_create_sub_devices(device, n, properties, num_devices, devices, num_devices_ret);
+    return wh_opencl_call_create_sub_devices(device, n, properties, num_devices, devices,
+                                             num_devices_ret);
 }
 
-WH_EXPORT cl_int clCreateSubDevicesEXT(cl_device_id device, const cl_device_partition_property_ext *properties,
-                                       cl_uint num_entries, cl_device_id *devices, cl_uint *num_devices)
+WH_EXPORT cl_int clCreateSubDevicesEXT(cl_device_id device,
+                                       const cl_device_partition_property_ext *properties,
+                                       cl_uint num_entries, cl_device_id *devices,
+                                       cl_uint *num_devices)
 {
     (void)device;
     (void)properties;
@@ -95,5 +104,6 @@ WH_EXPORT cl_int clEnqueueCommandBufferKHR(cl_uint num_queues, cl_command_queue 
                                            cl_command_buffer_khr command_buffer, cl_uint num_events,
                                            const cl_event *events, cl_event *event)
 {
-    return wh_opencl_call_enqueue_command_buffer(num_queues, queues, command_buffer, num_events, events, event);
+    return wh_opencl_call_enqueue_command_buffer(num_queues, queues, command_buffer, num_events,
+                                                 events, event);
 }

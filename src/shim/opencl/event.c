@@ -11,7 +11,8 @@ cl_int wh_opencl_typed(cl_int result, cl_event *event, cl_command_type type)
     return result;
 }
 
-WH_EXPORT cl_int clGetEventInfo(cl_event event, cl_event_info name, size_t size, void *value, size_t *size_ret)
+WH_EXPORT cl_int clGetEventInfo(cl_event event, cl_event_info name, size_t size, void *value,
+                                size_t *size_ret)
 {
     struct wh_object *object = wh_opencl_object(event, WH_OPENCL_TYPE_cl_event);
     if (object && object->word && name == CL_EVENT_COMMAND_TYPE) {

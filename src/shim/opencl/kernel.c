@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Kernels: arguments and launches, the hot path. OpenCL wants errors at once; so a call is posted only when one just
- * like it has succeeded before and nothing that could make a difference has changed since, else it is waited for.
+ * Kernels: arguments and launches, the hot path. OpenCL wants errors at once; so a call is posted
+ * only when one just like it has succeeded before and nothing that could make a difference has
+ * changed since, else it is waited for.
  */
 #include "shim/opencl/shim.h"
 
@@ -15,8 +16,8 @@
 enum arg_kind { ARG_UNKNOWN, ARG_BYTES, ARG_LOCAL, ARG_MEM, ARG_SAMPLER, ARG_QUEUE, ARG_SVM };
 
 struct arg {
-    size_t size;         /* of bytes or local memory */
-    cl_mem_flags flags;  /* of a memory object: read-only images may not be written, and so on */
+    size_t size;        /* of bytes or local memory */
+    cl_mem_flags flags; /* of a memory object: read-only images may not be written, and so on */
     uint8_t kind;
     bool is_image;
 };
@@ -40,8 +41,8 @@ struct wh_cl_kernel {
     } shapes[SHAPES];
 };
 
-/* The kernel's state, made on first use; NULL for a handle that is none, or when memory is short: then every call is
- * waited for. */
+/* The kernel's state, made on first use; NULL for a handle that is none, or when memory is short:
+ * then every call is waited for. */
 static struct wh_cl_kernel *kernel_state(cl_kernel kernel)
 {
     struct wh_object *object = wh_opencl_object(kernel, WH_OPENCL_TYPE_cl_kernel);
@@ -52,7 +53,8 @@ static struct wh_cl_kernel *kernel_state(cl_kernel kernel)
     if (!state)
         return NULL;
     pthread_mutex_init(&state->lock, NULL);
-    if (__atomic_compare_exchange_n(&object->extra, &none, state, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+    if (__atomic_compare_exchange_n(&object->extra, &none, state, false, __ATOMIC_ACQ_REL,
+                                    __ATOMIC_ACQUIRE))
         return state;
     free(state);
     return none;
@@ -74,9 +76,11 @@ static bool same_arg(const struct arg *one, const struct arg *two)
 }
 
 /*
- * Sends an argument: posted if one like it was accepted in this place before. `a` holds the message's words.
+ * Sends an argument: posted if one like it was accepted in this place before. `a` holds the
+ * message's words.
  */
-static cl_int set_arg(cl_kernel kernel, cl_uint index, const struct arg *arg, uint16_t message, uint64_t *a)
+static cl_int set_arg(cl_kernel kernel, cl_uint index, const struct arg *arg, uint16_t message,
+                      uint64_t *a)
 {
     struct wh_session *session = wh_opencl_session();
     struct wh_cl_kernel *state = kernel_state(kernel);
@@ -108,7 +112,8 @@ static cl_int set_object(cl_kernel kernel, cl_uint index, struct wh_object *obje
     } else if (object->type == WH_OPENCL_TYPE_cl_mem) {
         const struct wh_cl_mem *mem = object->extra;
         arg.kind = ARG_MEM;
-        arg.flags = mem ? mem->flags & (CL_MEM_READ_ONLY | CL_MEM_WRITE_ONLY | CL_MEM_READ_WRITE) : 0;
+        arg.flags =
+            mem ? mem->flags & (CL_MEM_READ_ONLY | CL_MEM_WRITE_ONLY | CL_MEM_READ_WRITE) : 0;
         arg.is_image = mem && mem->is_image;
         message = WH_OPENCL_wh_set_arg_mem;
     }
@@ -123,7 +128,8 @@ static struct wh_object *object_in(size_t size, const void *value)
         return NULL;
     memcpy(&handle, value, sizeof(handle));
     struct wh_object *object = handle ? wh_opencl_object(handle, 0) : NULL;
-    bool passable = object && (object->type == WH_OPENCL_TYPE_cl_mem || object->type == WH_OPENCL_TYPE_cl_sampler ||
+    bool passable = object && (object->type == WH_OPENCL_TYPE_cl_mem ||
+                               object->type == WH_OPENCL_TYPE_cl_sampler ||
                                object->type == WH_OPENCL_TYPE_cl_command_queue);
     return passable ? object : NULL;
 }
@@ -135,7 +141,8 @@ WH_EXPORT cl_int clSetKernelArg(cl_kernel kernel, cl_uint index, size_t size, co
     struct wh_object *object = object_in(size, value);
     if (object)
         return set_object(kernel, index, object);
-    if (value && size > WH_MESSAGE_MAX / 2) /* no device takes an argument like that; it is not looked at */
+    if (value &&
+        size > WH_MESSAGE_MAX / 2) /* no device takes an argument like that; it is not looked at */
         return CL_INVALID_ARG_SIZE;
     struct arg arg = {.kind = value ? ARG_BYTES : ARG_LOCAL, .size = size};
     uint64_t a[] = {(uintptr_t)kernel, index, size, (uintptr_t)value};
@@ -151,7 +158,8 @@ WH_EXPORT cl_int clSetKernelArgSVMPointer(cl_kernel kernel, cl_uint index, const
     return set_arg(kernel, index, &arg, WH_OPENCL_wh_set_arg_svm, a);
 }
 
-WH_EXPORT cl_int clSetKernelExecInfo(cl_kernel kernel, cl_kernel_exec_info name, size_t size, const void *value)
+WH_EXPORT cl_int clSetKernelExecInfo(cl_kernel kernel, cl_kernel_exec_info name, size_t size,
+                                     const void *value)
 {
     cl_uint flag;
     if (!wh_opencl_object(kernel, WH_OPENCL_TYPE_cl_kernel))
@@ -172,8 +180,8 @@ WH_EXPORT cl_int clSetKernelExecInfo(cl_kernel kernel, cl_kernel_exec_info name,
 /* ---- launches ---- */
 
 /* The launch as a shape; false when it is odd enough for the library to judge. */
-static bool shape_of(struct shape *shape, cl_command_queue queue, cl_uint dimensions, const size_t *offset,
-                     const size_t *global, const size_t *local)
+static bool shape_of(struct shape *shape, cl_command_queue queue, cl_uint dimensions,
+                     const size_t *offset, const size_t *global, const size_t *local)
 {
     if (dimensions < 1 || dimensions > 3 || !global)
         return false;
@@ -206,7 +214,8 @@ static bool was_accepted(struct wh_cl_kernel *state, const struct shape *shape)
     pthread_mutex_lock(&state->lock);
     bool found = false;
     for (unsigned i = place; i < place + WAYS && !found; i++)
-        found = state->shapes[i].era == state->era && memcmp(&state->shapes[i].shape, shape, sizeof(*shape)) == 0;
+        found = state->shapes[i].era == state->era &&
+                memcmp(&state->shapes[i].shape, shape, sizeof(*shape)) == 0;
     pthread_mutex_unlock(&state->lock);
     return found;
 }
@@ -223,24 +232,28 @@ static void accept_shape(struct wh_cl_kernel *state, const struct shape *shape)
 
 WH_EXPORT cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel, cl_uint work_dim,
                                         const size_t *global_offset, const size_t *global_size,
-                                        const size_t *local_size, cl_uint num_events, const cl_event *events,
-                                        cl_event *event)
+                                        const size_t *local_size, cl_uint num_events,
+                                        const cl_event *events, cl_event *event)
 {
     struct wh_session *session = wh_opencl_session();
     struct wh_cl_kernel *state = kernel_state(kernel);
     struct wh_object *q = wh_opencl_object(queue, WH_OPENCL_TYPE_cl_command_queue);
     struct shape shape;
-    uint64_t a[] = {(uintptr_t)queue,         (uintptr_t)kernel, work_dim,
-                    (uintptr_t)global_offset, (uintptr_t)global_size, (uintptr_t)local_size,
-                    num_events,               (uintptr_t)events, (uintptr_t)event};
-    if (work_dim < 1 || work_dim > 3) /* nobody knows how long the arrays are: the library refuses without them */
-        return wh_opencl_call_clEnqueueNDRangeKernel(queue, kernel, work_dim, NULL, NULL, NULL, num_events, events,
-                                                     event);
-    if (!state || !q || !shape_of(&shape, queue, work_dim, global_offset, global_size, local_size))
-        return wh_opencl_call_clEnqueueNDRangeKernel(queue, kernel, work_dim, global_offset, global_size, local_size,
+    uint64_t a[] = {
+        (uintptr_t)queue,       (uintptr_t)kernel,     work_dim,   (uintptr_t)global_offset,
+        (uintptr_t)global_size, (uintptr_t)local_size, num_events, (uintptr_t)events,
+        (uintptr_t)event};
+    if (work_dim < 1 ||
+        work_dim > 3) /* nobody knows how long the arrays are: the library refuses without them */
+        return wh_opencl_call_clEnqueueNDRangeKernel(queue, kernel, work_dim, NULL, NULL, NULL,
                                                      num_events, events, event);
+    if (!state || !q || !shape_of(&shape, queue, work_dim, global_offset, global_size, local_size))
+        return wh_opencl_call_clEnqueueNDRangeKernel(queue, kernel, work_dim, global_offset,
+                                                     global_size, local_size, num_events, events,
+                                                     event);
     const struct wh_call_desc *call = wh_opencl_call_desc(WH_OPENCL_clEnqueueNDRangeKernel);
-    if (was_accepted(state, &shape) && wh_opencl_events_are_good(wh_opencl_context_of(q), num_events, events))
+    if (was_accepted(state, &shape) &&
+        wh_opencl_events_are_good(wh_opencl_context_of(q), num_events, events))
         return (cl_int)wh_client_post(session, call, a);
     cl_int result = (cl_int)wh_client_call(session, call, a);
     if (result == CL_SUCCESS)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Mapping memory objects. A buffer with shared storage is mapped where it lies; anything else is staged in the
- * arena: read at map, written back at unmap. Memory that the program provided (CL_MEM_USE_HOST_PTR) is mapped at its
- * own address, whatever the storage.
+ * Mapping memory objects. A buffer with shared storage is mapped where it lies; anything else is
+ * staged in the arena: read at map, written back at unmap. Memory that the program provided
+ * (CL_MEM_USE_HOST_PTR) is mapped at its own address, whatever the storage.
  */
 #include "shim/opencl/transfer.h"
 
@@ -61,7 +61,8 @@ static cl_int check_flags(const struct wh_cl_mem *mem, cl_map_flags flags)
 static cl_int mark(const struct wh_cl_transfer *t, bool blocking, cl_event *event)
 {
     cl_event done = NULL;
-    cl_int result = clEnqueueMarkerWithWaitList(t->queue, t->num_events, t->events, blocking || event ? &done : NULL);
+    cl_int result = clEnqueueMarkerWithWaitList(t->queue, t->num_events, t->events,
+                                                blocking || event ? &done : NULL);
     if (result == CL_SUCCESS && blocking)
         result = clWaitForEvents(1, &done);
     if (event && result == CL_SUCCESS)
@@ -72,11 +73,11 @@ static cl_int mark(const struct wh_cl_transfer *t, bool blocking, cl_event *even
 }
 
 /*
- * Brings the bytes to where the mapping points: into its staging block, or, for the program's own memory, through one
- * into that memory when the command is complete.
+ * Brings the bytes to where the mapping points: into its staging block, or, for the program's own
+ * memory, through one into that memory when the command is complete.
  */
-static cl_int stage_in(const struct wh_cl_transfer *t, struct wh_cl_map *map, size_t size, bool own_memory,
-                       bool blocking, cl_event *event)
+static cl_int stage_in(const struct wh_cl_transfer *t, struct wh_cl_map *map, size_t size,
+                       bool own_memory, bool blocking, cl_event *event)
 {
     struct wh_session *session = wh_opencl_session();
     if (own_memory)
@@ -87,16 +88,18 @@ static cl_int stage_in(const struct wh_cl_transfer *t, struct wh_cl_map *map, si
     if (!map->block)
         return CL_MAP_FAILURE;
     map->pointer = map->layout.memory = wh_arena_address(wh_session_arena(session), map->block);
-    cl_int result = wants_contents(map->flags) ? wh_opencl_send(t, map->block, 0, size, WH_NO_TOKEN, blocking, event)
-                                               : mark(t, blocking, event);
+    cl_int result = wants_contents(map->flags)
+                        ? wh_opencl_send(t, map->block, 0, size, WH_NO_TOKEN, blocking, event)
+                        : mark(t, blocking, event);
     if (result != CL_SUCCESS)
         wh_arena_release(wh_session_arena(session), map->block);
     return result;
 }
 
-/* A buffer whose bytes lie in the arena: the library orders the map, nothing moves but into the program's memory. */
-static cl_int map_shared(const struct wh_cl_transfer *t, const struct wh_cl_mem *mem, const struct wh_cl_map *map,
-                         bool blocking, cl_event *event)
+/* A buffer whose bytes lie in the arena: the library orders the map, nothing moves but into the
+ * program's memory. */
+static cl_int map_shared(const struct wh_cl_transfer *t, const struct wh_cl_mem *mem,
+                         const struct wh_cl_map *map, bool blocking, cl_event *event)
 {
     struct wh_session *session = wh_opencl_session();
     cl_uint token = WH_NO_TOKEN;
@@ -109,17 +112,19 @@ static cl_int map_shared(const struct wh_cl_transfer *t, const struct wh_cl_mem 
             return CL_OUT_OF_RESOURCES;
         token = WH_TICKET_TOKEN(ticket);
     }
-    cl_int result = wh_opencl_call_map_buffer(t->queue, t->mem, blocking, map->flags, map->offset, map->size, token,
-                                              t->num_events, t->events, event);
+    cl_int result = wh_opencl_call_map_buffer(t->queue, t->mem, blocking, map->flags, map->offset,
+                                              map->size, token, t->num_events, t->events, event);
     if (result != CL_SUCCESS && ticket >= 0)
         wh_transfer_cancel(session, ticket);
     if (!mem->host)
-        atomic_fetch_add_explicit(&wh_session_stats(session)->shared_bytes, map->size, memory_order_relaxed);
+        atomic_fetch_add_explicit(&wh_session_stats(session)->shared_bytes, map->size,
+                                  memory_order_relaxed);
     return result;
 }
 
 /* Records a mapping that worked, and reports. */
-static void *finish_map(struct wh_cl_mem *mem, struct wh_cl_map *map, cl_int result, cl_int *errcode_ret)
+static void *finish_map(struct wh_cl_mem *mem, struct wh_cl_map *map, cl_int result,
+                        cl_int *errcode_ret)
 {
     if (errcode_ret)
         *errcode_ret = result;
@@ -131,9 +136,10 @@ static void *finish_map(struct wh_cl_mem *mem, struct wh_cl_map *map, cl_int res
     return map->pointer;
 }
 
-WH_EXPORT void *clEnqueueMapBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, cl_map_flags flags,
-                                   size_t offset, size_t size, cl_uint num_events, const cl_event *events,
-                                   cl_event *event, cl_int *errcode_ret)
+WH_EXPORT void *clEnqueueMapBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking,
+                                   cl_map_flags flags, size_t offset, size_t size,
+                                   cl_uint num_events, const cl_event *events, cl_event *event,
+                                   cl_int *errcode_ret)
 {
     struct wh_cl_mem *mem = wh_opencl_mem(buffer);
     if (!wh_opencl_object(queue, WH_OPENCL_TYPE_cl_command_queue))
@@ -156,7 +162,11 @@ WH_EXPORT void *clEnqueueMapBuffer(cl_command_queue queue, cl_mem buffer, cl_boo
     map->offset = offset;
     map->size = size;
     map->pointer = mem->host ? mem->host + offset : mem->storage ? mem->storage + offset : NULL;
-    map->layout = (struct wh_copy){.memory = map->pointer, .width = size, .height = 1, .depth = 1, .memory_row = size,
+    map->layout = (struct wh_copy){.memory = map->pointer,
+                                   .width = size,
+                                   .height = 1,
+                                   .depth = 1,
+                                   .memory_row = size,
                                    .arena_row = size};
     if (mem->storage)
         result = map_shared(&t, mem, map, blocking, event);
@@ -167,11 +177,13 @@ WH_EXPORT void *clEnqueueMapBuffer(cl_command_queue queue, cl_mem buffer, cl_boo
 
 static bool has_slices(const struct wh_cl_mem *mem)
 {
-    return mem->image_type == CL_MEM_OBJECT_IMAGE3D || mem->image_type == CL_MEM_OBJECT_IMAGE1D_ARRAY ||
+    return mem->image_type == CL_MEM_OBJECT_IMAGE3D ||
+           mem->image_type == CL_MEM_OBJECT_IMAGE1D_ARRAY ||
            mem->image_type == CL_MEM_OBJECT_IMAGE2D_ARRAY;
 }
 
-/* The pitches of a mapped image: the program's own, or the library's own, as a native map would show. */
+/* The pitches of a mapped image: the program's own, or the library's own, as a native map would
+ * show. */
 static void pitches_of(cl_mem image, const struct wh_cl_mem *mem, size_t *row, size_t *slice)
 {
     *row = mem->host_row;
@@ -187,11 +199,12 @@ static void pitches_of(cl_mem image, const struct wh_cl_mem *mem, size_t *row, s
 }
 
 /*
- * Lays a map out. Over the program's memory, staging is without gaps and a copy follows; else staging is what the
- * program sees, with the image's pitches. *size is the staging's. False: an empty or impossible region.
+ * Lays a map out. Over the program's memory, staging is without gaps and a copy follows; else
+ * staging is what the program sees, with the image's pitches. *size is the staging's. False: an
+ * empty or impossible region.
  */
-static bool lay_out_map(cl_mem image, const struct wh_cl_mem *mem, struct wh_cl_map *map, struct wh_cl_transfer *t,
-                        size_t *size)
+static bool lay_out_map(cl_mem image, const struct wh_cl_mem *mem, struct wh_cl_map *map,
+                        struct wh_cl_transfer *t, size_t *size)
 {
     bool lines = mem->image_type == CL_MEM_OBJECT_IMAGE1D_ARRAY;
     uint8_t *memory = (uint8_t *)map; /* not used for staging, whose address is not known yet */
@@ -200,7 +213,8 @@ static bool lay_out_map(cl_mem image, const struct wh_cl_mem *mem, struct wh_cl_
     if (mem->host)
         memory = mem->host + map->origin[0] * mem->pixel + map->origin[1] * (lines ? slice : row) +
                  map->origin[2] * slice;
-    if (!wh_opencl_lay_out_image(mem, map->region, row, has_slices(mem) ? slice : 0, memory, &map->layout, size))
+    if (!wh_opencl_lay_out_image(mem, map->region, row, has_slices(mem) ? slice : 0, memory,
+                                 &map->layout, size))
         return false;
     map->row_pitch = row ? row : map->layout.width;
     map->slice_pitch = has_slices(mem) ? (slice ? slice : map->layout.memory_slice) : 0;
@@ -214,9 +228,10 @@ static bool lay_out_map(cl_mem image, const struct wh_cl_mem *mem, struct wh_cl_
     return true;
 }
 
-WH_EXPORT void *clEnqueueMapImage(cl_command_queue queue, cl_mem image, cl_bool blocking, cl_map_flags flags,
-                                  const size_t *origin, const size_t *region, size_t *row_pitch, size_t *slice_pitch,
-                                  cl_uint num_events, const cl_event *events, cl_event *event, cl_int *errcode_ret)
+WH_EXPORT void *clEnqueueMapImage(cl_command_queue queue, cl_mem image, cl_bool blocking,
+                                  cl_map_flags flags, const size_t *origin, const size_t *region,
+                                  size_t *row_pitch, size_t *slice_pitch, cl_uint num_events,
+                                  const cl_event *events, cl_event *event, cl_int *errcode_ret)
 {
     struct wh_cl_mem *mem = wh_opencl_mem(image);
     size_t size;
@@ -230,15 +245,19 @@ WH_EXPORT void *clEnqueueMapImage(cl_command_queue queue, cl_mem image, cl_bool 
     struct wh_cl_map *map = result == CL_SUCCESS ? calloc(1, sizeof(*map)) : NULL;
     if (!map)
         return wh_opencl_fail(errcode_ret, result != CL_SUCCESS ? result : CL_OUT_OF_HOST_MEMORY);
-    struct wh_cl_transfer t = {
-        .kind = WH_CL_READ_IMAGE, .queue = queue, .mem = image, .num_events = num_events, .events = events};
+    struct wh_cl_transfer t = {.kind = WH_CL_READ_IMAGE,
+                               .queue = queue,
+                               .mem = image,
+                               .num_events = num_events,
+                               .events = events};
     map->flags = flags;
     memcpy(t.origin, origin, sizeof(t.origin));
     memcpy(t.region, region, sizeof(t.region));
     memcpy(map->origin, origin, sizeof(map->origin));
     memcpy(map->region, region, sizeof(map->region));
-    result = lay_out_map(image, mem, map, &t, &size) ? stage_in(&t, map, size, mem->host != NULL, blocking, event)
-                                                     : CL_INVALID_VALUE;
+    result = lay_out_map(image, mem, map, &t, &size)
+                 ? stage_in(&t, map, size, mem->host != NULL, blocking, event)
+                 : CL_INVALID_VALUE;
     map->size = size;
     if (result == CL_SUCCESS) {
         *row_pitch = map->row_pitch;
@@ -250,19 +269,20 @@ WH_EXPORT void *clEnqueueMapImage(cl_command_queue queue, cl_mem image, cl_bool 
 
 /* ---- unmapping ---- */
 
-static cl_int unmap_shared(const struct wh_cl_transfer *t, const struct wh_cl_mem *mem, const struct wh_cl_map *map,
-                           cl_event *event)
+static cl_int unmap_shared(const struct wh_cl_transfer *t, const struct wh_cl_mem *mem,
+                           const struct wh_cl_map *map, cl_event *event)
 {
     const struct wh_channel *channel = wh_session_channel(wh_opencl_session());
     uint8_t *storage = mem->storage + map->offset;
     if (mem->host && writes(map->flags))
         wh_copy_from_memory(&map->layout, storage);
-    return wh_opencl_call_unmap_buffer(t->queue, t->mem, (uint64_t)(storage - channel->arena), t->num_events, t->events,
-                                       event);
+    return wh_opencl_call_unmap_buffer(t->queue, t->mem, (uint64_t)(storage - channel->arena),
+                                       t->num_events, t->events, event);
 }
 
 /* Staged bytes go back as a write; the block follows when the device has them. */
-static cl_int stage_out(const struct wh_cl_transfer *t, struct wh_cl_map *map, size_t size, cl_event *event)
+static cl_int stage_out(const struct wh_cl_transfer *t, struct wh_cl_map *map, size_t size,
+                        cl_event *event)
 {
     struct wh_session *session = wh_opencl_session();
     if (!writes(map->flags)) {
@@ -283,8 +303,9 @@ static cl_int stage_out(const struct wh_cl_transfer *t, struct wh_cl_map *map, s
     return result;
 }
 
-WH_EXPORT cl_int clEnqueueUnmapMemObject(cl_command_queue queue, cl_mem memobj, void *ptr, cl_uint num_events,
-                                         const cl_event *events, cl_event *event)
+WH_EXPORT cl_int clEnqueueUnmapMemObject(cl_command_queue queue, cl_mem memobj, void *ptr,
+                                         cl_uint num_events, const cl_event *events,
+                                         cl_event *event)
 {
     struct wh_cl_mem *mem = wh_opencl_mem(memobj);
     if (!wh_opencl_object(queue, WH_OPENCL_TYPE_cl_command_queue))
@@ -308,7 +329,8 @@ WH_EXPORT cl_int clEnqueueUnmapMemObject(cl_command_queue queue, cl_mem memobj, 
         t.row_pitch = map->row_pitch;
         t.slice_pitch = lines || map->region[2] > 1 ? map->slice_pitch : 0;
     }
-    cl_int result = mem->storage ? unmap_shared(&t, mem, map, event) : stage_out(&t, map, size, event);
+    cl_int result =
+        mem->storage ? unmap_shared(&t, mem, map, event) : stage_out(&t, map, size, event);
     if (result == CL_SUCCESS)
         free(map);
     else

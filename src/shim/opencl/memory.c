@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Buffers, images and their queries. A buffer that the library may allocate where the host reaches it lives in the
- * session's arena: mapping it moves nothing.
+ * Buffers, images and their queries. A buffer that the library may allocate where the host reaches
+ * it lives in the session's arena: mapping it moves nothing.
  */
 #include "shim/opencl/shim.h"
 
@@ -9,8 +9,8 @@
 
 #include <stdlib.h>
 
-#define HOST_POINTER_FLAGS ((cl_mem_flags)(CL_MEM_USE_HOST_PTR | CL_MEM_ALLOC_HOST_PTR | CL_MEM_COPY_HOST_PTR))
-
+#define HOST_POINTER_FLAGS \
+    ((cl_mem_flags)(CL_MEM_USE_HOST_PTR | CL_MEM_ALLOC_HOST_PTR | CL_MEM_COPY_HOST_PTR))
 
 int wh_opencl_storage(cl_context context)
 {
@@ -35,7 +35,8 @@ const struct wh_block *wh_opencl_stage(size_t size, size_t align)
     const struct wh_block *block = wh_arena_allocate(arena, size, align);
     if (block)
         return block;
-    /* Blocks come back with finished transfers and with what the worker has let go of: look once more. */
+    /* Blocks come back with finished transfers and with what the worker has let go of: look once
+     * more. */
     cl_uint n;
     wh_opencl_call_clGetPlatformIDs(0, NULL, &n);
     wh_transfer_sweep(session);
@@ -95,7 +96,8 @@ static cl_mem adopt(cl_mem mem, struct wh_cl_mem *state, cl_int *errcode_ret)
 
 /* ---- buffers ---- */
 
-/* A buffer over `block` of the arena, which is released when the worker's library has let go of it. */
+/* A buffer over `block` of the arena, which is released when the worker's library has let go of it.
+ */
 static cl_mem create_over_block(cl_context context, struct wh_cl_mem *state, const void *host_ptr,
                                 const struct wh_block *block, cl_int *errcode_ret)
 {
@@ -107,11 +109,12 @@ static cl_mem create_over_block(cl_context context, struct wh_cl_mem *state, con
     if (host_ptr)
         memcpy(bytes, host_ptr, state->size);
     if (token)
-        mem = wh_opencl_call_create_shared_buffer(context, state->flags, state->size, block->offset, token,
-                                                  errcode_ret);
+        mem = wh_opencl_call_create_shared_buffer(context, state->flags, state->size, block->offset,
+                                                  token, errcode_ret);
     if (mem) {
         state->storage = bytes;
-        atomic_fetch_add_explicit(&wh_session_stats(session)->shared_bytes, state->size, memory_order_relaxed);
+        atomic_fetch_add_explicit(&wh_session_stats(session)->shared_bytes, state->size,
+                                  memory_order_relaxed);
         return mem;
     }
     wh_opencl_notice_cancel(token);
@@ -120,8 +123,8 @@ static cl_mem create_over_block(cl_context context, struct wh_cl_mem *state, con
 }
 
 /* A buffer in the library's own memory. */
-static cl_mem create_private(cl_context context, const struct wh_cl_mem *state, const void *host_ptr,
-                             cl_int *errcode_ret)
+static cl_mem create_private(cl_context context, const struct wh_cl_mem *state,
+                             const void *host_ptr, cl_int *errcode_ret)
 {
     struct wh_session *session = wh_opencl_session();
     if (!host_ptr)
@@ -129,8 +132,8 @@ static cl_mem create_private(cl_context context, const struct wh_cl_mem *state, 
     const struct wh_block *block = wh_opencl_stage(state->size, 256);
     if (block) {
         memcpy(wh_arena_address(wh_session_arena(session), block), host_ptr, state->size);
-        cl_mem mem = wh_opencl_call_create_filled_buffer(context, state->flags, state->size, block->offset,
-                                                         errcode_ret);
+        cl_mem mem = wh_opencl_call_create_filled_buffer(context, state->flags, state->size,
+                                                         block->offset, errcode_ret);
         wh_arena_release(wh_session_arena(session), block);
         return mem;
     }
@@ -142,14 +145,16 @@ static cl_mem create_private(cl_context context, const struct wh_cl_mem *state, 
     return wh_opencl_fail(errcode_ret, error);
 }
 
-/* The largest buffer that any device of the context takes; what is larger gets the library's own refusal. */
+/* The largest buffer that any device of the context takes; what is larger gets the library's own
+ * refusal. */
 static bool may_share(cl_context context, const struct wh_cl_mem *state)
 {
     int how = wh_opencl_storage(context) & 3;
     return state->size > 0 && (how == 2 || (how == 1 && (state->flags & CL_MEM_ALLOC_HOST_PTR)));
 }
 
-static cl_mem create_buffer(cl_context context, cl_mem_flags flags, size_t size, void *host_ptr, cl_int *errcode_ret)
+static cl_mem create_buffer(cl_context context, cl_mem_flags flags, size_t size, void *host_ptr,
+                            cl_int *errcode_ret)
 {
     const struct wh_block *block = NULL;
     struct wh_cl_mem *state = new_state(flags, size);
@@ -159,7 +164,8 @@ static cl_mem create_buffer(cl_context context, cl_mem_flags flags, size_t size,
     state->host = flags & CL_MEM_USE_HOST_PTR ? host_ptr : NULL;
     state->has_svm = state->host && wh_opencl_is_svm(host_ptr);
     if (size == 0) /* the library refuses it in its own way */
-        return adopt(wh_opencl_call_create_buffer(context, flags, size, errcode_ret), state, errcode_ret);
+        return adopt(wh_opencl_call_create_buffer(context, flags, size, errcode_ret), state,
+                     errcode_ret);
     if (may_share(context, state))
         block = wh_opencl_stage(size, size < 4096 ? 256 : 4096);
     if (block)
@@ -180,7 +186,8 @@ WH_EXPORT cl_mem clCreateBuffer(cl_context context, cl_mem_flags flags, size_t s
     return create_buffer(context, flags, size, host_ptr, errcode_ret);
 }
 
-/* Remembers a property list for CL_MEM_PROPERTIES. Only the empty list is known to core OpenCL 3.0. */
+/* Remembers a property list for CL_MEM_PROPERTIES. Only the empty list is known to core OpenCL 3.0.
+ */
 static cl_mem keep_properties(cl_mem mem, const cl_mem_properties *properties)
 {
     struct wh_cl_mem *state = wh_opencl_mem(mem);
@@ -191,8 +198,10 @@ static cl_mem keep_properties(cl_mem mem, const cl_mem_properties *properties)
     return mem;
 }
 
-WH_EXPORT cl_mem clCreateBufferWithProperties(cl_context context, const cl_mem_properties *properties,
-                                              cl_mem_flags flags, size_t size, void *host_ptr, cl_int *errcode_ret)
+WH_EXPORT cl_mem clCreateBufferWithProperties(cl_context context,
+                                              const cl_mem_properties *properties,
+                                              cl_mem_flags flags, size_t size, void *host_ptr,
+                                              cl_int *errcode_ret)
 {
     if (properties && properties[0])
         return wh_opencl_fail(errcode_ret, wh_opencl_object(context, WH_OPENCL_TYPE_cl_context)
@@ -201,8 +210,8 @@ WH_EXPORT cl_mem clCreateBufferWithProperties(cl_context context, const cl_mem_p
     return keep_properties(clCreateBuffer(context, flags, size, host_ptr, errcode_ret), properties);
 }
 
-WH_EXPORT cl_mem clCreateSubBuffer(cl_mem buffer, cl_mem_flags flags, cl_buffer_create_type type, const void *info,
-                                   cl_int *errcode_ret)
+WH_EXPORT cl_mem clCreateSubBuffer(cl_mem buffer, cl_mem_flags flags, cl_buffer_create_type type,
+                                   const void *info, cl_int *errcode_ret)
 {
     struct wh_cl_mem *parent = wh_opencl_mem(buffer);
     const cl_buffer_region *region = info;
@@ -219,8 +228,9 @@ WH_EXPORT cl_mem clCreateSubBuffer(cl_mem buffer, cl_mem_flags flags, cl_buffer_
     return adopt(mem, state, errcode_ret);
 }
 
-WH_EXPORT cl_mem clCreatePipe(cl_context context, cl_mem_flags flags, cl_uint packet_size, cl_uint max_packets,
-                              const cl_pipe_properties *properties, cl_int *errcode_ret)
+WH_EXPORT cl_mem clCreatePipe(cl_context context, cl_mem_flags flags, cl_uint packet_size,
+                              cl_uint max_packets, const cl_pipe_properties *properties,
+                              cl_int *errcode_ret)
 {
     if (properties && properties[0])
         return wh_opencl_fail(errcode_ret, CL_INVALID_VALUE);
@@ -230,8 +240,9 @@ WH_EXPORT cl_mem clCreatePipe(cl_context context, cl_mem_flags flags, cl_uint pa
 
 /* ---- images ---- */
 
-static cl_mem create_image(cl_context context, struct wh_cl_mem *state, const cl_image_format *format,
-                           const cl_image_desc *desc, const void *host_ptr, cl_int *errcode_ret)
+static cl_mem create_image(cl_context context, struct wh_cl_mem *state,
+                           const cl_image_format *format, const cl_image_desc *desc,
+                           const void *host_ptr, cl_int *errcode_ret)
 {
     struct wh_session *session = wh_opencl_session();
     struct wh_opencl_host_image host;
@@ -247,14 +258,15 @@ static cl_mem create_image(cl_context context, struct wh_cl_mem *state, const cl
     if (!block)
         return wh_opencl_fail(errcode_ret, CL_MEM_OBJECT_ALLOCATION_FAILURE);
     memcpy(wh_arena_address(wh_session_arena(session), block), host_ptr, host.size);
-    cl_mem mem = wh_opencl_call_create_filled_image(context, state->flags, format, desc, host.size, block->offset,
-                                                    errcode_ret);
+    cl_mem mem = wh_opencl_call_create_filled_image(context, state->flags, format, desc, host.size,
+                                                    block->offset, errcode_ret);
     wh_arena_release(wh_session_arena(session), block);
     return mem;
 }
 
-WH_EXPORT cl_mem clCreateImage(cl_context context, cl_mem_flags flags, const cl_image_format *format,
-                               const cl_image_desc *desc, void *host_ptr, cl_int *errcode_ret)
+WH_EXPORT cl_mem clCreateImage(cl_context context, cl_mem_flags flags,
+                               const cl_image_format *format, const cl_image_desc *desc,
+                               void *host_ptr, cl_int *errcode_ret)
 {
     if (!wh_opencl_object(context, WH_OPENCL_TYPE_cl_context))
         return wh_opencl_fail(errcode_ret, CL_INVALID_CONTEXT);
@@ -267,7 +279,8 @@ WH_EXPORT cl_mem clCreateImage(cl_context context, cl_mem_flags flags, const cl_
         return wh_opencl_fail(errcode_ret, CL_OUT_OF_HOST_MEMORY);
     state->host = flags & CL_MEM_USE_HOST_PTR ? host_ptr : NULL;
     cl_mem mem = create_image(context, state, format, desc, host_ptr, errcode_ret);
-    struct wh_object *base = mem && over_memory ? wh_opencl_object(desc->mem_object, WH_OPENCL_TYPE_cl_mem) : NULL;
+    struct wh_object *base =
+        mem && over_memory ? wh_opencl_object(desc->mem_object, WH_OPENCL_TYPE_cl_mem) : NULL;
     mem = adopt(mem, state, errcode_ret);
     if (mem && base) { /* the image keeps what it lies over; that one keeps the context */
         struct wh_object *object = (struct wh_object *)(void *)mem;
@@ -279,19 +292,23 @@ WH_EXPORT cl_mem clCreateImage(cl_context context, cl_mem_flags flags, const cl_
     return mem;
 }
 
-WH_EXPORT cl_mem clCreateImageWithProperties(cl_context context, const cl_mem_properties *properties,
+WH_EXPORT cl_mem clCreateImageWithProperties(cl_context context,
+                                             const cl_mem_properties *properties,
                                              cl_mem_flags flags, const cl_image_format *format,
-                                             const cl_image_desc *desc, void *host_ptr, cl_int *errcode_ret)
+                                             const cl_image_desc *desc, void *host_ptr,
+                                             cl_int *errcode_ret)
 {
     if (properties && properties[0])
         return wh_opencl_fail(errcode_ret, wh_opencl_object(context, WH_OPENCL_TYPE_cl_context)
                                                ? CL_INVALID_PROPERTY
                                                : CL_INVALID_CONTEXT);
-    return keep_properties(clCreateImage(context, flags, format, desc, host_ptr, errcode_ret), properties);
+    return keep_properties(clCreateImage(context, flags, format, desc, host_ptr, errcode_ret),
+                           properties);
 }
 
-WH_EXPORT cl_mem clCreateImage2D(cl_context context, cl_mem_flags flags, const cl_image_format *format, size_t width,
-                                 size_t height, size_t row_pitch, void *host_ptr, cl_int *errcode_ret)
+WH_EXPORT cl_mem clCreateImage2D(cl_context context, cl_mem_flags flags,
+                                 const cl_image_format *format, size_t width, size_t height,
+                                 size_t row_pitch, void *host_ptr, cl_int *errcode_ret)
 {
     cl_image_desc desc = {.image_type = CL_MEM_OBJECT_IMAGE2D,
                           .image_width = width,
@@ -300,8 +317,9 @@ WH_EXPORT cl_mem clCreateImage2D(cl_context context, cl_mem_flags flags, const c
     return clCreateImage(context, flags, format, &desc, host_ptr, errcode_ret);
 }
 
-WH_EXPORT cl_mem clCreateImage3D(cl_context context, cl_mem_flags flags, const cl_image_format *format, size_t width,
-                                 size_t height, size_t depth, size_t row_pitch, size_t slice_pitch, void *host_ptr,
+WH_EXPORT cl_mem clCreateImage3D(cl_context context, cl_mem_flags flags,
+                                 const cl_image_format *format, size_t width, size_t height,
+                                 size_t depth, size_t row_pitch, size_t slice_pitch, void *host_ptr,
                                  cl_int *errcode_ret)
 {
     cl_image_desc desc = {.image_type = CL_MEM_OBJECT_IMAGE3D,
@@ -313,16 +331,18 @@ WH_EXPORT cl_mem clCreateImage3D(cl_context context, cl_mem_flags flags, const c
     return clCreateImage(context, flags, format, &desc, host_ptr, errcode_ret);
 }
 
-/* The library fills as many formats as it has; what lies behind them in the program's array stays untouched. */
-WH_EXPORT cl_int clGetSupportedImageFormats(cl_context context, cl_mem_flags flags, cl_mem_object_type image_type,
-                                            cl_uint num_entries, cl_image_format *formats, cl_uint *num_formats)
+/* The library fills as many formats as it has; what lies behind them in the program's array stays
+ * untouched. */
+WH_EXPORT cl_int clGetSupportedImageFormats(cl_context context, cl_mem_flags flags,
+                                            cl_mem_object_type image_type, cl_uint num_entries,
+                                            cl_image_format *formats, cl_uint *num_formats)
 {
     cl_uint n = 0;
     cl_image_format *copy = formats && num_entries ? calloc(num_entries, sizeof(*copy)) : NULL;
     if (formats && num_entries && !copy)
         return CL_OUT_OF_HOST_MEMORY;
-    cl_int result =
-        wh_opencl_call_clGetSupportedImageFormats(context, flags, image_type, num_entries, formats ? copy : NULL, &n);
+    cl_int result = wh_opencl_call_clGetSupportedImageFormats(
+        context, flags, image_type, num_entries, formats ? copy : NULL, &n);
     if (result == CL_SUCCESS && copy)
         memcpy(formats, copy, (n < num_entries ? n : num_entries) * sizeof(*copy));
     if (result == CL_SUCCESS && num_formats)
@@ -334,18 +354,20 @@ WH_EXPORT cl_int clGetSupportedImageFormats(cl_context context, cl_mem_flags fla
 /* ---- queries ---- */
 
 /* The library knows its own flags; those about host pointers are ours. */
-static cl_int get_flags(struct wh_session *session, cl_mem mem, const struct wh_cl_mem *state, size_t size, void *value,
-                        size_t *size_ret)
+static cl_int get_flags(struct wh_session *session, cl_mem mem, const struct wh_cl_mem *state,
+                        size_t size, void *value, size_t *size_ret)
 {
     cl_mem_flags flags = 0;
-    cl_int result = wh_opencl_call_clGetMemObjectInfo(mem, CL_MEM_FLAGS, sizeof(flags), &flags, NULL);
+    cl_int result =
+        wh_opencl_call_clGetMemObjectInfo(mem, CL_MEM_FLAGS, sizeof(flags), &flags, NULL);
     if (result != CL_SUCCESS)
         return result;
     flags = (flags & ~HOST_POINTER_FLAGS) | (state->flags & HOST_POINTER_FLAGS);
     return wh_client_answer(session, &flags, sizeof(flags), size, value, size_ret);
 }
 
-WH_EXPORT cl_int clGetMemObjectInfo(cl_mem mem, cl_mem_info name, size_t size, void *value, size_t *size_ret)
+WH_EXPORT cl_int clGetMemObjectInfo(cl_mem mem, cl_mem_info name, size_t size, void *value,
+                                    size_t *size_ret)
 {
     struct wh_session *session = wh_opencl_session();
     struct wh_cl_mem *state = wh_opencl_mem(mem);
@@ -361,13 +383,15 @@ WH_EXPORT cl_int clGetMemObjectInfo(cl_mem mem, cl_mem_info name, size_t size, v
     case CL_MEM_MAP_COUNT:
         if (state->storage) /* the library counts them itself */
             return wh_opencl_call_clGetMemObjectInfo(mem, name, size, value, size_ret);
-        return wh_client_answer(session, &state->nmaps, sizeof(state->nmaps), size, value, size_ret);
+        return wh_client_answer(session, &state->nmaps, sizeof(state->nmaps), size, value,
+                                size_ret);
     case CL_MEM_USES_SVM_POINTER:
         svm = state->has_svm;
         return wh_client_answer(session, &svm, sizeof(svm), size, value, size_ret);
     case CL_MEM_PROPERTIES:
-        return wh_client_answer(session, state->properties, state->nproperties * sizeof(cl_mem_properties), size,
-                                value, size_ret);
+        return wh_client_answer(session, state->properties,
+                                state->nproperties * sizeof(cl_mem_properties), size, value,
+                                size_ret);
     default:
         return wh_opencl_call_clGetMemObjectInfo(mem, name, size, value, size_ret);
     }

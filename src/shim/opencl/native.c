@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Native kernels: functions of the program, run in the program. The worker's queue says when their turn has come and
- * waits until they are done; the memory objects they name are mapped for them meanwhile. They run in the session's
- * callback thread.
+ * Native kernels: functions of the program, run in the program. The worker's queue says when their
+ * turn has come and waits until they are done; the memory objects they name are mapped for them
+ * meanwhile. They run in the session's callback thread.
  */
 #include "shim/opencl/shim.h"
 
@@ -48,8 +48,9 @@ static cl_int lend(struct native *native, cl_uint i)
         return CL_SUCCESS;
     result = clGetMemObjectInfo(mem, CL_MEM_SIZE, sizeof(size), &size, NULL);
     if (result == CL_SUCCESS)
-        native->mems[i].mapped = clEnqueueMapBuffer(native->queue, mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, size, 0,
-                                                    NULL, NULL, &result);
+        native->mems[i].mapped =
+            clEnqueueMapBuffer(native->queue, mem, CL_TRUE, CL_MAP_READ | CL_MAP_WRITE, 0, size, 0,
+                               NULL, NULL, &result);
     memcpy((char *)native->args + native->mems[i].place, &native->mems[i].mapped, sizeof(void *));
     return result;
 }
@@ -68,7 +69,8 @@ void wh_opencl_run_native(void *argument)
         wh_log("a native kernel's memory cannot be mapped (%d)", result);
     for (cl_uint i = 0; i < native->n; i++)
         if (native->mems[i].mapped)
-            clEnqueueUnmapMemObject(native->queue, native->mems[i].mem, native->mems[i].mapped, 0, NULL, NULL);
+            clEnqueueUnmapMemObject(native->queue, native->mems[i].mem, native->mems[i].mapped, 0,
+                                    NULL, NULL);
     if (native->n > 0)
         clFinish(native->queue);
     clSetUserEventStatus(native->gate, result == CL_SUCCESS ? CL_COMPLETE : result);
@@ -76,8 +78,8 @@ void wh_opencl_run_native(void *argument)
 }
 
 /* The rules of OpenCL 3.0, section 5.9. */
-static cl_int check(cl_native_kernel function, const void *args, size_t size, cl_uint n, const cl_mem *mems,
-                    const void *const *places)
+static cl_int check(cl_native_kernel function, const void *args, size_t size, cl_uint n,
+                    const cl_mem *mems, const void *const *places)
 {
     if (!function || (!args && (size > 0 || n > 0)) || (args && size == 0))
         return CL_INVALID_VALUE;
@@ -96,15 +98,18 @@ static cl_int check(cl_native_kernel function, const void *args, size_t size, cl
 static bool runs_native_kernels(cl_command_queue queue, cl_device_id *device, cl_context *context)
 {
     cl_device_exec_capabilities can = 0;
-    return clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof(*device), device, NULL) == CL_SUCCESS &&
-           clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof(*context), context, NULL) == CL_SUCCESS &&
-           clGetDeviceInfo(*device, CL_DEVICE_EXECUTION_CAPABILITIES, sizeof(can), &can, NULL) == CL_SUCCESS &&
+    return clGetCommandQueueInfo(queue, CL_QUEUE_DEVICE, sizeof(*device), device, NULL) ==
+               CL_SUCCESS &&
+           clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof(*context), context, NULL) ==
+               CL_SUCCESS &&
+           clGetDeviceInfo(*device, CL_DEVICE_EXECUTION_CAPABILITIES, sizeof(can), &can, NULL) ==
+               CL_SUCCESS &&
            (can & CL_EXEC_NATIVE_KERNEL);
 }
 
 /* A copy of all that the function needs, since the program may reuse its own on return. */
-static struct native *copy_native(cl_native_kernel function, const void *args, size_t size, cl_uint n,
-                                  const cl_mem *mems, const void *const *places)
+static struct native *copy_native(cl_native_kernel function, const void *args, size_t size,
+                                  cl_uint n, const cl_mem *mems, const void *const *places)
 {
     struct native *native = calloc(1, sizeof(*native) + n * sizeof(native->mems[0]));
     if (!native)
@@ -128,9 +133,10 @@ static struct native *copy_native(cl_native_kernel function, const void *args, s
     return native;
 }
 
-WH_EXPORT cl_int clEnqueueNativeKernel(cl_command_queue queue, cl_native_kernel func, void *args, size_t size,
-                                       cl_uint num_mems, const cl_mem *mems, const void **args_mem_loc,
-                                       cl_uint num_events, const cl_event *events, cl_event *event)
+WH_EXPORT cl_int clEnqueueNativeKernel(cl_command_queue queue, cl_native_kernel func, void *args,
+                                       size_t size, cl_uint num_mems, const cl_mem *mems,
+                                       const void **args_mem_loc, cl_uint num_events,
+                                       const cl_event *events, cl_event *event)
 {
     cl_device_id device;
     cl_context context;

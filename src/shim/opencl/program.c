@@ -21,8 +21,9 @@ static char *join(cl_uint count, const char **strings, const size_t *lengths, si
     return text;
 }
 
-WH_EXPORT cl_program clCreateProgramWithSource(cl_context context, cl_uint count, const char **strings,
-                                               const size_t *lengths, cl_int *errcode_ret)
+WH_EXPORT cl_program clCreateProgramWithSource(cl_context context, cl_uint count,
+                                               const char **strings, const size_t *lengths,
+                                               cl_int *errcode_ret)
 {
     size_t size;
     if (!wh_opencl_object(context, WH_OPENCL_TYPE_cl_context))
@@ -41,8 +42,8 @@ WH_EXPORT cl_program clCreateProgramWithSource(cl_context context, cl_uint count
 }
 
 /* The binaries one behind the other. Returns an error when one is missing. */
-static cl_int join_binaries(cl_uint n, const size_t *sizes, const unsigned char **binaries, cl_int *results,
-                            unsigned char **joined, size_t *total)
+static cl_int join_binaries(cl_uint n, const size_t *sizes, const unsigned char **binaries,
+                            cl_int *results, unsigned char **joined, size_t *total)
 {
     cl_int error = CL_SUCCESS;
     *total = 0;
@@ -63,8 +64,9 @@ static cl_int join_binaries(cl_uint n, const size_t *sizes, const unsigned char 
     return CL_SUCCESS;
 }
 
-WH_EXPORT cl_program clCreateProgramWithBinary(cl_context context, cl_uint num_devices, const cl_device_id *devices,
-                                               const size_t *lengths, const unsigned char **binaries,
+WH_EXPORT cl_program clCreateProgramWithBinary(cl_context context, cl_uint num_devices,
+                                               const cl_device_id *devices, const size_t *lengths,
+                                               const unsigned char **binaries,
                                                cl_int *binary_status, cl_int *errcode_ret)
 {
     unsigned char *joined;
@@ -76,13 +78,14 @@ WH_EXPORT cl_program clCreateProgramWithBinary(cl_context context, cl_uint num_d
     cl_int error = join_binaries(num_devices, lengths, binaries, binary_status, &joined, &total);
     if (error != CL_SUCCESS)
         return wh_opencl_fail(errcode_ret, error);
-    cl_program program = wh_opencl_call_create_program_binary(context, num_devices, devices, lengths, total, joined,
-                                                              binary_status, errcode_ret);
+    cl_program program = wh_opencl_call_create_program_binary(
+        context, num_devices, devices, lengths, total, joined, binary_status, errcode_ret);
     free(joined);
     return program;
 }
 
-WH_EXPORT cl_program clCreateProgramWithIL(cl_context context, const void *il, size_t length, cl_int *errcode_ret)
+WH_EXPORT cl_program clCreateProgramWithIL(cl_context context, const void *il, size_t length,
+                                           cl_int *errcode_ret)
 {
     if (!wh_opencl_object(context, WH_OPENCL_TYPE_cl_context))
         return wh_opencl_fail(errcode_ret, CL_INVALID_CONTEXT);
@@ -91,7 +94,8 @@ WH_EXPORT cl_program clCreateProgramWithIL(cl_context context, const void *il, s
     return wh_opencl_call_create_program_il(context, length, il, errcode_ret);
 }
 
-WH_EXPORT cl_program clCreateProgramWithILKHR(cl_context context, const void *il, size_t length, cl_int *errcode_ret)
+WH_EXPORT cl_program clCreateProgramWithILKHR(cl_context context, const void *il, size_t length,
+                                              cl_int *errcode_ret)
 {
     return clCreateProgramWithIL(context, il, length, errcode_ret);
 }
@@ -102,8 +106,10 @@ WH_EXPORT cl_program clCreateProgramWithILKHR(cl_context context, const void *il
 static uint64_t token_for(cl_program program, cl_program_callback notify, void *user_data)
 {
     struct wh_object *object = wh_opencl_object(program, WH_OPENCL_TYPE_cl_program);
-    struct wh_cl_notice notice = {
-        .kind = WH_CL_NOTICE_PROGRAM, .function = (void (*)(void))notify, .user = user_data, .object = object};
+    struct wh_cl_notice notice = {.kind = WH_CL_NOTICE_PROGRAM,
+                                  .function = (void (*)(void))notify,
+                                  .user = user_data,
+                                  .object = object};
     if (!notify || !object)
         return 0;
     wh_news_expect(wh_opencl_session());
@@ -122,8 +128,9 @@ static cl_int settle(cl_int result, cl_int failed_build, uint64_t token)
     return result;
 }
 
-WH_EXPORT cl_int clBuildProgram(cl_program program, cl_uint num_devices, const cl_device_id *devices,
-                                const char *options, cl_program_callback notify, void *user_data)
+WH_EXPORT cl_int clBuildProgram(cl_program program, cl_uint num_devices,
+                                const cl_device_id *devices, const char *options,
+                                cl_program_callback notify, void *user_data)
 {
     if (!notify && user_data)
         return CL_INVALID_VALUE;
@@ -132,43 +139,51 @@ WH_EXPORT cl_int clBuildProgram(cl_program program, cl_uint num_devices, const c
     return settle(result, CL_BUILD_PROGRAM_FAILURE, token);
 }
 
-WH_EXPORT cl_int clCompileProgram(cl_program program, cl_uint num_devices, const cl_device_id *devices,
-                                  const char *options, cl_uint num_headers, const cl_program *headers,
-                                  const char **header_names, cl_program_callback notify, void *user_data)
+WH_EXPORT cl_int clCompileProgram(cl_program program, cl_uint num_devices,
+                                  const cl_device_id *devices, const char *options,
+                                  cl_uint num_headers, const cl_program *headers,
+                                  const char **header_names, cl_program_callback notify,
+                                  void *user_data)
 {
     if (!notify && user_data)
         return CL_INVALID_VALUE;
     uint64_t token = token_for(program, notify, user_data);
-    cl_int result = wh_opencl_call_compile_program(program, num_devices, devices, options, num_headers, headers,
-                                                   (const char *const *)header_names, token);
+    cl_int result =
+        wh_opencl_call_compile_program(program, num_devices, devices, options, num_headers, headers,
+                                       (const char *const *)header_names, token);
     return settle(result, CL_COMPILE_PROGRAM_FAILURE, token);
 }
 
-/* The callback is told about a program that does not exist before the call returns: it is sent from here. */
-WH_EXPORT cl_program clLinkProgram(cl_context context, cl_uint num_devices, const cl_device_id *devices,
-                                   const char *options, cl_uint num_programs, const cl_program *programs,
+/* The callback is told about a program that does not exist before the call returns: it is sent from
+ * here. */
+WH_EXPORT cl_program clLinkProgram(cl_context context, cl_uint num_devices,
+                                   const cl_device_id *devices, const char *options,
+                                   cl_uint num_programs, const cl_program *programs,
                                    cl_program_callback notify, void *user_data, cl_int *errcode_ret)
 {
     if (!wh_opencl_object(context, WH_OPENCL_TYPE_cl_context))
         return wh_opencl_fail(errcode_ret, CL_INVALID_CONTEXT);
     if ((!notify && user_data) || num_programs == 0 || !programs)
         return wh_opencl_fail(errcode_ret, CL_INVALID_VALUE);
-    cl_program program =
-        wh_opencl_call_link_program(context, num_devices, devices, options, num_programs, programs, errcode_ret);
+    cl_program program = wh_opencl_call_link_program(context, num_devices, devices, options,
+                                                     num_programs, programs, errcode_ret);
     if (program && notify)
         notify(program, user_data);
     return program;
 }
 
-WH_EXPORT cl_int clSetProgramReleaseCallback(cl_program program, cl_program_callback notify, void *user_data)
+WH_EXPORT cl_int clSetProgramReleaseCallback(cl_program program, cl_program_callback notify,
+                                             void *user_data)
 {
     struct wh_object *object = wh_opencl_object(program, WH_OPENCL_TYPE_cl_program);
     if (!object)
         return CL_INVALID_PROGRAM;
     if (!notify)
         return CL_INVALID_VALUE;
-    struct wh_cl_notice notice = {
-        .kind = WH_CL_NOTICE_PROGRAM_END, .function = (void (*)(void))notify, .user = user_data, .object = object};
+    struct wh_cl_notice notice = {.kind = WH_CL_NOTICE_PROGRAM_END,
+                                  .function = (void (*)(void))notify,
+                                  .user = user_data,
+                                  .object = object};
     uint64_t token = wh_opencl_notice_add(&notice, false);
     if (!token)
         return CL_OUT_OF_HOST_MEMORY;
@@ -179,7 +194,8 @@ WH_EXPORT cl_int clSetProgramReleaseCallback(cl_program program, cl_program_call
 
 /* ---- queries ---- */
 
-/* The binaries themselves, into memory that the program provides (OpenCL 3.0, CL_PROGRAM_BINARIES). */
+/* The binaries themselves, into memory that the program provides (OpenCL 3.0, CL_PROGRAM_BINARIES).
+ */
 static cl_int get_binaries(cl_program program, size_t size, void *value, size_t *size_ret)
 {
     size_t bytes = 0, total = 0;
@@ -211,8 +227,8 @@ static cl_int get_binaries(cl_program program, size_t size, void *value, size_t 
     return joined ? result : CL_OUT_OF_HOST_MEMORY;
 }
 
-WH_EXPORT cl_int clGetProgramInfo(cl_program program, cl_program_info name, size_t size, void *value,
-                                  size_t *size_ret)
+WH_EXPORT cl_int clGetProgramInfo(cl_program program, cl_program_info name, size_t size,
+                                  void *value, size_t *size_ret)
 {
     if (name == CL_PROGRAM_BINARIES)
         return get_binaries(program, size, value, size_ret);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The shim's centre: every generated stub comes through wh_opencl_invoke. Also platforms, extension functions, and
- * what ties objects to their state.
+ * The shim's centre: every generated stub comes through wh_opencl_invoke. Also platforms, extension
+ * functions, and what ties objects to their state.
  */
 #include "shim/opencl/shim.h"
 
@@ -68,7 +68,8 @@ static uint64_t without_session(const struct wh_call_desc *call, uint64_t *a)
 {
     if (call->result == WH_RESULT_NEW)
         return (uintptr_t)wh_opencl_fail(
-            call->error_param >= 0 ? (cl_int *)(uintptr_t)a[call->error_param] : NULL, wh_opencl_api.lost);
+            call->error_param >= 0 ? (cl_int *)(uintptr_t)a[call->error_param] : NULL,
+            wh_opencl_api.lost);
     return (uint64_t)(int64_t)wh_opencl_api.lost;
 }
 
@@ -104,7 +105,8 @@ int32_t wh_opencl_unsupported(uint16_t number)
 
 /* ---- platforms ---- */
 
-WH_EXPORT cl_int clGetPlatformIDs(cl_uint num_entries, cl_platform_id *platforms, cl_uint *num_platforms)
+WH_EXPORT cl_int clGetPlatformIDs(cl_uint num_entries, cl_platform_id *platforms,
+                                  cl_uint *num_platforms)
 {
     if (!wh_opencl_session()) {
         if (num_platforms)
@@ -114,7 +116,8 @@ WH_EXPORT cl_int clGetPlatformIDs(cl_uint num_entries, cl_platform_id *platforms
     return wh_opencl_call_clGetPlatformIDs(num_entries, platforms, num_platforms);
 }
 
-WH_EXPORT cl_int clIcdGetPlatformIDsKHR(cl_uint num_entries, cl_platform_id *platforms, cl_uint *num_platforms)
+WH_EXPORT cl_int clIcdGetPlatformIDsKHR(cl_uint num_entries, cl_platform_id *platforms,
+                                        cl_uint *num_platforms)
 {
     return clGetPlatformIDs(num_entries, platforms, num_platforms);
 }
@@ -128,8 +131,8 @@ static int compare_names(const void *name, const void *function)
 
 static const struct wh_function *find_function(const char *name)
 {
-    return name ? bsearch(name, wh_opencl_functions, wh_opencl_nfunctions, sizeof(wh_opencl_functions[0]),
-                          compare_names)
+    return name ? bsearch(name, wh_opencl_functions, wh_opencl_nfunctions,
+                          sizeof(wh_opencl_functions[0]), compare_names)
                 : NULL;
 }
 
@@ -143,7 +146,8 @@ WH_EXPORT void *clGetExtensionFunctionAddress(const char *name)
 WH_EXPORT void *clGetExtensionFunctionAddressForPlatform(cl_platform_id platform, const char *name)
 {
     const struct wh_function *function = find_function(name);
-    if (!function || !wh_opencl_session() || wh_opencl_call_has_function(platform, name) != CL_SUCCESS)
+    if (!function || !wh_opencl_session() ||
+        wh_opencl_call_has_function(platform, name) != CL_SUCCESS)
         return NULL;
     return function->address;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The OpenCL library that programs load: generated stubs for what the description says, by-hand functions here for
- * what carries host memory, callbacks or nested pointers. One file per kind of object.
+ * The OpenCL library that programs load: generated stubs for what the description says, by-hand
+ * functions here for what carries host memory, callbacks or nested pointers. One file per kind of
+ * object.
  */
 #ifndef WH_SHIM_OPENCL_SHIM_H
 #define WH_SHIM_OPENCL_SHIM_H
@@ -27,7 +28,8 @@ struct wh_cl_context {
     uint64_t token;      /* of the error callback, 0: none */
 };
 
-/* Storage in the arena, shared with the worker's library; outlives the handle until the worker lets go of it. */
+/* Storage in the arena, shared with the worker's library; outlives the handle until the worker lets
+ * go of it. */
 struct wh_cl_storage {
     const struct wh_block *block;
 };
@@ -37,8 +39,8 @@ struct wh_cl_map {
     struct wh_cl_map *next;
     void *pointer; /* what the program got */
     cl_map_flags flags;
-    size_t offset, size;          /* buffers */
-    size_t origin[3], region[3];  /* images */
+    size_t offset, size;         /* buffers */
+    size_t origin[3], region[3]; /* images */
     size_t row_pitch, slice_pitch;
     const struct wh_block *block; /* staging memory that belongs to the mapping, or NULL */
     struct wh_copy layout;        /* how staging and program memory correspond */
@@ -91,13 +93,14 @@ static inline void *wh_opencl_fail(cl_int *errcode_ret, cl_int error)
     return NULL;
 }
 
-/* Whether every event of a wait list is alive and of this context: then the list cannot make a command fail. */
+/* Whether every event of a wait list is alive and of this context: then the list cannot make a
+ * command fail. */
 bool wh_opencl_events_are_good(struct wh_object *context, cl_uint n, const cl_event *events);
 
 /* ---- callbacks (callback.c) ---- */
 
 enum wh_cl_notice_kind {
-    WH_CL_NOTICE_CONTEXT, /* errors of a context: may come often */
+    WH_CL_NOTICE_CONTEXT,     /* errors of a context: may come often */
     WH_CL_NOTICE_PROGRAM,     /* the end of a build */
     WH_CL_NOTICE_PROGRAM_END, /* the program's own */
     WH_CL_NOTICE_EVENT,
@@ -111,7 +114,7 @@ enum wh_cl_notice_kind {
 /* What to do when the worker sends a token. */
 struct wh_cl_notice {
     enum wh_cl_notice_kind kind;
-    void (*function)(void);   /* the program's, cast back by kind */
+    void (*function)(void); /* the program's, cast back by kind */
     void *user;
     struct wh_object *object; /* what the function is told about */
     struct wh_cl_storage storage;
@@ -126,7 +129,8 @@ void wh_opencl_notice_cancel(uint64_t token);
 /* A native kernel's turn has come: runs it (native.c). */
 void wh_opencl_run_native(void *native);
 
-void wh_opencl_callback(struct wh_session *session, uint64_t token, const uint64_t *words, size_t nwords);
+void wh_opencl_callback(struct wh_session *session, uint64_t token, const uint64_t *words,
+                        size_t nwords);
 void wh_opencl_freed(struct wh_session *session, uint64_t token);
 
 /* ---- memory (memory.c, transfer.c, map.c, svm.c) ---- */
@@ -137,10 +141,12 @@ void wh_opencl_forget_mem(struct wh_cl_mem *mem);
 /* How this context's buffers are stored: the answer of wh_context_storage, asked once. */
 int wh_opencl_storage(cl_context context);
 
-/* Arena memory, after waiting for what the worker is about to give back; NULL when there is none. */
+/* Arena memory, after waiting for what the worker is about to give back; NULL when there is none.
+ */
 const struct wh_block *wh_opencl_stage(size_t size, size_t align);
 
-/* Writes a new buffer's first bytes through a queue made for it; for data that find no room in the arena at once. */
+/* Writes a new buffer's first bytes through a queue made for it; for data that find no room in the
+ * arena at once. */
 cl_int wh_opencl_fill_buffer(cl_context context, cl_mem mem, const void *bytes, size_t size);
 
 /* The arena bytes behind an SVM pointer, if `size` bytes there are shared; NULL otherwise. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shared virtual memory: the address that the worker's library chose is made this process's too, over the arena's own
- * pages where the device works on them, else over pages of this process that map and unmap bring up to date.
+ * Shared virtual memory: the address that the worker's library chose is made this process's too,
+ * over the arena's own pages where the device works on them, else over pages of this process that
+ * map and unmap bring up to date.
  */
 #include "shim/opencl/transfer.h"
 
@@ -67,9 +68,11 @@ static bool settle(struct wh_session *session, struct svm *svm, bool shared)
     size_t whole = wh_round_up(svm->size, PAGE);
     uint8_t *start = (uint8_t *)((uintptr_t)svm->address & ~(uintptr_t)(PAGE - 1));
     whole += wh_round_up((uintptr_t)svm->address - (uintptr_t)start, PAGE);
-    int flags = MAP_FIXED_NOREPLACE | (shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
+    int flags =
+        MAP_FIXED_NOREPLACE | (shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
     off_t offset = shared ? (off_t)(channel->arena_offset + svm->block->offset) : 0;
-    void *got = mmap(start, whole, PROT_READ | PROT_WRITE, flags, shared ? channel->arena_fd : -1, offset);
+    void *got =
+        mmap(start, whole, PROT_READ | PROT_WRITE, flags, shared ? channel->arena_fd : -1, offset);
     if (got == start)
         return true;
     if (got != MAP_FAILED)
@@ -86,7 +89,8 @@ static void give_up(struct wh_session *session, cl_context context, struct svm *
 }
 
 /* One allocation at wherever the worker puts it. */
-static struct svm *allocate(cl_context context, cl_svm_mem_flags flags, size_t size, cl_uint alignment, bool *settled)
+static struct svm *allocate(cl_context context, cl_svm_mem_flags flags, size_t size,
+                            cl_uint alignment, bool *settled)
 {
     struct wh_session *session = wh_opencl_session();
     struct svm *svm = calloc(1, sizeof(*svm));
@@ -97,8 +101,9 @@ static struct svm *allocate(cl_context context, cl_svm_mem_flags flags, size_t s
         return NULL;
     svm->size = size;
     svm->block = wh_opencl_stage(wh_round_up(size, PAGE), alignment > PAGE ? alignment : PAGE);
-    if (svm->block && wh_opencl_call_svm_allocate(context, flags, size, alignment, svm->block->offset, &address,
-                                                  &shared) == CL_SUCCESS) {
+    if (svm->block &&
+        wh_opencl_call_svm_allocate(context, flags, size, alignment, svm->block->offset, &address,
+                                    &shared) == CL_SUCCESS) {
         svm->address = (uint8_t *)(uintptr_t)address;
         if (!shared) {
             wh_arena_release(wh_session_arena(session), svm->block);
@@ -112,7 +117,8 @@ static struct svm *allocate(cl_context context, cl_svm_mem_flags flags, size_t s
     return NULL;
 }
 
-WH_EXPORT void *clSVMAlloc(cl_context context, cl_svm_mem_flags flags, size_t size, cl_uint alignment)
+WH_EXPORT void *clSVMAlloc(cl_context context, cl_svm_mem_flags flags, size_t size,
+                           cl_uint alignment)
 {
     struct svm *failed[TRIES];
     struct svm *svm = NULL;
@@ -121,7 +127,8 @@ WH_EXPORT void *clSVMAlloc(cl_context context, cl_svm_mem_flags flags, size_t si
     if (!wh_opencl_object(context, WH_OPENCL_TYPE_cl_context) || size == 0 || size > SIZE_MAX / 2 ||
         (alignment & (alignment - 1)))
         return NULL;
-    /* An address that is taken here is kept until a free one is found, so that the worker offers another. */
+    /* An address that is taken here is kept until a free one is found, so that the worker offers
+     * another. */
     while (!settled && n < TRIES && (svm = allocate(context, flags, size, alignment, &settled)))
         if (!settled)
             failed[n++] = svm;
@@ -154,7 +161,8 @@ static void free_all(cl_command_queue queue, cl_uint n, void **pointers, void *u
 {
     (void)user;
     cl_context context = NULL;
-    if (clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof(context), &context, NULL) == CL_SUCCESS)
+    if (clGetCommandQueueInfo(queue, CL_QUEUE_CONTEXT, sizeof(context), &context, NULL) ==
+        CL_SUCCESS)
         for (cl_uint i = 0; i < n; i++)
             clSVMFree(context, pointers[i]);
 }
@@ -176,8 +184,8 @@ WH_EXPORT cl_int clEnqueueSVMFree(cl_command_queue queue, cl_uint num_pointers, 
     if (!token)
         return CL_OUT_OF_HOST_MEMORY;
     wh_news_expect(wh_opencl_session());
-    cl_int result = wh_opencl_call_svm_enqueue_free(queue, num_pointers, (const cl_ulong *)pointers, token, num_events,
-                                                    events, event);
+    cl_int result = wh_opencl_call_svm_enqueue_free(queue, num_pointers, (const cl_ulong *)pointers,
+                                                    token, num_events, events, event);
     if (result != CL_SUCCESS) {
         wh_opencl_notice_cancel(token);
         wh_news_unexpect(wh_opencl_session());
@@ -187,12 +195,17 @@ WH_EXPORT cl_int clEnqueueSVMFree(cl_command_queue queue, cl_uint num_pointers, 
 
 static struct wh_copy plain_copy(void *memory, size_t size)
 {
-    return (struct wh_copy){.memory = memory, .width = size, .height = 1, .depth = 1, .memory_row = size, .arena_row = size};
+    return (struct wh_copy){.memory = memory,
+                            .width = size,
+                            .height = 1,
+                            .depth = 1,
+                            .memory_row = size,
+                            .arena_row = size};
 }
 
 /* A copy between two places of the program's own memory, in the queue's order. */
-static cl_int copy_here(cl_command_queue queue, void *to, const void *from, size_t size, cl_uint num_events,
-                        const cl_event *events, cl_event *event)
+static cl_int copy_here(cl_command_queue queue, void *to, const void *from, size_t size,
+                        cl_uint num_events, const cl_event *events, cl_event *event)
 {
     cl_event done = NULL;
     cl_int result = clEnqueueMarkerWithWaitList(queue, num_events, events, &done);
@@ -207,8 +220,9 @@ static cl_int copy_here(cl_command_queue queue, void *to, const void *from, size
     return result;
 }
 
-WH_EXPORT cl_int clEnqueueSVMMemcpy(cl_command_queue queue, cl_bool blocking, void *dst, const void *src, size_t size,
-                                    cl_uint num_events, const cl_event *events, cl_event *event)
+WH_EXPORT cl_int clEnqueueSVMMemcpy(cl_command_queue queue, cl_bool blocking, void *dst,
+                                    const void *src, size_t size, cl_uint num_events,
+                                    const cl_event *events, cl_event *event)
 {
     bool to_svm = wh_opencl_is_svm(dst), from_svm = wh_opencl_is_svm(src);
     struct wh_cl_transfer t = {.queue = queue, .num_events = num_events, .events = events};
@@ -217,12 +231,13 @@ WH_EXPORT cl_int clEnqueueSVMMemcpy(cl_command_queue queue, cl_bool blocking, vo
         return CL_INVALID_COMMAND_QUEUE;
     if (!dst || !src)
         return CL_INVALID_VALUE;
-    uintptr_t gap = (uintptr_t)dst > (uintptr_t)src ? (uintptr_t)dst - (uintptr_t)src : (uintptr_t)src - (uintptr_t)dst;
+    uintptr_t gap = (uintptr_t)dst > (uintptr_t)src ? (uintptr_t)dst - (uintptr_t)src
+                                                    : (uintptr_t)src - (uintptr_t)dst;
     if (gap < size)
         return CL_MEM_COPY_OVERLAP;
     if ((to_svm && from_svm) || size == 0) {
-        result = wh_opencl_call_svm_copy(queue, blocking, (uintptr_t)dst, (uintptr_t)src, size, num_events, events,
-                                         event);
+        result = wh_opencl_call_svm_copy(queue, blocking, (uintptr_t)dst, (uintptr_t)src, size,
+                                         num_events, events, event);
     } else if (to_svm) {
         struct wh_copy copy = plain_copy((void *)(uintptr_t)src, size);
         t.kind = WH_CL_WRITE_SVM;
@@ -232,27 +247,32 @@ WH_EXPORT cl_int clEnqueueSVMMemcpy(cl_command_queue queue, cl_bool blocking, vo
         struct wh_copy copy = plain_copy(dst, size);
         t.kind = WH_CL_READ_SVM;
         t.offset = (uintptr_t)src;
-        result = blocking ? wh_opencl_read_now(&t, &copy, size, event) : wh_opencl_read_later(&t, &copy, size, event);
+        result = blocking ? wh_opencl_read_now(&t, &copy, size, event)
+                          : wh_opencl_read_later(&t, &copy, size, event);
     } else {
         result = copy_here(queue, dst, src, size, num_events, events, event);
     }
     return wh_opencl_typed(result, event, CL_COMMAND_SVM_MEMCPY);
 }
 
-WH_EXPORT cl_int clEnqueueSVMMemFill(cl_command_queue queue, void *ptr, const void *pattern, size_t pattern_size,
-                                     size_t size, cl_uint num_events, const cl_event *events, cl_event *event)
+WH_EXPORT cl_int clEnqueueSVMMemFill(cl_command_queue queue, void *ptr, const void *pattern,
+                                     size_t pattern_size, size_t size, cl_uint num_events,
+                                     const cl_event *events, cl_event *event)
 {
     if (pattern_size > 128)
         return CL_INVALID_VALUE;
-    return wh_opencl_call_svm_fill(queue, (uintptr_t)ptr, pattern_size, pattern, size, num_events, events, event);
+    return wh_opencl_call_svm_fill(queue, (uintptr_t)ptr, pattern_size, pattern, size, num_events,
+                                   events, event);
 }
 
-WH_EXPORT cl_int clEnqueueSVMMap(cl_command_queue queue, cl_bool blocking, cl_map_flags flags, void *ptr, size_t size,
-                                 cl_uint num_events, const cl_event *events, cl_event *event)
+WH_EXPORT cl_int clEnqueueSVMMap(cl_command_queue queue, cl_bool blocking, cl_map_flags flags,
+                                 void *ptr, size_t size, cl_uint num_events, const cl_event *events,
+                                 cl_event *event)
 {
     struct svm *svm = find(ptr, size);
     if (!svm || svm->block || size == 0)
-        return wh_opencl_call_svm_map(queue, blocking, flags, (uintptr_t)ptr, size, num_events, events, event);
+        return wh_opencl_call_svm_map(queue, blocking, flags, (uintptr_t)ptr, size, num_events,
+                                      events, event);
     struct wh_cl_transfer t = {.kind = WH_CL_READ_SVM,
                                .queue = queue,
                                .offset = (uintptr_t)ptr,
@@ -262,13 +282,13 @@ WH_EXPORT cl_int clEnqueueSVMMap(cl_command_queue queue, cl_bool blocking, cl_ma
     svm->mapped = ptr;
     svm->mapped_size = size;
     svm->mapped_for_writing = (flags & (CL_MAP_WRITE | CL_MAP_WRITE_INVALIDATE_REGION)) != 0;
-    cl_int result =
-        blocking ? wh_opencl_read_now(&t, &copy, size, event) : wh_opencl_read_later(&t, &copy, size, event);
+    cl_int result = blocking ? wh_opencl_read_now(&t, &copy, size, event)
+                             : wh_opencl_read_later(&t, &copy, size, event);
     return wh_opencl_typed(result, event, CL_COMMAND_SVM_MAP);
 }
 
-WH_EXPORT cl_int clEnqueueSVMUnmap(cl_command_queue queue, void *ptr, cl_uint num_events, const cl_event *events,
-                                   cl_event *event)
+WH_EXPORT cl_int clEnqueueSVMUnmap(cl_command_queue queue, void *ptr, cl_uint num_events,
+                                   const cl_event *events, cl_event *event)
 {
     struct svm *svm = find(ptr, 0);
     if (!svm || svm->block)
@@ -282,17 +302,19 @@ WH_EXPORT cl_int clEnqueueSVMUnmap(cl_command_queue queue, void *ptr, cl_uint nu
                                .events = events};
     struct wh_copy copy = plain_copy(ptr, svm->mapped_size);
     svm->mapped = NULL;
-    cl_int result = svm->mapped_for_writing ? wh_opencl_write(&t, &copy, svm->mapped_size, false, event)
-                                            : clEnqueueMarkerWithWaitList(queue, num_events, events, event);
+    cl_int result = svm->mapped_for_writing
+                        ? wh_opencl_write(&t, &copy, svm->mapped_size, false, event)
+                        : clEnqueueMarkerWithWaitList(queue, num_events, events, event);
     return wh_opencl_typed(result, event, CL_COMMAND_SVM_UNMAP);
 }
 
-WH_EXPORT cl_int clEnqueueSVMMigrateMem(cl_command_queue queue, cl_uint num_pointers, const void **pointers,
-                                        const size_t *sizes, cl_mem_migration_flags flags, cl_uint num_events,
+WH_EXPORT cl_int clEnqueueSVMMigrateMem(cl_command_queue queue, cl_uint num_pointers,
+                                        const void **pointers, const size_t *sizes,
+                                        cl_mem_migration_flags flags, cl_uint num_events,
                                         const cl_event *events, cl_event *event)
 {
     if (num_pointers == 0 || !pointers)
         return CL_INVALID_VALUE;
-    return wh_opencl_call_svm_migrate(queue, num_pointers, (const cl_ulong *)pointers, sizes, flags, num_events, events,
-                                      event);
+    return wh_opencl_call_svm_migrate(queue, num_pointers, (const cl_ulong *)pointers, sizes, flags,
+                                      num_events, events, event);
 }

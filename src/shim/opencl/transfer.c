@@ -1,18 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reading and writing buffers and images. Small payloads go along in the message; large ones through the arena in
- * pieces, several in flight; a large blocking transfer of a buffer whose storage is shared is one copy between the
- * program's memory and that storage. What the client can prove to succeed is not waited for.
+ * Reading and writing buffers and images. Small payloads go along in the message; large ones
+ * through the arena in pieces, several in flight; a large blocking transfer of a buffer whose
+ * storage is shared is one copy between the program's memory and that storage. What the client can
+ * prove to succeed is not waited for.
  */
 #include "shim/opencl/transfer.h"
 
 #include <stdlib.h>
 
-#define DIRECT_LEAST (256u << 10) /* shared storage: from here on one direct copy beats a queued one */
+#define DIRECT_LEAST \
+    (256u << 10) /* shared storage: from here on one direct copy beats a queued one */
 
 static struct wh_copy plain_copy(void *memory, size_t size)
 {
-    return (struct wh_copy){.memory = memory, .width = size, .height = 1, .depth = 1, .memory_row = size, .arena_row = size};
+    return (struct wh_copy){.memory = memory,
+                            .width = size,
+                            .height = 1,
+                            .depth = 1,
+                            .memory_row = size,
+                            .arena_row = size};
 }
 
 static void count_copied(struct wh_session *session, size_t size)
@@ -29,45 +36,51 @@ static bool in_bounds(const struct wh_cl_mem *mem, size_t offset, size_t size)
 /* Whether the buffer's flags let the host read or write it at all. */
 static bool host_may(const struct wh_cl_mem *mem, bool reads)
 {
-    cl_mem_flags denied = CL_MEM_HOST_NO_ACCESS | (reads ? CL_MEM_HOST_WRITE_ONLY : CL_MEM_HOST_READ_ONLY);
+    cl_mem_flags denied =
+        CL_MEM_HOST_NO_ACCESS | (reads ? CL_MEM_HOST_WRITE_ONLY : CL_MEM_HOST_READ_ONLY);
     return (mem->flags & denied) == 0;
 }
 
 /* ---- one command each way, as the kinds of transfer need it ---- */
 
-cl_int wh_opencl_send(const struct wh_cl_transfer *t, const struct wh_block *block, uint64_t skip, size_t size,
-                      cl_uint token, bool blocking, cl_event *event)
+cl_int wh_opencl_send(const struct wh_cl_transfer *t, const struct wh_block *block, uint64_t skip,
+                      size_t size, cl_uint token, bool blocking, cl_event *event)
 {
     switch (t->kind) {
     case WH_CL_READ_BUFFER:
-        return wh_opencl_call_read_buffer(t->queue, t->mem, t->offset + skip, size, block->offset, token, blocking,
-                                          t->num_events, t->events, event);
+        return wh_opencl_call_read_buffer(t->queue, t->mem, t->offset + skip, size, block->offset,
+                                          token, blocking, t->num_events, t->events, event);
     case WH_CL_WRITE_BUFFER:
-        return wh_opencl_call_write_buffer(t->queue, t->mem, t->offset + skip, size, block->offset, token, blocking,
-                                           t->num_events, t->events, event);
+        return wh_opencl_call_write_buffer(t->queue, t->mem, t->offset + skip, size, block->offset,
+                                           token, blocking, t->num_events, t->events, event);
     case WH_CL_READ_RECT:
-        return wh_opencl_call_read_rect(t->queue, t->mem, t->origin, t->region, t->row_pitch, t->slice_pitch, size,
-                                        block->offset, token, blocking, t->num_events, t->events, event);
-    case WH_CL_WRITE_RECT:
-        return wh_opencl_call_write_rect(t->queue, t->mem, t->origin, t->region, t->row_pitch, t->slice_pitch, size,
-                                         block->offset, token, blocking, t->num_events, t->events, event);
-    case WH_CL_READ_IMAGE:
-        return wh_opencl_call_read_image(t->queue, t->mem, t->origin, t->region, t->row_pitch, t->slice_pitch, size,
-                                         block->offset, token, blocking, t->num_events, t->events, event);
-    case WH_CL_WRITE_IMAGE:
-        return wh_opencl_call_write_image(t->queue, t->mem, t->origin, t->region, t->row_pitch, t->slice_pitch, size,
-                                          block->offset, token, blocking, t->num_events, t->events, event);
-    case WH_CL_READ_SVM:
-        return wh_opencl_call_svm_read(t->queue, t->offset + skip, size, block->offset, token, blocking, t->num_events,
-                                       t->events, event);
-    case WH_CL_WRITE_SVM:
-        return wh_opencl_call_svm_write(t->queue, t->offset + skip, size, block->offset, token, blocking,
+        return wh_opencl_call_read_rect(t->queue, t->mem, t->origin, t->region, t->row_pitch,
+                                        t->slice_pitch, size, block->offset, token, blocking,
                                         t->num_events, t->events, event);
+    case WH_CL_WRITE_RECT:
+        return wh_opencl_call_write_rect(t->queue, t->mem, t->origin, t->region, t->row_pitch,
+                                         t->slice_pitch, size, block->offset, token, blocking,
+                                         t->num_events, t->events, event);
+    case WH_CL_READ_IMAGE:
+        return wh_opencl_call_read_image(t->queue, t->mem, t->origin, t->region, t->row_pitch,
+                                         t->slice_pitch, size, block->offset, token, blocking,
+                                         t->num_events, t->events, event);
+    case WH_CL_WRITE_IMAGE:
+        return wh_opencl_call_write_image(t->queue, t->mem, t->origin, t->region, t->row_pitch,
+                                          t->slice_pitch, size, block->offset, token, blocking,
+                                          t->num_events, t->events, event);
+    case WH_CL_READ_SVM:
+        return wh_opencl_call_svm_read(t->queue, t->offset + skip, size, block->offset, token,
+                                       blocking, t->num_events, t->events, event);
+    case WH_CL_WRITE_SVM:
+        return wh_opencl_call_svm_write(t->queue, t->offset + skip, size, block->offset, token,
+                                        blocking, t->num_events, t->events, event);
     }
     return CL_INVALID_VALUE;
 }
 
-cl_int wh_opencl_read_later(const struct wh_cl_transfer *t, const struct wh_copy *copy, size_t size, cl_event *event)
+cl_int wh_opencl_read_later(const struct wh_cl_transfer *t, const struct wh_copy *copy, size_t size,
+                            cl_event *event)
 {
     struct wh_session *session = wh_opencl_session();
     const struct wh_block *block = wh_opencl_stage(size, 256);
@@ -98,10 +111,11 @@ static cl_int read_whole(const struct wh_cl_transfer *t, const struct wh_copy *c
 }
 
 /*
- * A linear read in pieces, several in flight: while one is copied out, the next are on their way. The last is waited
- * for by the call itself, so that its error and its event are the transfer's.
+ * A linear read in pieces, several in flight: while one is copied out, the next are on their way.
+ * The last is waited for by the call itself, so that its error and its event are the transfer's.
  */
-static cl_int read_pieces(const struct wh_cl_transfer *t, uint8_t *memory, size_t size, cl_event *event)
+static cl_int read_pieces(const struct wh_cl_transfer *t, uint8_t *memory, size_t size,
+                          cl_event *event)
 {
     struct wh_session *session = wh_opencl_session();
     int64_t tickets[WH_STAGES];
@@ -140,11 +154,12 @@ static cl_int read_pieces(const struct wh_cl_transfer *t, uint8_t *memory, size_
 
 static bool is_linear(const struct wh_cl_transfer *t)
 {
-    return t->kind == WH_CL_READ_BUFFER || t->kind == WH_CL_WRITE_BUFFER || t->kind == WH_CL_READ_SVM ||
-           t->kind == WH_CL_WRITE_SVM;
+    return t->kind == WH_CL_READ_BUFFER || t->kind == WH_CL_WRITE_BUFFER ||
+           t->kind == WH_CL_READ_SVM || t->kind == WH_CL_WRITE_SVM;
 }
 
-cl_int wh_opencl_read_now(const struct wh_cl_transfer *t, const struct wh_copy *copy, size_t size, cl_event *event)
+cl_int wh_opencl_read_now(const struct wh_cl_transfer *t, const struct wh_copy *copy, size_t size,
+                          cl_event *event)
 {
     if (is_linear(t) && size > WH_STAGE)
         return read_pieces(t, copy->memory, size, event);
@@ -153,29 +168,35 @@ cl_int wh_opencl_read_now(const struct wh_cl_transfer *t, const struct wh_copy *
 }
 
 /* A write that cannot fail but for lack of resources: it is posted. */
-static bool surely_writes(cl_command_queue queue, cl_mem buffer, cl_uint num_events, const cl_event *events)
+static bool surely_writes(cl_command_queue queue, cl_mem buffer, cl_uint num_events,
+                          const cl_event *events)
 {
     const struct wh_cl_mem *mem = wh_opencl_mem(buffer);
     struct wh_object *q = wh_opencl_object(queue, WH_OPENCL_TYPE_cl_command_queue);
     struct wh_object *context = wh_opencl_context_of(q);
-    return q && mem && context == wh_opencl_context_of((struct wh_object *)(void *)buffer) && host_may(mem, false) &&
-           !mem->parent && wh_opencl_events_are_good(context, num_events, events);
+    return q && mem && context == wh_opencl_context_of((struct wh_object *)(void *)buffer) &&
+           host_may(mem, false) && !mem->parent &&
+           wh_opencl_events_are_good(context, num_events, events);
 }
 
 /* Sends one piece whose block comes back by its token: posted if it surely succeeds. */
-static cl_int send_piece(const struct wh_cl_transfer *t, const struct wh_block *block, uint64_t skip, size_t size,
-                         cl_uint token, bool blocking, cl_event *event)
+static cl_int send_piece(const struct wh_cl_transfer *t, const struct wh_block *block,
+                         uint64_t skip, size_t size, cl_uint token, bool blocking, cl_event *event)
 {
-    if (blocking || t->kind != WH_CL_WRITE_BUFFER || !surely_writes(t->queue, t->mem, t->num_events, t->events))
+    if (blocking || t->kind != WH_CL_WRITE_BUFFER ||
+        !surely_writes(t->queue, t->mem, t->num_events, t->events))
         return wh_opencl_send(t, block, skip, size, token, blocking, event);
-    uint64_t a[] = {(uintptr_t)t->queue, (uintptr_t)t->mem, t->offset + skip, size, block->offset, token, 0,
-                    t->num_events, (uintptr_t)t->events, (uintptr_t)event};
-    return (cl_int)wh_client_post(wh_opencl_session(), wh_opencl_call_desc(WH_OPENCL_wh_write_buffer), a);
+    uint64_t a[] = {
+        (uintptr_t)t->queue, (uintptr_t)t->mem,    t->offset + skip, size, block->offset, token, 0,
+        t->num_events,       (uintptr_t)t->events, (uintptr_t)event};
+    return (cl_int)wh_client_post(wh_opencl_session(),
+                                  wh_opencl_call_desc(WH_OPENCL_wh_write_buffer), a);
 }
 
 /* One piece written: the bytes are taken now, the block comes back when the device has them. */
-static cl_int write_piece(const struct wh_cl_transfer *t, const struct wh_copy *copy, const struct wh_block *block,
-                          uint64_t skip, size_t size, bool blocking, cl_event *event)
+static cl_int write_piece(const struct wh_cl_transfer *t, const struct wh_copy *copy,
+                          const struct wh_block *block, uint64_t skip, size_t size, bool blocking,
+                          cl_event *event)
 {
     struct wh_session *session = wh_opencl_session();
     wh_copy_from_memory(copy, wh_arena_address(wh_session_arena(session), block));
@@ -193,8 +214,8 @@ static cl_int write_piece(const struct wh_cl_transfer *t, const struct wh_copy *
 }
 
 /* A linear write in pieces; the blocks in use bound what is in flight. */
-static cl_int write_pieces(const struct wh_cl_transfer *t, const uint8_t *memory, size_t size, bool blocking,
-                           cl_event *event)
+static cl_int write_pieces(const struct wh_cl_transfer *t, const uint8_t *memory, size_t size,
+                           bool blocking, cl_event *event)
 {
     cl_int result = CL_SUCCESS;
     for (size_t done = 0; done < size && result == CL_SUCCESS;) {
@@ -210,13 +231,15 @@ static cl_int write_pieces(const struct wh_cl_transfer *t, const uint8_t *memory
     return result;
 }
 
-cl_int wh_opencl_write(const struct wh_cl_transfer *t, const struct wh_copy *copy, size_t size, bool blocking,
-                       cl_event *event)
+cl_int wh_opencl_write(const struct wh_cl_transfer *t, const struct wh_copy *copy, size_t size,
+                       bool blocking, cl_event *event)
 {
-    const struct wh_block *block = is_linear(t) && blocking && size > WH_STAGE ? NULL : wh_opencl_stage(size, 256);
+    const struct wh_block *block =
+        is_linear(t) && blocking && size > WH_STAGE ? NULL : wh_opencl_stage(size, 256);
     if (block)
         return write_piece(t, copy, block, 0, size, blocking, event);
-    return is_linear(t) ? write_pieces(t, copy->memory, size, blocking, event) : CL_MEM_OBJECT_ALLOCATION_FAILURE;
+    return is_linear(t) ? write_pieces(t, copy->memory, size, blocking, event)
+                        : CL_MEM_OBJECT_ALLOCATION_FAILURE;
 }
 
 /* ---- buffers ---- */
@@ -228,22 +251,23 @@ static bool is_direct(const struct wh_cl_mem *mem, cl_bool blocking, size_t size
 }
 
 /* The queue's word on when the storage may be touched is a map; nothing moves by it. */
-static cl_int direct(const struct wh_cl_transfer *t, const struct wh_cl_mem *mem, void *memory, size_t size,
-                     cl_event *event)
+static cl_int direct(const struct wh_cl_transfer *t, const struct wh_cl_mem *mem, void *memory,
+                     size_t size, cl_event *event)
 {
     struct wh_session *session = wh_opencl_session();
     bool reads = t->kind == WH_CL_READ_BUFFER;
     uint8_t *storage = mem->storage + t->offset;
     cl_event mapped = NULL;
-    cl_int result =
-        wh_opencl_call_map_buffer(t->queue, t->mem, CL_TRUE, reads ? CL_MAP_READ : CL_MAP_WRITE, t->offset, size,
-                                  WH_NO_TOKEN, t->num_events, t->events, reads && event ? &mapped : NULL);
+    cl_int result = wh_opencl_call_map_buffer(
+        t->queue, t->mem, CL_TRUE, reads ? CL_MAP_READ : CL_MAP_WRITE, t->offset, size, WH_NO_TOKEN,
+        t->num_events, t->events, reads && event ? &mapped : NULL);
     if (result != CL_SUCCESS)
         return result;
     memcpy(reads ? memory : storage, reads ? storage : memory, size);
     atomic_fetch_add_explicit(&wh_session_stats(session)->shared_bytes, size, memory_order_relaxed);
     uint64_t place = (uint64_t)(storage - wh_session_channel(session)->arena);
-    result = wh_opencl_call_unmap_buffer(t->queue, t->mem, place, 0, NULL, reads || !event ? NULL : &mapped);
+    result = wh_opencl_call_unmap_buffer(t->queue, t->mem, place, 0, NULL,
+                                         reads || !event ? NULL : &mapped);
     if (result == CL_SUCCESS && !reads && event)
         result = clWaitForEvents(1, &mapped);
     if (event)
@@ -251,9 +275,9 @@ static cl_int direct(const struct wh_cl_transfer *t, const struct wh_cl_mem *mem
     return result;
 }
 
-WH_EXPORT cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset,
-                                     size_t size, void *ptr, cl_uint num_events, const cl_event *events,
-                                     cl_event *event)
+WH_EXPORT cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking,
+                                     size_t offset, size_t size, void *ptr, cl_uint num_events,
+                                     const cl_event *events, cl_event *event)
 {
     struct wh_cl_mem *mem = wh_opencl_mem(buffer);
     if (mem && (!ptr || !in_bounds(mem, offset, size)))
@@ -262,7 +286,8 @@ WH_EXPORT cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_b
     if (!mem || size == 0 || !queue)
         return wh_opencl_call_read_small(queue, buffer, offset, 0, ptr, num_events, events, event);
     if (blocking && size <= WH_INLINE_READ)
-        return wh_opencl_call_read_small(queue, buffer, offset, size, ptr, num_events, events, event);
+        return wh_opencl_call_read_small(queue, buffer, offset, size, ptr, num_events, events,
+                                         event);
     struct wh_cl_transfer t = {.kind = WH_CL_READ_BUFFER,
                                .queue = queue,
                                .mem = buffer,
@@ -272,30 +297,35 @@ WH_EXPORT cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_b
     struct wh_copy copy = plain_copy(ptr, size);
     if (is_direct(mem, blocking, size) && host_may(mem, true))
         return wh_opencl_typed(direct(&t, mem, ptr, size, event), event, CL_COMMAND_READ_BUFFER);
-    return blocking ? wh_opencl_read_now(&t, &copy, size, event) : wh_opencl_read_later(&t, &copy, size, event);
+    return blocking ? wh_opencl_read_now(&t, &copy, size, event)
+                    : wh_opencl_read_later(&t, &copy, size, event);
 }
 
-static cl_int write_small(cl_command_queue queue, cl_mem buffer, size_t offset, size_t size, const void *ptr,
-                          cl_bool blocking, cl_uint num_events, const cl_event *events, cl_event *event)
+static cl_int write_small(cl_command_queue queue, cl_mem buffer, size_t offset, size_t size,
+                          const void *ptr, cl_bool blocking, cl_uint num_events,
+                          const cl_event *events, cl_event *event)
 {
     if (blocking || !surely_writes(queue, buffer, num_events, events))
-        return wh_opencl_call_write_small(queue, buffer, offset, size, ptr, blocking, num_events, events, event);
-    uint64_t a[] = {(uintptr_t)queue, (uintptr_t)buffer, offset, size, (uintptr_t)ptr, 0, num_events,
-                    (uintptr_t)events, (uintptr_t)event};
-    return (cl_int)wh_client_post(wh_opencl_session(), wh_opencl_call_desc(WH_OPENCL_wh_write_small), a);
+        return wh_opencl_call_write_small(queue, buffer, offset, size, ptr, blocking, num_events,
+                                          events, event);
+    uint64_t a[] = {(uintptr_t)queue, (uintptr_t)buffer, offset,          size, (uintptr_t)ptr, 0,
+                    num_events,       (uintptr_t)events, (uintptr_t)event};
+    return (cl_int)wh_client_post(wh_opencl_session(),
+                                  wh_opencl_call_desc(WH_OPENCL_wh_write_small), a);
 }
 
-WH_EXPORT cl_int clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking, size_t offset,
-                                      size_t size, const void *ptr, cl_uint num_events, const cl_event *events,
-                                      cl_event *event)
+WH_EXPORT cl_int clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_bool blocking,
+                                      size_t offset, size_t size, const void *ptr,
+                                      cl_uint num_events, const cl_event *events, cl_event *event)
 {
     struct wh_cl_mem *mem = wh_opencl_mem(buffer);
     if (mem && (!ptr || !in_bounds(mem, offset, size)))
         return CL_INVALID_VALUE;
     if (!mem || size == 0 || !queue)
-        return wh_opencl_call_write_small(queue, buffer, offset, 0, ptr, blocking, num_events, events, event);
-    /* A blocking write is waited for even though its bytes are taken at once: in an in-order queue its return tells
-     * the program that everything before it is complete. */
+        return wh_opencl_call_write_small(queue, buffer, offset, 0, ptr, blocking, num_events,
+                                          events, event);
+    /* A blocking write is waited for even though its bytes are taken at once: in an in-order queue
+     * its return tells the program that everything before it is complete. */
     if (size <= WH_INLINE_WRITE)
         return write_small(queue, buffer, offset, size, ptr, blocking, num_events, events, event);
     struct wh_cl_transfer t = {.kind = WH_CL_WRITE_BUFFER,
@@ -306,7 +336,8 @@ WH_EXPORT cl_int clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_
                                .events = events};
     struct wh_copy copy = plain_copy((void *)(uintptr_t)ptr, size);
     if (is_direct(mem, blocking, size) && host_may(mem, false))
-        return wh_opencl_typed(direct(&t, mem, (void *)(uintptr_t)ptr, size, event), event, CL_COMMAND_WRITE_BUFFER);
+        return wh_opencl_typed(direct(&t, mem, (void *)(uintptr_t)ptr, size, event), event,
+                               CL_COMMAND_WRITE_BUFFER);
     return wh_opencl_write(&t, &copy, size, blocking, event);
 }
 
@@ -317,7 +348,8 @@ cl_int wh_opencl_fill_buffer(cl_context context, cl_mem mem, const void *bytes, 
     cl_device_id devices[64];
     result = clGetContextInfo(context, CL_CONTEXT_DEVICES, sizeof(devices), devices, NULL);
     device = devices[0];
-    cl_command_queue queue = result == CL_SUCCESS ? clCreateCommandQueue(context, device, 0, &result) : NULL;
+    cl_command_queue queue =
+        result == CL_SUCCESS ? clCreateCommandQueue(context, device, 0, &result) : NULL;
     if (!queue)
         return result;
     struct wh_cl_transfer t = {.kind = WH_CL_WRITE_BUFFER, .queue = queue, .mem = mem};
@@ -328,9 +360,10 @@ cl_int wh_opencl_fill_buffer(cl_context context, cl_mem mem, const void *bytes, 
 
 /* ---- rectangles ---- */
 
-/* The program's side of a rectangle; false when the pitches are impossible (OpenCL 3.0, section 5.2.2). */
-static bool lay_out_rect(struct wh_copy *copy, const size_t *origin, const size_t *region, size_t row, size_t slice,
-                         uint8_t *memory)
+/* The program's side of a rectangle; false when the pitches are impossible (OpenCL 3.0,
+ * section 5.2.2). */
+static bool lay_out_rect(struct wh_copy *copy, const size_t *origin, const size_t *region,
+                         size_t row, size_t slice, uint8_t *memory)
 {
     if (!origin || !region || !memory || !region[0] || !region[1] || !region[2])
         return false;
@@ -355,13 +388,14 @@ static bool lay_out_rect(struct wh_copy *copy, const size_t *origin, const size_
 static bool rect_fits(const struct wh_cl_mem *mem, const size_t *region)
 {
     size_t n;
-    return !__builtin_mul_overflow(region[0], region[1], &n) && !__builtin_mul_overflow(n, region[2], &n) &&
-           n <= mem->size;
+    return !__builtin_mul_overflow(region[0], region[1], &n) &&
+           !__builtin_mul_overflow(n, region[2], &n) && n <= mem->size;
 }
 
-static cl_int rect(enum wh_cl_transfer_kind kind, cl_command_queue queue, cl_mem buffer, cl_bool blocking,
-                   const size_t *buffer_origin, const size_t *host_origin, const size_t *region, const size_t pitch[4],
-                   void *ptr, cl_uint num_events, const cl_event *events, cl_event *event)
+static cl_int rect(enum wh_cl_transfer_kind kind, cl_command_queue queue, cl_mem buffer,
+                   cl_bool blocking, const size_t *buffer_origin, const size_t *host_origin,
+                   const size_t *region, const size_t pitch[4], void *ptr, cl_uint num_events,
+                   const cl_event *events, cl_event *event)
 {
     struct wh_cl_mem *mem = wh_opencl_mem(buffer);
     struct wh_copy copy;
@@ -369,7 +403,8 @@ static cl_int rect(enum wh_cl_transfer_kind kind, cl_command_queue queue, cl_mem
         return CL_INVALID_COMMAND_QUEUE;
     if (!mem)
         return CL_INVALID_MEM_OBJECT;
-    if (!buffer_origin || !lay_out_rect(&copy, host_origin, region, pitch[2], pitch[3], ptr) || !rect_fits(mem, region))
+    if (!buffer_origin || !lay_out_rect(&copy, host_origin, region, pitch[2], pitch[3], ptr) ||
+        !rect_fits(mem, region))
         return CL_INVALID_VALUE;
     struct wh_cl_transfer t = {.kind = kind,
                                .queue = queue,
@@ -383,40 +418,46 @@ static cl_int rect(enum wh_cl_transfer_kind kind, cl_command_queue queue, cl_mem
     size_t size = region[0] * region[1] * region[2];
     if (kind == WH_CL_WRITE_RECT)
         return wh_opencl_write(&t, &copy, size, blocking, event);
-    return blocking ? wh_opencl_read_now(&t, &copy, size, event) : wh_opencl_read_later(&t, &copy, size, event);
+    return blocking ? wh_opencl_read_now(&t, &copy, size, event)
+                    : wh_opencl_read_later(&t, &copy, size, event);
 }
 
 WH_EXPORT cl_int clEnqueueReadBufferRect(cl_command_queue queue, cl_mem buffer, cl_bool blocking,
-                                         const size_t *buffer_origin, const size_t *host_origin, const size_t *region,
-                                         size_t buffer_row_pitch, size_t buffer_slice_pitch, size_t host_row_pitch,
+                                         const size_t *buffer_origin, const size_t *host_origin,
+                                         const size_t *region, size_t buffer_row_pitch,
+                                         size_t buffer_slice_pitch, size_t host_row_pitch,
                                          size_t host_slice_pitch, void *ptr, cl_uint num_events,
                                          const cl_event *events, cl_event *event)
 {
-    const size_t pitch[4] = {buffer_row_pitch, buffer_slice_pitch, host_row_pitch, host_slice_pitch};
-    return rect(WH_CL_READ_RECT, queue, buffer, blocking, buffer_origin, host_origin, region, pitch, ptr, num_events,
-                events, event);
+    const size_t pitch[4] = {buffer_row_pitch, buffer_slice_pitch, host_row_pitch,
+                             host_slice_pitch};
+    return rect(WH_CL_READ_RECT, queue, buffer, blocking, buffer_origin, host_origin, region, pitch,
+                ptr, num_events, events, event);
 }
 
 WH_EXPORT cl_int clEnqueueWriteBufferRect(cl_command_queue queue, cl_mem buffer, cl_bool blocking,
                                           const size_t *buffer_origin, const size_t *host_origin,
-                                          const size_t *region, size_t buffer_row_pitch, size_t buffer_slice_pitch,
-                                          size_t host_row_pitch, size_t host_slice_pitch, const void *ptr,
-                                          cl_uint num_events, const cl_event *events, cl_event *event)
+                                          const size_t *region, size_t buffer_row_pitch,
+                                          size_t buffer_slice_pitch, size_t host_row_pitch,
+                                          size_t host_slice_pitch, const void *ptr,
+                                          cl_uint num_events, const cl_event *events,
+                                          cl_event *event)
 {
-    const size_t pitch[4] = {buffer_row_pitch, buffer_slice_pitch, host_row_pitch, host_slice_pitch};
-    return rect(WH_CL_WRITE_RECT, queue, buffer, blocking, buffer_origin, host_origin, region, pitch,
-                (void *)(uintptr_t)ptr, num_events, events, event);
+    const size_t pitch[4] = {buffer_row_pitch, buffer_slice_pitch, host_row_pitch,
+                             host_slice_pitch};
+    return rect(WH_CL_WRITE_RECT, queue, buffer, blocking, buffer_origin, host_origin, region,
+                pitch, (void *)(uintptr_t)ptr, num_events, events, event);
 }
 
 /* ---- images ---- */
 
-bool wh_opencl_lay_out_image(const struct wh_cl_mem *image, const size_t *region, size_t row, size_t slice,
-                             uint8_t *memory, struct wh_copy *copy, size_t *size)
+bool wh_opencl_lay_out_image(const struct wh_cl_mem *image, const size_t *region, size_t row,
+                             size_t slice, uint8_t *memory, struct wh_copy *copy, size_t *size)
 {
     size_t width;
     if (!region || !memory || __builtin_mul_overflow(image->pixel, region[0], &width) ||
-        __builtin_mul_overflow(width, region[1], size) || __builtin_mul_overflow(*size, region[2], size) ||
-        *size == 0 || (row && row < width))
+        __builtin_mul_overflow(width, region[1], size) ||
+        __builtin_mul_overflow(*size, region[2], size) || *size == 0 || (row && row < width))
         return false;
     row = row ? row : width;
     /* Layers of a 1D array are told apart by the slice pitch (OpenCL 3.0, section 5.3.3). */
@@ -437,9 +478,10 @@ bool wh_opencl_lay_out_image(const struct wh_cl_mem *image, const size_t *region
     return true;
 }
 
-static cl_int image_transfer(enum wh_cl_transfer_kind kind, cl_command_queue queue, cl_mem image, cl_bool blocking,
-                             const size_t *origin, const size_t *region, size_t row, size_t slice, void *ptr,
-                             cl_uint num_events, const cl_event *events, cl_event *event)
+static cl_int image_transfer(enum wh_cl_transfer_kind kind, cl_command_queue queue, cl_mem image,
+                             cl_bool blocking, const size_t *origin, const size_t *region,
+                             size_t row, size_t slice, void *ptr, cl_uint num_events,
+                             const cl_event *events, cl_event *event)
 {
     struct wh_cl_mem *mem = wh_opencl_mem(image);
     struct wh_copy copy;
@@ -456,21 +498,24 @@ static cl_int image_transfer(enum wh_cl_transfer_kind kind, cl_command_queue que
     memcpy(t.region, region, sizeof(t.region));
     if (kind == WH_CL_WRITE_IMAGE)
         return wh_opencl_write(&t, &copy, size, blocking, event);
-    return blocking ? wh_opencl_read_now(&t, &copy, size, event) : wh_opencl_read_later(&t, &copy, size, event);
+    return blocking ? wh_opencl_read_now(&t, &copy, size, event)
+                    : wh_opencl_read_later(&t, &copy, size, event);
 }
 
-WH_EXPORT cl_int clEnqueueReadImage(cl_command_queue queue, cl_mem image, cl_bool blocking, const size_t *origin,
-                                    const size_t *region, size_t row_pitch, size_t slice_pitch, void *ptr,
-                                    cl_uint num_events, const cl_event *events, cl_event *event)
+WH_EXPORT cl_int clEnqueueReadImage(cl_command_queue queue, cl_mem image, cl_bool blocking,
+                                    const size_t *origin, const size_t *region, size_t row_pitch,
+                                    size_t slice_pitch, void *ptr, cl_uint num_events,
+                                    const cl_event *events, cl_event *event)
 {
-    return image_transfer(WH_CL_READ_IMAGE, queue, image, blocking, origin, region, row_pitch, slice_pitch, ptr,
-                          num_events, events, event);
+    return image_transfer(WH_CL_READ_IMAGE, queue, image, blocking, origin, region, row_pitch,
+                          slice_pitch, ptr, num_events, events, event);
 }
 
-WH_EXPORT cl_int clEnqueueWriteImage(cl_command_queue queue, cl_mem image, cl_bool blocking, const size_t *origin,
-                                     const size_t *region, size_t row_pitch, size_t slice_pitch, const void *ptr,
-                                     cl_uint num_events, const cl_event *events, cl_event *event)
+WH_EXPORT cl_int clEnqueueWriteImage(cl_command_queue queue, cl_mem image, cl_bool blocking,
+                                     const size_t *origin, const size_t *region, size_t row_pitch,
+                                     size_t slice_pitch, const void *ptr, cl_uint num_events,
+                                     const cl_event *events, cl_event *event)
 {
-    return image_transfer(WH_CL_WRITE_IMAGE, queue, image, blocking, origin, region, row_pitch, slice_pitch,
-                          (void *)(uintptr_t)ptr, num_events, events, event);
+    return image_transfer(WH_CL_WRITE_IMAGE, queue, image, blocking, origin, region, row_pitch,
+                          slice_pitch, (void *)(uintptr_t)ptr, num_events, events, event);
 }
