@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -143,6 +144,15 @@ static void ask_event(struct bench *b, cl_event event)
         errx(1, "a live event has no reference");
 }
 
+/* How often this thread left its core so far; about one per call means that both sides share one.
+ */
+static double switches(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_THREAD, &usage);
+    return (double)(usage.ru_nvcsw + usage.ru_nivcsw);
+}
+
 static void measure_question(struct bench *b, const char *name,
                              void (*ask)(struct bench *, cl_event), cl_event event)
 {
@@ -150,11 +160,13 @@ static void measure_question(struct bench *b, const char *name,
     uint64_t *samples = new_samples(n);
     for (size_t i = 0; i < n / 10; i++) /* warms up */
         ask(b, event);
+    double before = switches();
     for (size_t i = 0; i < n; i++) {
         uint64_t start = now_ns();
         ask(b, event);
         samples[i] = now_ns() - start;
     }
+    print_value(name, ".switches", (switches() - before) / (double)n, "per call");
     print_times(name, samples, n);
     free(samples);
 }

@@ -37,6 +37,7 @@ rows='
 lenet.epoch               | LeNet, one epoch                    | ms    | ratio <= 1.10
 query.buffer.median       | uncached query, round trip          | us    | value <= 2
 query.buffer.p99          | the same, 99th percentile           | us    |
+query.buffer.switches     | the same, switches per call         | count |
 query.event.median        | query of an event                   | us    |
 query.event.p99           | the same, 99th percentile           | us    |
 post.argument.median      | clSetKernelArg, burst, median       | us    | value <= 0.3
@@ -82,9 +83,9 @@ on() {
     local side=$1
     shift
     if [ "$side" = wormhole ]; then
-        set -- build/bin/wormhole run -- "$@"
+        set -- env WORMHOLE_STATS=1 build/bin/wormhole run -- "$@"
     fi
-    WORMHOLE_STATS=1 "$@" >"$work/out" 2>"$work/errors"
+    "$@" >"$work/out" 2>"$work/errors"
 }
 
 failed() {
@@ -191,7 +192,12 @@ FNR == NR { value[$1, $2, ++count[$1, $2]] = $3; next }
     limit = trim(column[4])
     native = summary("native", name)
     wormhole = summary("wormhole", name)
-    ratio = ratio_of(name)
+    ratio = trim(column[3]) ~ /^(ms|us|GB\/s|MiB)$/ ? ratio_of(name) : ""
     printf format, trim(column[2]), trim(column[3]), native, wormhole, ratio == "" ? "-" : sprintf("%.3f", ratio), limit,
         verdict(limit, ratio, median["wormhole"])
+    if (name == "query.buffer.switches") shared = median["wormhole"] >= 0.5
+}
+END {
+    if (shared)
+        print "\nThe two sides of a query took turns on one core; the limit on its round trip is for a core each."
 }' "$work/results" <(echo "$rows")

@@ -389,7 +389,7 @@ static bool send(struct call *call, uint32_t slot)
 static void read_handles(struct call *call, struct wh_reader *r, const struct wh_param *p,
                          uint64_t n, void **places, uint64_t room)
 {
-    for (uint64_t k = 0; k < n; k++) {
+    for (uint64_t k = 0; k < n && !r->fault; k++) {
         uint64_t id = wh_read_word(r);
         if (k < room && id)
             places[k] = wh_object_by_id(call->session->objects, p->type, id);

@@ -113,6 +113,13 @@ int64_t wh_transfer_begin(struct wh_session *session, const struct wh_block *blo
 /* Undoes wh_transfer_begin for a call that was refused; the block is released. */
 void wh_transfer_cancel(struct wh_session *session, int64_t ticket);
 
+/* The same, but the block stays the caller's. */
+void wh_transfer_keep(struct wh_session *session, int64_t ticket);
+
+/* Waits a little for any transfer in flight and completes what can be. False when there is none, or the session is
+ * lost. */
+bool wh_transfer_wait_any(struct wh_session *session);
+
 /* Completes every transfer whose token is set. Cheap when there is none. */
 void wh_transfer_sweep(struct wh_session *session);
 

@@ -147,16 +147,43 @@ static bool in_flight(const struct wh_transfers *transfers, int64_t ticket)
     return transfers->table[token].busy && ticket_of(transfers, token) == ticket;
 }
 
-void wh_transfer_cancel(struct wh_session *session, int64_t ticket)
+/* Ends a transfer without its copy; `release` says whether its block goes too. */
+static void give_up(struct wh_session *session, int64_t ticket, bool release)
 {
     struct wh_transfers *transfers = session->transfers;
     pthread_mutex_lock(&transfers->lock);
     if (in_flight(transfers, ticket)) {
         uint32_t token = (uint32_t)(ticket % WH_TOKENS);
         transfers->table[token].copy.memory = NULL;
+        if (!release)
+            transfers->table[token].block = NULL;
         complete(session, token);
     }
     pthread_mutex_unlock(&transfers->lock);
+}
+
+void wh_transfer_cancel(struct wh_session *session, int64_t ticket)
+{
+    give_up(session, ticket, true);
+}
+
+void wh_transfer_keep(struct wh_session *session, int64_t ticket)
+{
+    give_up(session, ticket, false);
+}
+
+bool wh_transfer_wait_any(struct wh_session *session)
+{
+    struct wh_transfers *transfers = session->transfers;
+    uint32_t token = 0;
+    pthread_mutex_lock(&transfers->lock);
+    while (token < WH_TOKENS && !transfers->table[token].busy)
+        token++;
+    pthread_mutex_unlock(&transfers->lock);
+    if (token == WH_TOKENS || session->channel->ops->await_token(session->channel, token) < 0)
+        return false;
+    wh_transfer_sweep(session);
+    return true;
 }
 
 int wh_transfer_wait(struct wh_session *session, int64_t ticket)

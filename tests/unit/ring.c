@@ -30,7 +30,12 @@ static struct rig *rig_new(uint32_t at)
     memset(rig, 0, sizeof(*rig));
     atomic_store(&rig->control.head, at);
     atomic_store(&rig->control.tail, at);
-    rig->producer = (struct wh_ring){.control = &rig->control, .data = rig->data, .size = SIZE, .at = at};
+    rig->producer = (struct wh_ring){.control = &rig->control,
+                                     .data = rig->data,
+                                     .size = SIZE,
+                                     .at = at,
+                                     .known = at,
+                                     .told = at};
     rig->consumer = rig->producer;
     return rig;
 }
@@ -51,7 +56,8 @@ static bool produce(struct rig *rig, uint32_t size, uint32_t seed)
     return true;
 }
 
-static void consume(struct rig *rig, uint32_t size, uint32_t seed)
+/* Takes a record without telling the producer of its room. */
+static void take(struct rig *rig, uint32_t size, uint32_t seed)
 {
     const char *fault = NULL;
     memset(rig->record, 0xee, ROOM);
@@ -60,6 +66,12 @@ static void consume(struct rig *rig, uint32_t size, uint32_t seed)
     for (uint32_t i = 8; i < size; i++)
         if (rig->record[i] != (uint8_t)seed)
             fail_msg("byte %u of a record of %u is wrong", i, size);
+}
+
+static void consume(struct rig *rig, uint32_t size, uint32_t seed)
+{
+    take(rig, size, seed);
+    assert_true(wh_ring_tell(&rig->consumer, 0));
 }
 
 static void expect_empty(struct rig *rig)
@@ -178,6 +190,32 @@ static void test_full_because_of_filler(void **state)
     free(tight);
 }
 
+/* Room counts from when it is told of, and small news may be kept for later. */
+static void test_room_is_told_of(void **state)
+{
+    struct rig *rig = rig_new(0);
+    (void)state;
+    assert_false(wh_ring_tell(&rig->consumer, 0)); /* no news at all */
+    for (uint32_t i = 0; i < SIZE / 256; i++)
+        assert_true(produce(rig, 256, i));
+    take(rig, 256, 0);
+    take(rig, 256, 1);
+    assert_false(produce(rig, 256, 0));
+    assert_false(wh_ring_tell(&rig->consumer, 513));
+    assert_int_equal(atomic_load(&rig->control.head), 0);
+    assert_false(produce(rig, 256, 0));
+    assert_true(wh_ring_tell(&rig->consumer, 512));
+    assert_int_equal(atomic_load(&rig->control.head), 512);
+    assert_false(wh_ring_tell(&rig->consumer, 0));
+    assert_true(produce(rig, 256, 16));
+    assert_true(produce(rig, 256, 17));
+    assert_false(produce(rig, 8, 0));
+    for (uint32_t i = 2; i < 18; i++)
+        consume(rig, 256, i);
+    expect_empty(rig);
+    free(rig);
+}
+
 static void test_record_sizes_at_the_limits(void **state)
 {
     struct rig *rig = rig_new(0);
@@ -262,19 +300,23 @@ static void test_fillers_only(void **state)
     assert_int_equal(wh_ring_take(&rig->consumer, rig->record, ROOM, &fault), 0);
     assert_null(fault);
     assert_int_equal(rig->consumer.at, SIZE);
+    assert_true(wh_ring_tell(&rig->consumer, 0));
     assert_int_equal(atomic_load(&rig->control.head), SIZE);
     free(rig);
 }
 
 /* ---- a lying consumer ---- */
 
+/* The consumer's counter is looked at when the ring seems full; one that cannot be is the consumer's lie. */
 static void test_impossible_heads(void **state)
 {
-    static const uint32_t heads[] = {1, 8, SIZE, 1u << 31, UINT32_MAX - SIZE, UINT32_MAX - 2 * SIZE};
+    static const uint32_t heads[] = {SIZE + 1, SIZE + 8, 1u << 31, UINT32_MAX, UINT32_MAX - SIZE};
     (void)state;
     for (unsigned i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
         struct rig *rig = rig_new(0);
         int lied = 0;
+        for (uint32_t k = 0; k < SIZE / 256; k++)
+            assert_true(produce(rig, 256, k));
         atomic_store(&rig->control.head, heads[i]);
         assert_null(wh_ring_reserve(&rig->producer, 64, &lied));
         assert_true(lied);
@@ -321,8 +363,11 @@ static void test_two_threads(void **state)
     for (uint32_t i = 0; i < RECORDS; i++) {
         const char *fault = NULL;
         int64_t size;
-        while ((size = wh_ring_take(&rig->consumer, rig->record, ROOM, &fault)) == 0)
+        while ((size = wh_ring_take(&rig->consumer, rig->record, ROOM, &fault)) == 0) {
+            wh_ring_tell(&rig->consumer, 0);
             sched_yield();
+        }
+        wh_ring_tell(&rig->consumer, SIZE / 4);
         if (fault || size != size_of(i) || (size > 8 && rig->record[size - 1] != (uint8_t)i))
             fail_msg("record %u: size %lld, fault '%s'", i, (long long)size, fault ? fault : "none");
     }
@@ -341,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_filler_takes_the_rest),
         cmocka_unit_test(test_full_until_consumed),
         cmocka_unit_test(test_full_because_of_filler),
+        cmocka_unit_test(test_room_is_told_of),
         cmocka_unit_test(test_record_sizes_at_the_limits),
         cmocka_unit_test(test_impossible_tails),
         cmocka_unit_test(test_impossible_sizes),

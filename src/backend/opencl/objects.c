@@ -292,16 +292,19 @@ cl_int wh_opencl_do_program_binaries(struct wh_call *call, cl_program program, c
 
 /* ---- kernel arguments ---- */
 
-/* What an argument is, as far as the library says; remembered per kernel (wh_entry.extra), used by
- * the leader only. */
-enum arg_kind { ARG_NOT_ASKED, ARG_VALUE, ARG_OBJECT, ARG_NO_INFO };
+/* What an argument is, as far as the library says; remembered per kernel (wh_entry.extra), used by the leader only. */
+enum arg_kind { ARG_NOT_ASKED, ARG_VALUE, ARG_MEM, ARG_SAMPLER, ARG_QUEUE, ARG_OTHER, ARG_NO_INFO };
 
 #define MOST_ARGS 256u
 
 static enum arg_kind ask_kind(const struct wh_opencl_functions_table *f, cl_kernel kernel,
                               cl_uint index)
 {
-    static const char *const objects[] = {"image", "sampler", "queue", "pipe", "event", "*"};
+    static const struct {
+        const char *part;
+        enum arg_kind kind;
+    } types[] = {{"*", ARG_MEM},         {"image", ARG_MEM},     {"pipe", ARG_MEM},
+                 {"sampler", ARG_SAMPLER}, {"queue_t", ARG_QUEUE}, {"event_t", ARG_OTHER}};
     cl_kernel_arg_address_qualifier where = 0;
     char type[256] = "";
     if (!f->clGetKernelArgInfo ||
@@ -310,12 +313,10 @@ static enum arg_kind ask_kind(const struct wh_opencl_functions_table *f, cl_kern
         f->clGetKernelArgInfo(kernel, index, CL_KERNEL_ARG_TYPE_NAME, sizeof(type) - 1, type,
                               NULL) != CL_SUCCESS)
         return ARG_NO_INFO;
-    if (where != CL_KERNEL_ARG_ADDRESS_PRIVATE)
-        return ARG_OBJECT;
-    for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++)
-        if (strstr(type, objects[i]))
-            return ARG_OBJECT;
-    return ARG_VALUE;
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+        if (strstr(type, types[i].part))
+            return types[i].kind;
+    return where == CL_KERNEL_ARG_ADDRESS_PRIVATE ? ARG_VALUE : ARG_MEM;
 }
 
 static enum arg_kind kind_of(struct wh_call *call, cl_kernel kernel, cl_uint index)
@@ -333,6 +334,13 @@ static enum arg_kind kind_of(struct wh_call *call, cl_kernel kernel, cl_uint ind
     return kinds[index];
 }
 
+/* Whether an object of `kind` may go where the library expects something: some of them do not look themselves. */
+static bool suits(struct wh_call *call, cl_kernel kernel, cl_uint index, enum arg_kind kind)
+{
+    enum arg_kind expected = kernel ? kind_of(call, kernel, index) : kind;
+    return expected == kind || expected == ARG_NO_INFO;
+}
+
 /*
  * Whether eight bytes could be taken for a handle by the library: only objects of the session may
  * be passed as such. Without argument information (a program from binaries) an address that exists
@@ -348,7 +356,7 @@ static bool could_be_handle(struct wh_call *call, cl_kernel kernel, cl_uint inde
     if (kind == ARG_NO_INFO)
         return word >= 4096 && !(word >> 47) &&
                mincore((void *)(uintptr_t)(word & ~4095ull), 1, &resident) == 0;
-    return kind == ARG_OBJECT;
+    return kind != ARG_VALUE;
 }
 
 cl_int wh_opencl_do_set_arg_bytes(struct wh_call *call, cl_kernel kernel, cl_uint index,
@@ -361,18 +369,24 @@ cl_int wh_opencl_do_set_arg_bytes(struct wh_call *call, cl_kernel kernel, cl_uin
 
 cl_int wh_opencl_do_set_arg_mem(struct wh_call *call, cl_kernel kernel, cl_uint index, cl_mem mem)
 {
+    if (!suits(call, kernel, index, ARG_MEM))
+        return CL_INVALID_ARG_VALUE;
     return wh_opencl_state(call)->f.clSetKernelArg(kernel, index, sizeof(mem), &mem);
 }
 
 cl_int wh_opencl_do_set_arg_sampler(struct wh_call *call, cl_kernel kernel, cl_uint index,
                                     cl_sampler sampler)
 {
+    if (!suits(call, kernel, index, ARG_SAMPLER))
+        return CL_INVALID_ARG_VALUE;
     return wh_opencl_state(call)->f.clSetKernelArg(kernel, index, sizeof(sampler), &sampler);
 }
 
 cl_int wh_opencl_do_set_arg_queue(struct wh_call *call, cl_kernel kernel, cl_uint index,
                                   cl_command_queue queue)
 {
+    if (!suits(call, kernel, index, ARG_QUEUE))
+        return CL_INVALID_ARG_VALUE;
     return wh_opencl_state(call)->f.clSetKernelArg(kernel, index, sizeof(queue), &queue);
 }
 

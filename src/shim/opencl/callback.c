@@ -180,6 +180,20 @@ WH_EXPORT cl_int clSetEventCallback(cl_event event, cl_int type, cl_event_callba
     return result;
 }
 
+cl_int wh_opencl_call_at_end(struct wh_object *object, enum wh_cl_notice_kind kind,
+                             void (*function)(void), void *user, uint16_t message)
+{
+    struct wh_cl_notice notice = {
+        .kind = kind, .function = function, .user = user, .object = object};
+    uint64_t token = wh_opencl_notice_add(&notice, false);
+    uint64_t a[] = {(uintptr_t)object, token};
+    if (!token)
+        return CL_OUT_OF_HOST_MEMORY;
+    wh_news_expect(wh_opencl_session());
+    object->settles = true;
+    return (cl_int)wh_opencl_invoke(message, a);
+}
+
 WH_EXPORT cl_int clSetMemObjectDestructorCallback(cl_mem mem, cl_mem_destructor_callback notify,
                                                   void *user_data)
 {
@@ -188,16 +202,8 @@ WH_EXPORT cl_int clSetMemObjectDestructorCallback(cl_mem mem, cl_mem_destructor_
         return CL_INVALID_MEM_OBJECT;
     if (!notify)
         return CL_INVALID_VALUE;
-    struct wh_cl_notice notice = {.kind = WH_CL_NOTICE_MEM,
-                                  .function = (void (*)(void))notify,
-                                  .user = user_data,
-                                  .object = object};
-    uint64_t token = wh_opencl_notice_add(&notice, false);
-    if (!token)
-        return CL_OUT_OF_HOST_MEMORY;
-    wh_news_expect(wh_opencl_session());
-    object->settles = true;
-    return wh_opencl_call_set_mem_callback(mem, token);
+    return wh_opencl_call_at_end(object, WH_CL_NOTICE_MEM, (void (*)(void))notify, user_data,
+                                 WH_OPENCL_wh_set_mem_callback);
 }
 
 WH_EXPORT cl_int clSetContextDestructorCallback(cl_context context,
@@ -209,14 +215,6 @@ WH_EXPORT cl_int clSetContextDestructorCallback(cl_context context,
         return CL_INVALID_CONTEXT;
     if (!notify)
         return CL_INVALID_VALUE;
-    struct wh_cl_notice notice = {.kind = WH_CL_NOTICE_CONTEXT_END,
-                                  .function = (void (*)(void))notify,
-                                  .user = user_data,
-                                  .object = object};
-    uint64_t token = wh_opencl_notice_add(&notice, false);
-    if (!token)
-        return CL_OUT_OF_HOST_MEMORY;
-    wh_news_expect(wh_opencl_session());
-    object->settles = true;
-    return wh_opencl_call_set_context_callback(context, token);
+    return wh_opencl_call_at_end(object, WH_CL_NOTICE_CONTEXT_END, (void (*)(void))notify,
+                                 user_data, WH_OPENCL_wh_set_context_callback);
 }

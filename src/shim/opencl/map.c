@@ -296,10 +296,10 @@ static cl_int stage_out(const struct wh_cl_transfer *t, struct wh_cl_map *map, s
     int64_t ticket = wh_transfer_begin(session, map->block, NULL);
     cl_uint token = ticket >= 0 ? WH_TICKET_TOKEN(ticket) : WH_NO_TOKEN;
     cl_int result = wh_opencl_send(t, map->block, 0, size, token, ticket < 0, event);
-    if (ticket < 0)
+    if (result != CL_SUCCESS && ticket >= 0)
+        wh_transfer_keep(session, ticket); /* it stays mapped, and the block its */
+    else if (result == CL_SUCCESS && ticket < 0)
         wh_arena_release(wh_session_arena(session), map->block);
-    else if (result != CL_SUCCESS)
-        wh_transfer_cancel(session, ticket);
     return result;
 }
 

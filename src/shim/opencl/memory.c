@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 
+#define STAGE_ROUNDS 100 /* waits of 20 ms at most, for a block of the arena */
 #define HOST_POINTER_FLAGS \
     ((cl_mem_flags)(CL_MEM_USE_HOST_PTR | CL_MEM_ALLOC_HOST_PTR | CL_MEM_COPY_HOST_PTR))
 
@@ -35,12 +36,15 @@ const struct wh_block *wh_opencl_stage(size_t size, size_t align)
     const struct wh_block *block = wh_arena_allocate(arena, size, align);
     if (block)
         return block;
-    /* Blocks come back with finished transfers and with what the worker has let go of: look once
-     * more. */
+    /* Blocks come back with finished transfers and with what the worker has let go of. One that waits for something
+     * that only this thread will do never finishes: the patience has an end. */
     cl_uint n;
     wh_opencl_call_clGetPlatformIDs(0, NULL, &n);
     wh_transfer_sweep(session);
-    return wh_arena_allocate(arena, size, align);
+    block = wh_arena_allocate(arena, size, align);
+    for (int round = 0; !block && round < STAGE_ROUNDS && wh_transfer_wait_any(session); round++)
+        block = wh_arena_allocate(arena, size, align);
+    return block;
 }
 
 static struct wh_cl_mem *new_state(cl_mem_flags flags, size_t size)

@@ -180,16 +180,8 @@ WH_EXPORT cl_int clSetProgramReleaseCallback(cl_program program, cl_program_call
         return CL_INVALID_PROGRAM;
     if (!notify)
         return CL_INVALID_VALUE;
-    struct wh_cl_notice notice = {.kind = WH_CL_NOTICE_PROGRAM_END,
-                                  .function = (void (*)(void))notify,
-                                  .user = user_data,
-                                  .object = object};
-    uint64_t token = wh_opencl_notice_add(&notice, false);
-    if (!token)
-        return CL_OUT_OF_HOST_MEMORY;
-    wh_news_expect(wh_opencl_session());
-    object->settles = true;
-    return wh_opencl_call_set_program_callback(program, token);
+    return wh_opencl_call_at_end(object, WH_CL_NOTICE_PROGRAM_END, (void (*)(void))notify,
+                                 user_data, WH_OPENCL_wh_set_program_callback);
 }
 
 /* ---- queries ---- */

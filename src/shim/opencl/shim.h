@@ -123,6 +123,10 @@ struct wh_cl_notice {
 /* A token for a notice; pins its object if `pin`. 0 when memory is short. */
 uint64_t wh_opencl_notice_add(const struct wh_cl_notice *notice, bool pin);
 
+/* Has the program's function called when the object's end comes; `message` tells the worker. */
+cl_int wh_opencl_call_at_end(struct wh_object *object, enum wh_cl_notice_kind kind,
+                             void (*function)(void), void *user, uint16_t message);
+
 /* The call that would have used the token failed. */
 void wh_opencl_notice_cancel(uint64_t token);
 

@@ -217,17 +217,29 @@ static cl_int write_piece(const struct wh_cl_transfer *t, const struct wh_copy *
 static cl_int write_pieces(const struct wh_cl_transfer *t, const uint8_t *memory, size_t size,
                            bool blocking, cl_event *event)
 {
+    struct wh_cl_transfer piece = *t;
+    cl_event before = NULL;
     cl_int result = CL_SUCCESS;
     for (size_t done = 0; done < size && result == CL_SUCCESS;) {
         size_t n = size - done < WH_STAGE ? size - done : WH_STAGE;
         bool last = done + n == size;
         struct wh_copy copy = plain_copy((void *)(uintptr_t)(memory + done), n);
         const struct wh_block *block = wh_opencl_stage(n, 256);
-        if (!block)
-            return CL_OUT_OF_RESOURCES;
-        result = write_piece(t, &copy, block, done, n, last && blocking, last ? event : NULL);
+        cl_event after = NULL;
+        result = CL_OUT_OF_RESOURCES;
+        if (block)
+            result = write_piece(&piece, &copy, block, done, n, last && blocking,
+                                 last ? event : &after);
+        if (before)
+            clReleaseEvent(before);
+        /* Each piece waits for the one before, so that the last one's end is that of all, in any queue. */
+        before = after;
+        piece.events = &before;
+        piece.num_events = 1;
         done += n;
     }
+    if (before)
+        clReleaseEvent(before);
     return result;
 }
 
