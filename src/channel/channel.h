@@ -45,6 +45,10 @@ struct wh_upcall {
 
 #define WH_UPCALL_MAX 8192u
 
+/* What a transfer token says. */
+enum wh_token_state { WH_TOKEN_PENDING, WH_TOKEN_DONE, WH_TOKEN_AWAITED, WH_TOKEN_BROKEN };
+#define WH_TOKEN_FAILED (1u << 31)
+
 struct wh_channel_ops {
     const char *name;
 
@@ -96,7 +100,7 @@ struct wh_channel_ops {
      * by the caller). */
     void *(*reply_room)(struct wh_channel *channel, uint32_t slot);
     void (*reply)(struct wh_channel *channel, uint32_t slot, uint32_t size);
-    /* Sets a transfer token. */
+    /* Sets a transfer token; with WH_TOKEN_FAILED in it, as failed: nothing is to be copied. */
     void (*set_token)(struct wh_channel *channel, uint32_t token);
     /* Sends an upcall; waits for room. -1: the client lied or is gone. */
     int (*push_upcall)(struct wh_channel *channel, enum wh_upcall_kind kind, uint64_t word,

@@ -176,15 +176,13 @@ static int client_await_token(struct wh_channel *channel, uint32_t token)
     _Atomic uint32_t *word = &shm->segment->tokens[token];
     struct wh_park park = bounded(shm);
     unsigned naps = 0;
-    uint32_t state = 0;
+    uint32_t state = WH_TOKEN_PENDING;
     if (is_lost(shm))
         return -1;
-    if (wh_spin_while(&shm->slow, word, 0) && atomic_load(word) == 1)
-        return 0;
-    /* Pairs with the exchange in worker_set_token, which wakes those who left a 2. */
-    atomic_compare_exchange_strong(word, &state, 2);
-    if (state != 1)
-        wh_park_while(&park, word, 2, &naps);
+    wh_spin_while(&shm->slow, word, WH_TOKEN_PENDING);
+    /* Pairs with the exchange in worker_set_token, which wakes those who announced themselves. */
+    if (atomic_compare_exchange_strong(word, &state, WH_TOKEN_AWAITED) || state == WH_TOKEN_AWAITED)
+        wh_park_while(&park, word, WH_TOKEN_AWAITED, &naps);
     return 0;
 }
 
@@ -343,9 +341,11 @@ static void worker_reply(struct wh_channel *channel, uint32_t number, uint32_t s
 static void worker_set_token(struct wh_channel *channel, uint32_t token)
 {
     struct wh_shm *shm = shm_of(channel);
+    uint32_t state = token & WH_TOKEN_FAILED ? WH_TOKEN_BROKEN : WH_TOKEN_DONE;
+    _Atomic uint32_t *word = &shm->segment->tokens[token & ~WH_TOKEN_FAILED];
     /* The exchange orders the transfer before the token and pairs with client_await_token. */
-    if (atomic_exchange(&shm->segment->tokens[token], 1) == 2)
-        wh_bell_ring(&shm->bell, &shm->segment->tokens[token], INT_MAX);
+    if (atomic_exchange(word, state) == WH_TOKEN_AWAITED)
+        wh_bell_ring(&shm->bell, word, INT_MAX);
 }
 
 static int worker_push_upcall(struct wh_channel *channel, enum wh_upcall_kind kind, uint64_t word,

@@ -542,19 +542,39 @@ static uint64_t failed(struct call *call)
     return 0;
 }
 
+/* What moves data or waits for the device takes longer than a question. */
+static bool is_slow(const struct wh_call_desc *desc)
+{
+    return (desc->flags & WH_CALL_BLOCKS) ||
+           (desc->flags & (WH_CALL_SYNCS | WH_CALL_MESSAGE)) == (WH_CALL_SYNCS | WH_CALL_MESSAGE);
+}
+
 static bool wait_for_reply(struct call *call, uint32_t slot, uint64_t *result)
 {
     struct wh_channel *channel = call->session->channel;
     struct wh_reply reply;
-    /* What moves data or waits for the device takes longer than a question. */
-    uint16_t flags = call->desc->flags;
-    bool slow = (flags & WH_CALL_BLOCKS) ||
-                (flags & (WH_CALL_SYNCS | WH_CALL_MESSAGE)) == (WH_CALL_SYNCS | WH_CALL_MESSAGE);
-    if (!send(call, slot) || channel->ops->await(channel, slot, slow, &reply) < 0)
+    if (!send(call, slot) || channel->ops->await(channel, slot, is_slow(call->desc), &reply) < 0)
         return false;
     *result = read_reply(call, &reply);
     wh_news_drain(call->session, reply.upcalls);
     return true;
+}
+
+/* A call in a reply slot. Calls that may wait for something that another thread's call will do
+ * never take the last slots, so that one gets through. */
+static bool call_in_slot(struct call *call, uint64_t *result)
+{
+    struct wh_session *session = call->session;
+    struct wh_channel *channel = session->channel;
+    bool slow = is_slow(call->desc);
+    while (slow && sem_wait(&session->may_block) < 0)
+        ; /* a signal */
+    uint32_t slot = channel->ops->take_slot(channel);
+    bool replied = wait_for_reply(call, slot, result);
+    channel->ops->put_slot(channel, slot);
+    if (slow)
+        sem_post(&session->may_block);
+    return replied;
 }
 
 uint64_t wh_client_call(struct wh_session *session, const struct wh_call_desc *desc, uint64_t *a)
@@ -571,10 +591,8 @@ uint64_t wh_client_call(struct wh_session *session, const struct wh_call_desc *d
     }
     if (call.error != call.api->success)
         return failed(&call);
-    uint32_t slot = channel->ops->take_slot(channel);
-    if (!wait_for_reply(&call, slot, &result))
+    if (!call_in_slot(&call, &result))
         refuse(&call, call.api->lost);
-    channel->ops->put_slot(channel, slot);
     if (call.error != call.api->success)
         return failed(&call);
     clean_up(&call);

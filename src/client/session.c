@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define MOST_BLOCKED 240 /* of the channel's 256 reply slots */
+
 /* The one piece of global state: a shim library has one session per process. */
 static struct {
     pthread_mutex_t lock;
@@ -92,6 +94,7 @@ static struct wh_session *open_session(const struct wh_shim *shim, struct wh_err
         return NULL;
     }
     session->shim = shim;
+    sem_init(&session->may_block, 0, MOST_BLOCKED);
     wh_hello_init(&hello, shim->api->name, shim->api->hash, wanted_arena());
     if (connect_somewhere(&hello, &session->channel, error) < 0) {
         free(session);

@@ -13,6 +13,8 @@
 #include "client/object.h"
 #include "wire/desc.h"
 
+#include <semaphore.h>
+
 /* What a shim tells the client library about its API. */
 struct wh_shim {
     const struct wh_api *api;
@@ -116,8 +118,8 @@ void wh_transfer_cancel(struct wh_session *session, int64_t ticket);
 /* The same, but the block stays the caller's. */
 void wh_transfer_keep(struct wh_session *session, int64_t ticket);
 
-/* Waits a little for any transfer in flight and completes what can be. False when there is none, or the session is
- * lost. */
+/* Waits a little for any transfer in flight and completes what can be. False when there is none, or
+ * the session is lost. */
 bool wh_transfer_wait_any(struct wh_session *session);
 
 /* Completes every transfer whose token is set. Cheap when there is none. */
@@ -159,6 +161,7 @@ struct wh_session {
     struct wh_stats stats;
     struct wh_transfers *transfers;
     struct wh_news *news;
+    sem_t may_block; /* calls that may wait long leave some reply slots to the others */
 };
 
 int wh_transfers_init(struct wh_session *session);

@@ -75,18 +75,23 @@ static void complete(struct wh_session *session, uint32_t token)
     }
     wh_arena_release(session->arena, t->block);
     *t = (struct transfer){.generation = t->generation + 1};
-    atomic_store_explicit(token_word(session, token), 0, memory_order_relaxed);
+    atomic_store_explicit(token_word(session, token), WH_TOKEN_PENDING, memory_order_relaxed);
     atomic_fetch_sub_explicit(&transfers->pending, 1, memory_order_relaxed);
 }
 
 static void sweep_locked(struct wh_session *session)
 {
     struct wh_transfers *transfers = session->transfers;
-    for (uint32_t token = 0; token < WH_TOKENS; token++)
+    for (uint32_t token = 0; token < WH_TOKENS; token++) {
+        if (!transfers->table[token].busy)
+            continue;
         /* Acquire pairs with the worker's exchange: the bytes are in the arena. */
-        if (transfers->table[token].busy &&
-            atomic_load_explicit(token_word(session, token), memory_order_acquire) == 1)
+        uint32_t state = atomic_load_explicit(token_word(session, token), memory_order_acquire);
+        if (state == WH_TOKEN_BROKEN) /* the program's memory stays as it is */
+            transfers->table[token].copy.memory = NULL;
+        if (state == WH_TOKEN_DONE || state == WH_TOKEN_BROKEN)
             complete(session, token);
+    }
 }
 
 void wh_transfer_sweep(struct wh_session *session)

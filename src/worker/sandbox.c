@@ -3,6 +3,7 @@
 #include "worker/sandbox.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <seccomp.h>
 #include <stdint.h>
@@ -10,13 +11,14 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Other processes, other namespaces, the kernel itself: nothing that computing needs. */
 static const char *const denied[] = {
     /* other processes */
     "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "kcmp", "pidfd_getfd",
-    "pidfd_send_signal", "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo",
+    "pidfd_send_signal", "pidfd_open", "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo",
     /* the file system's shape */
     "mount", "umount", "umount2", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount",
     "fspick", "mount_setattr", "pivot_root", "chroot", "open_by_handle_at", "name_to_handle_at",
@@ -58,19 +60,23 @@ static int deny_families(scmp_filter_ctx filter)
     return code;
 }
 
-/*
- * Signals go to the process itself or to its own children one by one (compilers that it waits for);
- * never to a group or to everybody. A process id that is somebody else's is the kernel's business:
- * workers of different users differ in theirs.
- */
-static int deny_signals_and_namespaces(scmp_filter_ctx filter)
+/* A process may signal itself only: workers of one user could end each other otherwise, and the
+ * daemon. */
+static int deny_signals(scmp_filter_ctx filter)
+{
+    scmp_datum_t self = (scmp_datum_t)getpid();
+    int code = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1,
+                                SCMP_A0(SCMP_CMP_NE, self));
+    return code < 0 ? code
+                    : seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1,
+                                       SCMP_A0(SCMP_CMP_NE, self));
+}
+
+static int deny_namespaces(scmp_filter_ctx filter)
 {
     static const uint64_t namespaces = CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |
                                        CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWCGROUP;
     int code = 0;
-    /* The kernel takes a pid as 32 bits: look at those only. */
-    code = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1,
-                            SCMP_A0(SCMP_CMP_MASKED_EQ, 0x80000000u, 0x80000000u));
     for (uint64_t bit = 1; bit <= namespaces && code == 0; bit <<= 1)
         if (namespaces & bit)
             code = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1,
@@ -81,11 +87,24 @@ static int deny_signals_and_namespaces(scmp_filter_ctx filter)
     return code;
 }
 
+/* A worker that root started is root without root's powers: other workers' memory is closed to it.
+ */
+static int drop_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0, 0, 0}};
+    for (unsigned long capability = 0; capability <= 63; capability++)
+        (void)prctl(PR_CAPBSET_DROP, capability, 0, 0,
+                    0); /* needs a power itself, or is not there */
+    (void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    return (int)syscall(SYS_capset, &header, none);
+}
+
 int wh_sandbox_enter(struct wh_error *error)
 {
     const struct rlimit none = {0, 0};
     (void)setrlimit(RLIMIT_CORE, &none);
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+    if (drop_capabilities() < 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return wh_error_set(error, errno, "the worker cannot give up privileges: %s",
                             strerror(errno));
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
@@ -93,7 +112,8 @@ int wh_sandbox_enter(struct wh_error *error)
         return wh_error_set(error, ENOMEM, "the worker cannot make a system call filter");
     int code = deny_calls(filter);
     code = code < 0 ? code : deny_families(filter);
-    code = code < 0 ? code : deny_signals_and_namespaces(filter);
+    code = code < 0 ? code : deny_signals(filter);
+    code = code < 0 ? code : deny_namespaces(filter);
     code = code < 0 ? code : seccomp_load(filter);
     seccomp_release(filter);
     if (code < 0)

@@ -28,6 +28,7 @@ static const char source[] =
     "        x = x * 3 + 1;\n"
     "    p[0] = x;\n"
     "}\n"
+    "kernel void crash(global uint *p) { *(global uint *)(p[1] << 3) = 1; }\n"
     "kernel void speak(int n) { printf(\"kernel %d\\n\", n); }\n";
 
 static void must(cl_int result, const char *what)
@@ -172,10 +173,10 @@ static int role_blocked(void)
     return call_after_loss();
 }
 
-/* In a kernel that takes hours. */
-static int role_computing(void)
+/* Alone in a kernel that never ends well. */
+static int wait_for_kernel(const char *name)
 {
-    cl_kernel kernel = make_kernel("spin");
+    cl_kernel kernel = make_kernel(name);
     cl_mem buffer = make_buffer();
     must(clSetKernelArg(kernel, 0, sizeof(buffer), &buffer), "clSetKernelArg");
     must(launch(kernel, 1, NULL), "launch");
@@ -183,6 +184,18 @@ static int role_computing(void)
     say("blocked");
     tell("blocked finish", clFinish(queue));
     return call_after_loss();
+}
+
+/* In a kernel that takes hours. */
+static int role_computing(void)
+{
+    return wait_for_kernel("spin");
+}
+
+/* In a kernel that takes its device down. */
+static int role_crashing(void)
+{
+    return wait_for_kernel("crash");
 }
 
 static cl_int compute(cl_kernel kernel, cl_mem buffer)
@@ -270,6 +283,7 @@ int main(int argc, char **argv)
         int (*run)(void);
     } roles[] = {{"blocked", role_blocked},
                  {"computing", role_computing},
+                 {"crashing", role_crashing},
                  {"obedient", role_obedient},
                  {"busy", role_busy},
                  {"printing", role_printing}};

@@ -14,13 +14,16 @@
 
 #define WH_NO_TOKEN UINT32_MAX
 
-/* A transfer whose token is set when its event completes. */
+/* A transfer whose token is set when its event completes. All but the event and the copy is under
+ * the state's lock. */
 struct wh_opencl_transfer {
     struct wh_opencl_transfer *next, **link; /* in the state's list until the token is set */
     struct wh_worker *worker;
-    cl_event event;
+    cl_event event; /* a reference of ours until the token is set */
     cl_uint token;
-    void *copy; /* freed at completion */
+    unsigned users; /* sweeps that look at it */
+    bool over;      /* the library has called back: whoever uses it last frees it */
+    void *copy;     /* freed at completion */
 };
 
 /* One allocation of shared virtual memory. */

@@ -292,19 +292,32 @@ cl_int wh_opencl_do_program_binaries(struct wh_call *call, cl_program program, c
 
 /* ---- kernel arguments ---- */
 
-/* What an argument is, as far as the library says; remembered per kernel (wh_entry.extra), used by the leader only. */
+/* What an argument is, as far as the library says; remembered per kernel (wh_entry.extra), used by
+ * the leader only. */
 enum arg_kind { ARG_NOT_ASKED, ARG_VALUE, ARG_MEM, ARG_SAMPLER, ARG_QUEUE, ARG_OTHER, ARG_NO_INFO };
 
 #define MOST_ARGS 256u
 
+/* A type's name as clGetKernelArgInfo gives it (OpenCL C 3.0, section 6.3.3: the other built-in
+ * types). */
+static enum arg_kind kind_of_type(const char *type, cl_kernel_arg_address_qualifier where)
+{
+    size_t length = strlen(type);
+    bool is_image = strncmp(type, "image", 5) == 0 && type[5] >= '1' && type[5] <= '3';
+    if (where != CL_KERNEL_ARG_ADDRESS_PRIVATE || is_image || strncmp(type, "pipe ", 5) == 0 ||
+        (length && type[length - 1] == '*'))
+        return ARG_MEM;
+    if (strcmp(type, "sampler_t") == 0)
+        return ARG_SAMPLER;
+    if (strcmp(type, "queue_t") == 0)
+        return ARG_QUEUE;
+    bool is_event = strcmp(type, "event_t") == 0 || strcmp(type, "clk_event_t") == 0;
+    return is_event ? ARG_OTHER : ARG_VALUE;
+}
+
 static enum arg_kind ask_kind(const struct wh_opencl_functions_table *f, cl_kernel kernel,
                               cl_uint index)
 {
-    static const struct {
-        const char *part;
-        enum arg_kind kind;
-    } types[] = {{"*", ARG_MEM},         {"image", ARG_MEM},     {"pipe", ARG_MEM},
-                 {"sampler", ARG_SAMPLER}, {"queue_t", ARG_QUEUE}, {"event_t", ARG_OTHER}};
     cl_kernel_arg_address_qualifier where = 0;
     char type[256] = "";
     if (!f->clGetKernelArgInfo ||
@@ -313,10 +326,7 @@ static enum arg_kind ask_kind(const struct wh_opencl_functions_table *f, cl_kern
         f->clGetKernelArgInfo(kernel, index, CL_KERNEL_ARG_TYPE_NAME, sizeof(type) - 1, type,
                               NULL) != CL_SUCCESS)
         return ARG_NO_INFO;
-    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-        if (strstr(type, types[i].part))
-            return types[i].kind;
-    return where == CL_KERNEL_ARG_ADDRESS_PRIVATE ? ARG_VALUE : ARG_MEM;
+    return kind_of_type(type, where);
 }
 
 static enum arg_kind kind_of(struct wh_call *call, cl_kernel kernel, cl_uint index)
@@ -334,11 +344,27 @@ static enum arg_kind kind_of(struct wh_call *call, cl_kernel kernel, cl_uint ind
     return kinds[index];
 }
 
-/* Whether an object of `kind` may go where the library expects something: some of them do not look themselves. */
-static bool suits(struct wh_call *call, cl_kernel kernel, cl_uint index, enum arg_kind kind)
+/* The error for something that is not what the argument takes. */
+static cl_int unsuitable(enum arg_kind expected)
+{
+    switch (expected) {
+    case ARG_MEM:
+        return CL_INVALID_MEM_OBJECT;
+    case ARG_SAMPLER:
+        return CL_INVALID_SAMPLER;
+    case ARG_QUEUE:
+        return CL_INVALID_DEVICE_QUEUE;
+    default:
+        return CL_INVALID_ARG_VALUE;
+    }
+}
+
+/* Whether an object of `kind` may go where the library expects something: some of them do not look
+ * themselves. */
+static cl_int check_suits(struct wh_call *call, cl_kernel kernel, cl_uint index, enum arg_kind kind)
 {
     enum arg_kind expected = kernel ? kind_of(call, kernel, index) : kind;
-    return expected == kind || expected == ARG_NO_INFO;
+    return expected == kind || expected == ARG_NO_INFO ? CL_SUCCESS : unsuitable(expected);
 }
 
 /*
@@ -363,30 +389,33 @@ cl_int wh_opencl_do_set_arg_bytes(struct wh_call *call, cl_kernel kernel, cl_uin
                                   size_t size, const void *value)
 {
     if (value && kernel && size == sizeof(void *) && could_be_handle(call, kernel, index, value))
-        return CL_INVALID_ARG_VALUE;
+        return unsuitable(kind_of(call, kernel, index));
     return wh_opencl_state(call)->f.clSetKernelArg(kernel, index, size, value);
 }
 
 cl_int wh_opencl_do_set_arg_mem(struct wh_call *call, cl_kernel kernel, cl_uint index, cl_mem mem)
 {
-    if (!suits(call, kernel, index, ARG_MEM))
-        return CL_INVALID_ARG_VALUE;
+    cl_int result = check_suits(call, kernel, index, ARG_MEM);
+    if (result != CL_SUCCESS)
+        return result;
     return wh_opencl_state(call)->f.clSetKernelArg(kernel, index, sizeof(mem), &mem);
 }
 
 cl_int wh_opencl_do_set_arg_sampler(struct wh_call *call, cl_kernel kernel, cl_uint index,
                                     cl_sampler sampler)
 {
-    if (!suits(call, kernel, index, ARG_SAMPLER))
-        return CL_INVALID_ARG_VALUE;
+    cl_int result = check_suits(call, kernel, index, ARG_SAMPLER);
+    if (result != CL_SUCCESS)
+        return result;
     return wh_opencl_state(call)->f.clSetKernelArg(kernel, index, sizeof(sampler), &sampler);
 }
 
 cl_int wh_opencl_do_set_arg_queue(struct wh_call *call, cl_kernel kernel, cl_uint index,
                                   cl_command_queue queue)
 {
-    if (!suits(call, kernel, index, ARG_QUEUE))
-        return CL_INVALID_ARG_VALUE;
+    cl_int result = check_suits(call, kernel, index, ARG_QUEUE);
+    if (result != CL_SUCCESS)
+        return result;
     return wh_opencl_state(call)->f.clSetKernelArg(kernel, index, sizeof(queue), &queue);
 }
 

@@ -10,76 +10,124 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Takes a transfer off the list and sets its token; the lock is held. */
-static void mark(struct wh_opencl_transfer *t)
+#define TOKENS 1024u /* and so many transfers with one can be in flight */
+
+/*
+ * Takes a transfer off the list and says how it ended; the lock is held. Whoever sees the end first
+ * does it: the sweep, so that no reply leaves with a reference of ours still showing, or the
+ * callback. Returns the event for the caller to release when he no longer holds the lock (the
+ * library has locks of its own), or NULL.
+ */
+static cl_event mark(struct wh_opencl_transfer *t, cl_int outcome)
 {
+    struct wh_channel *channel = t->worker->channel;
     if (!t->link)
-        return;
+        return NULL;
     *t->link = t->next;
     if (t->next)
         t->next->link = t->link;
     t->link = NULL;
     if (t->token != WH_NO_TOKEN)
-        t->worker->channel->ops->set_token(t->worker->channel, t->token);
+        channel->ops->set_token(channel, outcome < 0 ? t->token | WH_TOKEN_FAILED : t->token);
+    return t->event;
 }
 
-static void at_completion(cl_event event, cl_int status, void *data)
+/* Frees a transfer that the library has called back for and no sweep looks at; the lock is held. */
+static void free_if_over(struct wh_opencl_transfer *t)
+{
+    if (!t->over || t->users)
+        return;
+    free(t->copy);
+    free(t);
+}
+
+/* A library need not call back for a command that failed: then the sweep has marked it, and this
+ * small record is all that stays. */
+static void at_completion(cl_event event, cl_int outcome, void *data)
 {
     struct wh_opencl_transfer *t = data;
     struct wh_opencl_state *state = t->worker->state;
     (void)event;
-    (void)status;
     pthread_mutex_lock(&state->lock);
-    mark(t);
+    cl_event marked = mark(t, outcome);
+    t->over = true;
+    free_if_over(t);
     pthread_mutex_unlock(&state->lock);
-    free(t->copy);
-    free(t);
+    if (marked)
+        state->f.clReleaseEvent(marked);
+}
+
+static cl_int outcome_of(const struct wh_opencl_state *state, cl_event event)
+{
+    cl_int outcome = CL_QUEUED;
+    cl_int result = state->f.clGetEventInfo(event, CL_EVENT_COMMAND_EXECUTION_STATUS,
+                                            sizeof(outcome), &outcome, NULL);
+    return result == CL_SUCCESS ? outcome : CL_QUEUED;
 }
 
 void wh_opencl_sync(struct wh_worker *worker)
 {
     struct wh_opencl_state *state = worker->state;
+    struct wh_opencl_transfer *list[TOKENS];
+    cl_int outcomes[TOKENS];
+    cl_event marked[TOKENS];
+    unsigned n = 0, done = 0;
     pthread_mutex_lock(&state->lock);
-    for (struct wh_opencl_transfer *t = state->transfers, *next; t; t = next) {
-        cl_int status = CL_QUEUED;
-        next = t->next;
-        if (state->f.clGetEventInfo(t->event, CL_EVENT_COMMAND_EXECUTION_STATUS, sizeof(status),
-                                    &status, NULL) == CL_SUCCESS &&
-            status <= CL_COMPLETE)
-            mark(t);
+    for (struct wh_opencl_transfer *t = state->transfers; t && n < TOKENS; t = t->next) {
+        t->users++; /* keeps it while the lock is not held */
+        list[n++] = t;
     }
+    pthread_mutex_unlock(&state->lock);
+    for (unsigned i = 0; i < n; i++)
+        outcomes[i] = outcome_of(state, list[i]->event);
+    pthread_mutex_lock(&state->lock);
+    for (unsigned i = 0; i < n; i++) {
+        cl_event event = outcomes[i] <= CL_COMPLETE ? mark(list[i], outcomes[i]) : NULL;
+        if (event)
+            marked[done++] = event;
+        list[i]->users--;
+        free_if_over(list[i]);
+    }
+    pthread_mutex_unlock(&state->lock);
+    for (unsigned i = 0; i < done; i++)
+        state->f.clReleaseEvent(marked[i]);
+}
+
+/* Puts a transfer on the list, with a reference to its event: the library need not keep a failed
+ * command's. */
+static void enlist(struct wh_opencl_state *state, struct wh_opencl_transfer *t)
+{
+    state->f.clRetainEvent(t->event);
+    pthread_mutex_lock(&state->lock);
+    t->next = state->transfers;
+    t->link = &state->transfers;
+    if (t->next)
+        t->next->link = &t->next;
+    state->transfers = t;
     pthread_mutex_unlock(&state->lock);
 }
 
-/*
- * Watches `event`. Takes no reference of its own, which the program could see in the context's
- * count: the library keeps the event until its callbacks have run, and the callback takes it off
- * the list first. Without memory or callback it waits here: late, but right.
- */
+/* Watches `event` for a token or a copy to free. Without memory or callback it waits here: late,
+ * but right. */
 static void watch(struct wh_call *call, cl_event event, cl_uint token, void *copy)
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     struct wh_opencl_transfer *t = calloc(1, sizeof(*t));
-    if (t) {
-        *t = (struct wh_opencl_transfer){
-            .worker = call->worker, .event = event, .token = token, .copy = copy};
-        pthread_mutex_lock(&state->lock);
-        t->next = state->transfers;
-        t->link = &state->transfers;
-        if (t->next)
-            t->next->link = &t->next;
-        state->transfers = t;
-        pthread_mutex_unlock(&state->lock);
-        if (state->f.clSetEventCallback(event, CL_COMPLETE, at_completion, t) == CL_SUCCESS)
-            return;
+    if (!t) {
         state->f.clWaitForEvents(1, &event);
-        at_completion(event, CL_COMPLETE, t);
+        if (token != WH_NO_TOKEN)
+            call->worker->channel->ops->set_token(call->worker->channel, token);
+        free(copy);
         return;
     }
-    state->f.clWaitForEvents(1, &event);
+    *t = (struct wh_opencl_transfer){
+        .worker = call->worker, .event = event, .token = token, .copy = copy};
     if (token != WH_NO_TOKEN)
-        call->worker->channel->ops->set_token(call->worker->channel, token);
-    free(copy);
+        enlist(state, t);
+    if (state->f.clSetEventCallback(event, CL_COMPLETE, at_completion, t) == CL_SUCCESS)
+        return;
+    state->f.clWaitForEvents(1, &event);
+    at_completion(event, CL_COMPLETE, t);
 }
 
 /* A blocking command is a non-blocking one and a wait, so that other threads' submissions go on. */
@@ -105,7 +153,8 @@ cl_int wh_opencl_finish_transfer(struct wh_call *call, cl_int result, cl_event e
         result = wait_for(call, event);
         free(copy);
         if (token != WH_NO_TOKEN)
-            call->worker->channel->ops->set_token(call->worker->channel, token);
+            call->worker->channel->ops->set_token(
+                call->worker->channel, result == CL_SUCCESS ? token : token | WH_TOKEN_FAILED);
     } else if (token != WH_NO_TOKEN || copy) {
         watch(call, event, token, copy);
     }
@@ -118,7 +167,7 @@ cl_int wh_opencl_finish_transfer(struct wh_call *call, cl_int result, cl_event e
 
 static bool bad_token(struct wh_call *call, cl_uint token)
 {
-    if (token == WH_NO_TOKEN || token < 1024)
+    if (token == WH_NO_TOKEN || token < TOKENS)
         return false;
     wh_call_fault(call, "a transfer token does not exist");
     return true;

@@ -36,8 +36,8 @@ const struct wh_block *wh_opencl_stage(size_t size, size_t align)
     const struct wh_block *block = wh_arena_allocate(arena, size, align);
     if (block)
         return block;
-    /* Blocks come back with finished transfers and with what the worker has let go of. One that waits for something
-     * that only this thread will do never finishes: the patience has an end. */
+    /* Blocks come back with finished transfers and with what the worker has let go of. One that
+     * waits for something that only this thread will do never finishes: the patience has an end. */
     cl_uint n;
     wh_opencl_call_clGetPlatformIDs(0, NULL, &n);
     wh_transfer_sweep(session);

@@ -228,11 +228,12 @@ static cl_int write_pieces(const struct wh_cl_transfer *t, const uint8_t *memory
         cl_event after = NULL;
         result = CL_OUT_OF_RESOURCES;
         if (block)
-            result = write_piece(&piece, &copy, block, done, n, last && blocking,
-                                 last ? event : &after);
+            result =
+                write_piece(&piece, &copy, block, done, n, last && blocking, last ? event : &after);
         if (before)
             clReleaseEvent(before);
-        /* Each piece waits for the one before, so that the last one's end is that of all, in any queue. */
+        /* Each piece waits for the one before, so that the last one's end is that of all, in any
+         * queue. */
         before = after;
         piece.events = &before;
         piece.num_events = 1;
