@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 
 #define CLIENT_QUICK_NS 50000u
 #define CLIENT_SLOW_NS  20000u
@@ -245,6 +246,8 @@ static void client_lose(struct wh_channel *channel, const char *why)
         return;
     (void)snprintf(shm->channel.why, sizeof(shm->channel.why), "%s", why);
     atomic_store(&shm->channel.lost, true);
+    if (shm->socket >= 0) /* the listener wakes and says why; the worker ends */
+        (void)shutdown(shm->socket, SHUT_RDWR);
     for (uint32_t i = 0; i < WH_SLOTS; i++) {
         uint32_t pending = WH_SLOT_PENDING;
         if (atomic_compare_exchange_strong(&shm->segment->slots[i].state, &pending, WH_SLOT_LOST))

@@ -12,7 +12,9 @@
 
 #define BUCKETS     48
 #define LEAST_BLOCK 64u
-#define GIVE_BACK   (256u << 10) /* freed blocks from this size on return their pages */
+#define GIVE_BACK   (256u << 10) /* free blocks from this size on can return their pages */
+#define KEEP_MOST \
+    (64u << 20) /* bytes kept for the next transfer: new pages cost more than a copy */
 
 struct node {
     struct wh_block block;        /* first: the public part */
@@ -25,6 +27,7 @@ struct wh_arena {
     pthread_mutex_t lock;
     uint8_t *base;
     bool returns_pages;
+    uint64_t kept; /* bytes freed, and not allocated again, since pages were last returned */
     struct node *buckets[BUCKETS];
     struct node *first;
 };
@@ -155,9 +158,22 @@ const struct wh_block *wh_arena_allocate(struct wh_arena *arena, uint64_t size, 
         }
         if (node)
             split(arena, node, size);
+        arena->kept -= size < arena->kept ? size : arena->kept;
     }
     pthread_mutex_unlock(&arena->lock);
     return node ? &node->block : NULL;
+}
+
+/* Returns the pages of all that is free; the lock is held. */
+static void return_pages(struct wh_arena *arena)
+{
+    for (struct node *node = arena->first; node; node = node->after) {
+        uint64_t start = wh_round_up(node->block.offset, 4096);
+        uint64_t end = (node->block.offset + node->block.size) & ~4095ull;
+        if (node->is_free && node->block.size >= GIVE_BACK)
+            (void)madvise(arena->base + start, end - start, MADV_REMOVE);
+    }
+    arena->kept = 0;
 }
 
 void wh_arena_release(struct wh_arena *arena, const struct wh_block *block)
@@ -165,12 +181,8 @@ void wh_arena_release(struct wh_arena *arena, const struct wh_block *block)
     struct node *node = (struct node *)(uintptr_t)block;
     if (!node)
         return;
-    if (arena->returns_pages && node->block.size >= GIVE_BACK) {
-        uint64_t start = wh_round_up(node->block.offset, 4096);
-        uint64_t end = (node->block.offset + node->block.size) & ~4095ull;
-        (void)madvise(arena->base + start, end - start, MADV_REMOVE);
-    }
     pthread_mutex_lock(&arena->lock);
+    arena->kept += node->block.size;
     if (node->after && node->after->is_free) {
         remove_free(arena, node->after);
         absorb_next(node);
@@ -181,6 +193,8 @@ void wh_arena_release(struct wh_arena *arena, const struct wh_block *block)
         absorb_next(node);
     }
     insert_free(arena, node);
+    if (arena->returns_pages && arena->kept > KEEP_MOST)
+        return_pages(arena);
     pthread_mutex_unlock(&arena->lock);
 }
 

@@ -106,8 +106,11 @@ static void report_loss(struct wh_session *session)
     for (char *c = reason; *c; c++)
         if (!isprint((unsigned char)*c))
             *c = '?';
-    session->channel->ops->lose(session->channel, reason);
+    /* Said first: a program may end at once when its call returns the error. */
     wh_log("%s: the session is lost: %s", session->shim->api->name, reason);
+    session->channel->ops->lose(session->channel, reason);
+    if (session->shim->lost)
+        session->shim->lost(session);
 }
 
 static void *listen_for_news(void *argument)

@@ -24,6 +24,8 @@ struct wh_shim {
     /* A callback arrived: `words` are the API's own. Runs in the session's callback thread. */
     void (*callback)(struct wh_session *session, uint64_t token, const uint64_t *words,
                      size_t nwords);
+    /* The session is lost: whoever waits for a callback is to be told. May be NULL. */
+    void (*lost)(struct wh_session *session);
     /* The worker no longer uses something in the arena. Must not call the program or wait. */
     void (*freed)(struct wh_session *session, uint64_t token);
 };

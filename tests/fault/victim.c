@@ -28,7 +28,7 @@ static const char source[] =
     "        x = x * 3 + 1;\n"
     "    p[0] = x;\n"
     "}\n"
-    "kernel void crash(global uint *p) { *(global uint *)(p[1] << 3) = 1; }\n"
+    "kernel void crash(global uint *p) { *(global uint *)(ulong)(p[1] << 3) = 1; }\n"
     "kernel void speak(int n) { printf(\"kernel %d\\n\", n); }\n";
 
 static void must(cl_int result, const char *what)

@@ -156,6 +156,30 @@ void wh_opencl_callback(struct wh_session *session, uint64_t token, const uint64
     }
 }
 
+/* The next event or build that somebody waits to hear of, from `index` on; taken. */
+static bool next_waited(uint32_t *index, uint64_t *token)
+{
+    bool found = false;
+    pthread_mutex_lock(&notices.lock);
+    for (; *index < notices.room && !found; ++*index) {
+        const struct place *place = &notices.places[*index];
+        found = place->generation % 2 == 1 && (place->notice.kind == WH_CL_NOTICE_EVENT ||
+                                               place->notice.kind == WH_CL_NOTICE_PROGRAM);
+        *token = (uint64_t)place->generation << 32 | (*index + 1);
+    }
+    pthread_mutex_unlock(&notices.lock);
+    return found;
+}
+
+void wh_opencl_lost(struct wh_session *session)
+{
+    const uint64_t error = (uint64_t)(int64_t)CL_DEVICE_NOT_AVAILABLE;
+    uint32_t index = 0;
+    uint64_t token;
+    while (next_waited(&index, &token))
+        wh_opencl_callback(session, token, &error, 1);
+}
+
 WH_EXPORT cl_int clSetEventCallback(cl_event event, cl_int type, cl_event_callback notify,
                                     void *user_data)
 {

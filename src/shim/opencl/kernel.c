@@ -243,6 +243,8 @@ WH_EXPORT cl_int clEnqueueNDRangeKernel(cl_command_queue queue, cl_kernel kernel
         (uintptr_t)queue,       (uintptr_t)kernel,     work_dim,   (uintptr_t)global_offset,
         (uintptr_t)global_size, (uintptr_t)local_size, num_events, (uintptr_t)events,
         (uintptr_t)event};
+    if (!kernel && q) /* some libraries look into it */
+        return CL_INVALID_KERNEL;
     if (work_dim < 1 ||
         work_dim > 3) /* nobody knows how long the arrays are: the library refuses without them */
         return wh_opencl_call_clEnqueueNDRangeKernel(queue, kernel, work_dim, NULL, NULL, NULL,

@@ -38,10 +38,11 @@ static bool writes(cl_map_flags flags)
     return (flags & (CL_MAP_WRITE | CL_MAP_WRITE_INVALIDATE_REGION)) != 0;
 }
 
-/* Maps whose old contents the program does not want move nothing. */
-static bool wants_contents(cl_map_flags flags)
+/* Maps of buffers whose old contents the program does not want move nothing. An image is read all
+ * the same: only the library checks the region. */
+static bool wants_contents(cl_map_flags flags, bool is_image)
 {
-    return (flags & CL_MAP_WRITE_INVALIDATE_REGION) == 0;
+    return is_image || (flags & CL_MAP_WRITE_INVALIDATE_REGION) == 0;
 }
 
 static cl_int check_flags(const struct wh_cl_mem *mem, cl_map_flags flags)
@@ -81,14 +82,14 @@ static cl_int stage_in(const struct wh_cl_transfer *t, struct wh_cl_map *map, si
 {
     struct wh_session *session = wh_opencl_session();
     if (own_memory)
-        return !wants_contents(map->flags) ? mark(t, blocking, event)
-               : blocking                  ? wh_opencl_read_now(t, &map->layout, size, event)
-                                           : wh_opencl_read_later(t, &map->layout, size, event);
+        return !wants_contents(map->flags, t->kind == WH_CL_READ_IMAGE) ? mark(t, blocking, event)
+               : blocking ? wh_opencl_read_now(t, &map->layout, size, event)
+                          : wh_opencl_read_later(t, &map->layout, size, event);
     map->block = wh_opencl_stage(size, 4096);
     if (!map->block)
         return CL_MAP_FAILURE;
     map->pointer = map->layout.memory = wh_arena_address(wh_session_arena(session), map->block);
-    cl_int result = wants_contents(map->flags)
+    cl_int result = wants_contents(map->flags, t->kind == WH_CL_READ_IMAGE)
                         ? wh_opencl_send(t, map->block, 0, size, WH_NO_TOKEN, blocking, event)
                         : mark(t, blocking, event);
     if (result != CL_SUCCESS)
@@ -104,7 +105,7 @@ static cl_int map_shared(const struct wh_cl_transfer *t, const struct wh_cl_mem 
     struct wh_session *session = wh_opencl_session();
     cl_uint token = WH_NO_TOKEN;
     int64_t ticket = -1;
-    if (mem->host && wants_contents(map->flags)) {
+    if (mem->host && wants_contents(map->flags, t->kind == WH_CL_READ_IMAGE)) {
         struct wh_copy copy = map->layout;
         copy.arena = mem->storage + map->offset;
         ticket = wh_transfer_begin(session, NULL, &copy);

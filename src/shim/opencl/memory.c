@@ -342,6 +342,8 @@ WH_EXPORT cl_int clGetSupportedImageFormats(cl_context context, cl_mem_flags fla
                                             cl_image_format *formats, cl_uint *num_formats)
 {
     cl_uint n = 0;
+    if (formats && num_entries == 0 && wh_opencl_object(context, WH_OPENCL_TYPE_cl_context))
+        return CL_INVALID_VALUE;
     cl_image_format *copy = formats && num_entries ? calloc(num_entries, sizeof(*copy)) : NULL;
     if (formats && num_entries && !copy)
         return CL_OUT_OF_HOST_MEMORY;

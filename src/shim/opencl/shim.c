@@ -25,6 +25,7 @@ const struct wh_shim wh_opencl_shim = {
     .free_extra = free_extra,
     .callback = wh_opencl_callback,
     .freed = wh_opencl_freed,
+    .lost = wh_opencl_lost,
 };
 
 struct wh_session *wh_opencl_session(void)

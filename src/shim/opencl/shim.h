@@ -135,6 +135,7 @@ void wh_opencl_run_native(void *native);
 
 void wh_opencl_callback(struct wh_session *session, uint64_t token, const uint64_t *words,
                         size_t nwords);
+void wh_opencl_lost(struct wh_session *session);
 void wh_opencl_freed(struct wh_session *session, uint64_t token);
 
 /* ---- memory (memory.c, transfer.c, map.c, svm.c) ---- */
