@@ -57,6 +57,9 @@ int wh_opencl_open(struct wh_worker *worker, struct wh_backend *backend, struct 
 /* Marks finished transfers; the backend's sync hook. */
 void wh_opencl_sync(struct wh_worker *worker);
 
+/* Whether the session owns these bytes of shared virtual memory. */
+bool wh_opencl_owns_svm(struct wh_opencl_state *state, cl_ulong address, size_t size);
+
 /*
  * After an enqueue: when `result` is success, watches `event` for the token, or waits for it if
  * `blocking`; passes the event on to the program if it wants it (`wanted` not NULL), else releases

@@ -34,6 +34,32 @@ static void *checked(struct wh_call *call, cl_ulong address, size_t size)
     return find(wh_opencl_state(call), address, size) ? (void *)(uintptr_t)address : NULL;
 }
 
+bool wh_opencl_owns_svm(struct wh_opencl_state *state, cl_ulong address, size_t size)
+{
+    return find(state, address, size) != NULL;
+}
+
+cl_mem wh_opencl_do_create_svm_buffer(struct wh_call *call, cl_context context, cl_mem_flags flags,
+                                      size_t size, cl_ulong address, cl_int *errcode_ret)
+{
+    void *memory = checked(call, address, size);
+    if (!memory)
+        return wh_call_fault(call, "a buffer lies outside of the shared virtual memory");
+    return wh_opencl_state(call)->f.clCreateBuffer(context, flags | CL_MEM_USE_HOST_PTR, size,
+                                                   memory, errcode_ret);
+}
+
+cl_int wh_opencl_do_unmap_svm_buffer(struct wh_call *call, cl_command_queue queue, cl_mem mem,
+                                     cl_ulong address, cl_uint num_events, const cl_event *events,
+                                     cl_event *event)
+{
+    void *pointer = checked(call, address, 0);
+    if (!pointer)
+        return CL_INVALID_VALUE;
+    return wh_opencl_state(call)->f.clEnqueueUnmapMemObject(queue, mem, pointer, num_events, events,
+                                                            event);
+}
+
 static bool lives_in_host_memory(struct wh_opencl_state *state, cl_context context)
 {
     cl_device_id devices[64];
@@ -210,7 +236,7 @@ cl_int wh_opencl_do_set_exec_pointers(struct wh_call *call, cl_kernel kernel, cl
     if (!state->f.clSetKernelExecInfo)
         return CL_INVALID_OPERATION;
     for (cl_uint i = 0; addresses && i < num_addresses; i++)
-        if (!checked(call, addresses[i], 0))
+        if (addresses[i] && !checked(call, addresses[i], 0))
             return CL_INVALID_VALUE;
     return state->f.clSetKernelExecInfo(kernel, CL_KERNEL_EXEC_INFO_SVM_PTRS,
                                         num_addresses * sizeof(*addresses), addresses);

@@ -355,7 +355,8 @@ cl_int wh_opencl_do_map_buffer(struct wh_call *call, cl_command_queue queue, cl_
         return CL_INVALID_VALUE;
     const void *pointer = wh_opencl_state(call)->f.clEnqueueMapBuffer(
         queue, mem, CL_FALSE, flags, offset, size, num_events, events, &done, &result);
-    if (result == CL_SUCCESS && !in_arena(call, pointer)) {
+    if (result == CL_SUCCESS && !in_arena(call, pointer) &&
+        !wh_opencl_owns_svm(wh_opencl_state(call), (uintptr_t)pointer, size)) {
         wh_call_fault(call, "a buffer without shared storage was mapped as if it had some");
         return CL_MAP_FAILURE;
     }

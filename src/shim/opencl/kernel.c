@@ -164,14 +164,12 @@ WH_EXPORT cl_int clSetKernelExecInfo(cl_kernel kernel, cl_kernel_exec_info name,
     cl_uint flag;
     if (!wh_opencl_object(kernel, WH_OPENCL_TYPE_cl_kernel))
         return CL_INVALID_KERNEL;
-    if (!value || size == 0)
-        return CL_INVALID_VALUE;
-    if (name == CL_KERNEL_EXEC_INFO_SVM_PTRS) {
+    if (name == CL_KERNEL_EXEC_INFO_SVM_PTRS) { /* none is a list too */
         if (size % sizeof(void *))
             return CL_INVALID_VALUE;
         return wh_opencl_call_set_exec_pointers(kernel, (cl_uint)(size / sizeof(void *)), value);
     }
-    if (size != sizeof(flag))
+    if (!value || size != sizeof(flag))
         return CL_INVALID_VALUE;
     memcpy(&flag, value, sizeof(flag));
     return wh_opencl_call_set_exec_flag(kernel, name, flag);

@@ -105,7 +105,7 @@ static cl_int map_shared(const struct wh_cl_transfer *t, const struct wh_cl_mem 
     struct wh_session *session = wh_opencl_session();
     cl_uint token = WH_NO_TOKEN;
     int64_t ticket = -1;
-    if (mem->host && wants_contents(map->flags, t->kind == WH_CL_READ_IMAGE)) {
+    if (mem->host && !mem->over_svm && wants_contents(map->flags, t->kind == WH_CL_READ_IMAGE)) {
         struct wh_copy copy = map->layout;
         copy.arena = mem->storage + map->offset;
         ticket = wh_transfer_begin(session, NULL, &copy);
@@ -270,15 +270,24 @@ WH_EXPORT void *clEnqueueMapImage(cl_command_queue queue, cl_mem image, cl_bool 
 
 /* ---- unmapping ---- */
 
+cl_int wh_opencl_unmap_storage(const struct wh_cl_transfer *t, const struct wh_cl_mem *mem,
+                               const uint8_t *storage, cl_event *event)
+{
+    const struct wh_channel *channel = wh_session_channel(wh_opencl_session());
+    if (mem->over_svm)
+        return wh_opencl_call_unmap_svm_buffer(t->queue, t->mem, (uintptr_t)storage, t->num_events,
+                                               t->events, event);
+    return wh_opencl_call_unmap_buffer(t->queue, t->mem, (uint64_t)(storage - channel->arena),
+                                       t->num_events, t->events, event);
+}
+
 static cl_int unmap_shared(const struct wh_cl_transfer *t, const struct wh_cl_mem *mem,
                            const struct wh_cl_map *map, cl_event *event)
 {
-    const struct wh_channel *channel = wh_session_channel(wh_opencl_session());
     uint8_t *storage = mem->storage + map->offset;
-    if (mem->host && writes(map->flags))
+    if (mem->host && !mem->over_svm && writes(map->flags))
         wh_copy_from_memory(&map->layout, storage);
-    return wh_opencl_call_unmap_buffer(t->queue, t->mem, (uint64_t)(storage - channel->arena),
-                                       t->num_events, t->events, event);
+    return wh_opencl_unmap_storage(t, mem, storage, event);
 }
 
 /* Staged bytes go back as a write; the block follows when the device has them. */

@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+#define HOST_RIGHTS \
+    ((cl_mem_flags)(CL_MEM_HOST_WRITE_ONLY | CL_MEM_HOST_READ_ONLY | CL_MEM_HOST_NO_ACCESS))
 #define STAGE_ROUNDS 100 /* waits of 20 ms at most, for a block of the arena */
 #define HOST_POINTER_FLAGS \
     ((cl_mem_flags)(CL_MEM_USE_HOST_PTR | CL_MEM_ALLOC_HOST_PTR | CL_MEM_COPY_HOST_PTR))
@@ -71,6 +73,17 @@ void wh_opencl_forget_mem(struct wh_cl_mem *state)
     free(state->properties);
 }
 
+/*
+ * Flags for the library: staging must be able to read what the host may only write, so the host's
+ * rights are kept by us, for everything that is staged. What contradicts itself is left for the
+ * library to refuse.
+ */
+static cl_mem_flags without_host_rights(cl_mem_flags flags)
+{
+    cl_mem_flags rights = flags & HOST_RIGHTS;
+    return rights & (rights - 1) ? flags : flags & ~HOST_RIGHTS;
+}
+
 /* The rules that tie host_ptr to flags (OpenCL 3.0, section 5.2.1). */
 static cl_int check_host_pointer(cl_mem_flags flags, const void *host_ptr)
 {
@@ -130,18 +143,19 @@ static cl_mem create_over_block(cl_context context, struct wh_cl_mem *state, con
 static cl_mem create_private(cl_context context, const struct wh_cl_mem *state,
                              const void *host_ptr, cl_int *errcode_ret)
 {
+    cl_mem_flags flags = without_host_rights(state->flags);
     struct wh_session *session = wh_opencl_session();
     if (!host_ptr)
-        return wh_opencl_call_create_buffer(context, state->flags, state->size, errcode_ret);
+        return wh_opencl_call_create_buffer(context, flags, state->size, errcode_ret);
     const struct wh_block *block = wh_opencl_stage(state->size, 256);
     if (block) {
         memcpy(wh_arena_address(wh_session_arena(session), block), host_ptr, state->size);
-        cl_mem mem = wh_opencl_call_create_filled_buffer(context, state->flags, state->size,
-                                                         block->offset, errcode_ret);
+        cl_mem mem = wh_opencl_call_create_filled_buffer(context, flags, state->size, block->offset,
+                                                         errcode_ret);
         wh_arena_release(wh_session_arena(session), block);
         return mem;
     }
-    cl_mem mem = wh_opencl_call_create_buffer(context, state->flags, state->size, errcode_ret);
+    cl_mem mem = wh_opencl_call_create_buffer(context, flags, state->size, errcode_ret);
     cl_int error = mem ? wh_opencl_fill_buffer(context, mem, host_ptr, state->size) : CL_SUCCESS;
     if (error == CL_SUCCESS)
         return mem;
@@ -157,26 +171,53 @@ static bool may_share(cl_context context, const struct wh_cl_mem *state)
     return state->size > 0 && (how == 2 || (how == 1 && (state->flags & CL_MEM_ALLOC_HOST_PTR)));
 }
 
+/* A buffer over shared virtual memory: the very bytes, at the very address. NULL without an error:
+ * not possible. */
+static cl_mem create_over_svm(cl_context context, struct wh_cl_mem *state, cl_int *error)
+{
+    bool shared;
+    size_t room = wh_opencl_svm_room(state->host, &shared);
+    *error = CL_SUCCESS;
+    state->has_svm = room > 0;
+    if (state->has_svm && state->size > room)
+        *error = CL_INVALID_BUFFER_SIZE;
+    if (*error != CL_SUCCESS || !shared)
+        return NULL;
+    cl_mem mem = wh_opencl_call_create_svm_buffer(context, state->flags, state->size,
+                                                  (uintptr_t)state->host, error);
+    state->storage = mem ? state->host : NULL;
+    state->over_svm = mem != NULL;
+    return mem;
+}
+
+/* Where the buffer's bytes shall lie. */
+static cl_mem place_buffer(cl_context context, struct wh_cl_mem *state, void *host_ptr,
+                           cl_int *errcode_ret)
+{
+    const struct wh_block *block = NULL;
+    cl_int error = CL_SUCCESS;
+    if (state->size == 0) /* the library refuses it in its own way */
+        return wh_opencl_call_create_buffer(context, state->flags, 0, errcode_ret);
+    cl_mem mem = state->host ? create_over_svm(context, state, &error) : NULL;
+    if (mem || error != CL_SUCCESS) {
+        if (errcode_ret)
+            *errcode_ret = error;
+        return mem;
+    }
+    if (may_share(context, state))
+        block = wh_opencl_stage(state->size, state->size < 4096 ? 256 : 4096);
+    return block ? create_over_block(context, state, host_ptr, block, errcode_ret)
+                 : create_private(context, state, host_ptr, errcode_ret);
+}
+
 static cl_mem create_buffer(cl_context context, cl_mem_flags flags, size_t size, void *host_ptr,
                             cl_int *errcode_ret)
 {
-    const struct wh_block *block = NULL;
     struct wh_cl_mem *state = new_state(flags, size);
-    cl_mem mem;
     if (!state)
         return wh_opencl_fail(errcode_ret, CL_OUT_OF_HOST_MEMORY);
     state->host = flags & CL_MEM_USE_HOST_PTR ? host_ptr : NULL;
-    state->has_svm = state->host && wh_opencl_is_svm(host_ptr);
-    if (size == 0) /* the library refuses it in its own way */
-        return adopt(wh_opencl_call_create_buffer(context, flags, size, errcode_ret), state,
-                     errcode_ret);
-    if (may_share(context, state))
-        block = wh_opencl_stage(size, size < 4096 ? 256 : 4096);
-    if (block)
-        mem = create_over_block(context, state, host_ptr, block, errcode_ret);
-    else
-        mem = create_private(context, state, host_ptr, errcode_ret);
-    return adopt(mem, state, errcode_ret);
+    return adopt(place_buffer(context, state, host_ptr, errcode_ret), state, errcode_ret);
 }
 
 WH_EXPORT cl_mem clCreateBuffer(cl_context context, cl_mem_flags flags, size_t size, void *host_ptr,
@@ -214,11 +255,23 @@ WH_EXPORT cl_mem clCreateBufferWithProperties(cl_context context,
     return keep_properties(clCreateBuffer(context, flags, size, host_ptr, errcode_ret), properties);
 }
 
+/* Whether a sub-buffer's flags give the host a right that the buffer does not (OpenCL 3.0,
+ * section 5.2.1). */
+static bool widens_rights(cl_mem_flags buffer, cl_mem_flags sub)
+{
+    return ((buffer & CL_MEM_HOST_WRITE_ONLY) && (sub & CL_MEM_HOST_READ_ONLY)) ||
+           ((buffer & CL_MEM_HOST_READ_ONLY) && (sub & CL_MEM_HOST_WRITE_ONLY)) ||
+           ((buffer & CL_MEM_HOST_NO_ACCESS) &&
+            (sub & (CL_MEM_HOST_READ_ONLY | CL_MEM_HOST_WRITE_ONLY)));
+}
+
 WH_EXPORT cl_mem clCreateSubBuffer(cl_mem buffer, cl_mem_flags flags, cl_buffer_create_type type,
                                    const void *info, cl_int *errcode_ret)
 {
     struct wh_cl_mem *parent = wh_opencl_mem(buffer);
     const cl_buffer_region *region = info;
+    if (parent && widens_rights(parent->flags, flags))
+        return wh_opencl_fail(errcode_ret, CL_INVALID_VALUE);
     cl_mem mem = wh_opencl_call_clCreateSubBuffer(buffer, flags, type, info, errcode_ret);
     if (!mem || !parent)
         return mem;
@@ -228,6 +281,7 @@ WH_EXPORT cl_mem clCreateSubBuffer(cl_mem buffer, cl_mem_flags flags, cl_buffer_
         state->storage = parent->storage ? parent->storage + region->origin : NULL;
         state->host = parent->host ? parent->host + region->origin : NULL;
         state->has_svm = parent->has_svm;
+        state->over_svm = parent->over_svm;
     }
     return adopt(mem, state, errcode_ret);
 }
@@ -255,15 +309,17 @@ static cl_mem create_image(cl_context context, struct wh_cl_mem *state,
     state->pixel = format ? wh_opencl_pixel_size(format) : 0;
     state->image_type = desc ? desc->image_type : 0;
     if (!host_ptr || !described) /* without data, or the library says what is wrong */
-        return wh_opencl_call_create_image(context, state->flags, format, desc, errcode_ret);
+        return wh_opencl_call_create_image(context, without_host_rights(state->flags), format, desc,
+                                           errcode_ret);
     state->host_row = host.row;
     state->host_slice = host.slice;
     const struct wh_block *block = wh_opencl_stage(host.size, 256);
     if (!block)
         return wh_opencl_fail(errcode_ret, CL_MEM_OBJECT_ALLOCATION_FAILURE);
     memcpy(wh_arena_address(wh_session_arena(session), block), host_ptr, host.size);
-    cl_mem mem = wh_opencl_call_create_filled_image(context, state->flags, format, desc, host.size,
-                                                    block->offset, errcode_ret);
+    cl_mem mem =
+        wh_opencl_call_create_filled_image(context, without_host_rights(state->flags), format, desc,
+                                           host.size, block->offset, errcode_ret);
     wh_arena_release(wh_session_arena(session), block);
     return mem;
 }
@@ -368,7 +424,8 @@ static cl_int get_flags(struct wh_session *session, cl_mem mem, const struct wh_
         wh_opencl_call_clGetMemObjectInfo(mem, CL_MEM_FLAGS, sizeof(flags), &flags, NULL);
     if (result != CL_SUCCESS)
         return result;
-    flags = (flags & ~HOST_POINTER_FLAGS) | (state->flags & HOST_POINTER_FLAGS);
+    flags = (flags & ~(HOST_POINTER_FLAGS | HOST_RIGHTS)) |
+            (state->flags & (HOST_POINTER_FLAGS | HOST_RIGHTS));
     return wh_client_answer(session, &flags, sizeof(flags), size, value, size_ret);
 }
 

@@ -52,6 +52,7 @@ struct wh_cl_mem {
     uint8_t *host;      /* CL_MEM_USE_HOST_PTR: the program's memory */
     uint8_t *storage;   /* the buffer's bytes in this process, if shared */
     bool is_image, has_svm;
+    bool over_svm;            /* the storage is shared virtual memory, at its own address */
     struct wh_object *parent; /* buffer of a sub-buffer; pinned through wh_object.parent */
     size_t pixel;             /* images: bytes of a pixel */
     cl_mem_object_type image_type;
@@ -154,8 +155,9 @@ const struct wh_block *wh_opencl_stage(size_t size, size_t align);
  * arena at once. */
 cl_int wh_opencl_fill_buffer(cl_context context, cl_mem mem, const void *bytes, size_t size);
 
-/* The arena bytes behind an SVM pointer, if `size` bytes there are shared; NULL otherwise. */
-uint8_t *wh_opencl_svm_storage(const void *pointer, size_t size);
+/* How many bytes of an SVM allocation start at `pointer`; *shared: the device works on these very
+ * pages. */
+size_t wh_opencl_svm_room(const void *pointer, bool *shared);
 
 /* Whether the pointer lies in an SVM allocation. */
 bool wh_opencl_is_svm(const void *pointer);

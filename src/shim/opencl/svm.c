@@ -48,6 +48,13 @@ bool wh_opencl_is_svm(const void *pointer)
     return pointer && find(pointer, 0);
 }
 
+size_t wh_opencl_svm_room(const void *pointer, bool *shared)
+{
+    const struct svm *svm = find(pointer, 0);
+    *shared = svm && svm->block;
+    return svm ? svm->size - (size_t)((const uint8_t *)pointer - svm->address) : 0;
+}
+
 static struct svm *take(const void *address)
 {
     pthread_mutex_lock(&allocations.lock);

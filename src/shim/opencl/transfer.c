@@ -278,9 +278,8 @@ static cl_int direct(const struct wh_cl_transfer *t, const struct wh_cl_mem *mem
         return result;
     memcpy(reads ? memory : storage, reads ? storage : memory, size);
     atomic_fetch_add_explicit(&wh_session_stats(session)->shared_bytes, size, memory_order_relaxed);
-    uint64_t place = (uint64_t)(storage - wh_session_channel(session)->arena);
-    result = wh_opencl_call_unmap_buffer(t->queue, t->mem, place, 0, NULL,
-                                         reads || !event ? NULL : &mapped);
+    struct wh_cl_transfer last = {.queue = t->queue, .mem = t->mem};
+    result = wh_opencl_unmap_storage(&last, mem, storage, reads || !event ? NULL : &mapped);
     if (result == CL_SUCCESS && !reads && event)
         result = clWaitForEvents(1, &mapped);
     if (event)
@@ -298,6 +297,8 @@ WH_EXPORT cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_b
     /* The library's own refusals: nothing is read. */
     if (!mem || size == 0 || !queue)
         return wh_opencl_call_read_small(queue, buffer, offset, 0, ptr, num_events, events, event);
+    if (!host_may(mem, true))
+        return CL_INVALID_OPERATION;
     if (blocking && size <= WH_INLINE_READ)
         return wh_opencl_call_read_small(queue, buffer, offset, size, ptr, num_events, events,
                                          event);
@@ -308,7 +309,7 @@ WH_EXPORT cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_b
                                .num_events = num_events,
                                .events = events};
     struct wh_copy copy = plain_copy(ptr, size);
-    if (is_direct(mem, blocking, size) && host_may(mem, true))
+    if (is_direct(mem, blocking, size))
         return wh_opencl_typed(direct(&t, mem, ptr, size, event), event, CL_COMMAND_READ_BUFFER);
     return blocking ? wh_opencl_read_now(&t, &copy, size, event)
                     : wh_opencl_read_later(&t, &copy, size, event);
@@ -337,6 +338,8 @@ WH_EXPORT cl_int clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_
     if (!mem || size == 0 || !queue)
         return wh_opencl_call_write_small(queue, buffer, offset, 0, ptr, blocking, num_events,
                                           events, event);
+    if (!host_may(mem, false))
+        return CL_INVALID_OPERATION;
     /* A blocking write is waited for even though its bytes are taken at once: in an in-order queue
      * its return tells the program that everything before it is complete. */
     if (size <= WH_INLINE_WRITE)
@@ -348,7 +351,7 @@ WH_EXPORT cl_int clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_
                                .num_events = num_events,
                                .events = events};
     struct wh_copy copy = plain_copy((void *)(uintptr_t)ptr, size);
-    if (is_direct(mem, blocking, size) && host_may(mem, false))
+    if (is_direct(mem, blocking, size))
         return wh_opencl_typed(direct(&t, mem, (void *)(uintptr_t)ptr, size, event), event,
                                CL_COMMAND_WRITE_BUFFER);
     return wh_opencl_write(&t, &copy, size, blocking, event);
@@ -416,6 +419,8 @@ static cl_int rect(enum wh_cl_transfer_kind kind, cl_command_queue queue, cl_mem
         return CL_INVALID_COMMAND_QUEUE;
     if (!mem)
         return CL_INVALID_MEM_OBJECT;
+    if (!host_may(mem, kind == WH_CL_READ_RECT))
+        return CL_INVALID_OPERATION;
     if (!buffer_origin || !lay_out_rect(&copy, host_origin, region, pitch[2], pitch[3], ptr) ||
         !rect_fits(mem, region))
         return CL_INVALID_VALUE;
@@ -503,6 +508,8 @@ static cl_int image_transfer(enum wh_cl_transfer_kind kind, cl_command_queue que
         return CL_INVALID_COMMAND_QUEUE;
     if (!mem || !mem->is_image)
         return CL_INVALID_MEM_OBJECT;
+    if (!host_may(mem, kind == WH_CL_READ_IMAGE))
+        return CL_INVALID_OPERATION;
     if (!origin || !wh_opencl_lay_out_image(mem, region, row, slice, ptr, &copy, &size))
         return CL_INVALID_VALUE;
     struct wh_cl_transfer t = {

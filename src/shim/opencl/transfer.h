@@ -49,6 +49,10 @@ cl_int wh_opencl_write(const struct wh_cl_transfer *t, const struct wh_copy *cop
 bool wh_opencl_lay_out_image(const struct wh_cl_mem *image, const size_t *region, size_t row,
                              size_t slice, uint8_t *memory, struct wh_copy *copy, size_t *size);
 
+/* Ends a map of a buffer with shared storage, at `storage`. */
+cl_int wh_opencl_unmap_storage(const struct wh_cl_transfer *t, const struct wh_cl_mem *mem,
+                               const uint8_t *storage, cl_event *event);
+
 /* The command type that the event shall report, where the worker used another command. Returns
  * `result`. */
 cl_int wh_opencl_typed(cl_int result, cl_event *event, cl_command_type type);
