@@ -104,9 +104,13 @@ stage_tsan() {
 }
 
 stage_fuzz() {
-    say "Fuzzing, for a minute in all, after the saved corpus"
-    CC=clang configure build/fuzz -Dfuzz=true && compile build/fuzz || return
-    FUZZ_SECONDS=${FUZZ_SECONDS:-60} meson_test -C build/fuzz --setup all --suite fuzz
+    say "Fuzzing: the saved corpus, then half a minute for each target"
+    CC=clang configure build/fuzz -Dfuzz=true || return
+    if quietly env FUZZ_SECONDS=30 scripts/fuzz.sh; then
+        cat "$log"
+        passed=$((passed + 1))
+    fi
+    meson_test -C build/fuzz --setup all --suite fuzz
 }
 
 stage_vm() {

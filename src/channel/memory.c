@@ -65,7 +65,8 @@ static _Atomic uint32_t *memory_token(struct wh_channel *channel, uint32_t token
 
 static void memory_set_token(struct wh_channel *channel, uint32_t token)
 {
-    atomic_store(memory_token(channel, token), 1);
+    uint32_t state = token & WH_TOKEN_FAILED ? WH_TOKEN_BROKEN : WH_TOKEN_DONE;
+    atomic_store(memory_token(channel, token & ~WH_TOKEN_FAILED), state);
 }
 
 static int memory_push_upcall(struct wh_channel *channel, enum wh_upcall_kind kind, uint64_t word,

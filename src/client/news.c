@@ -79,7 +79,7 @@ static void take_in(struct wh_session *session)
             print(upcall);
         else if (upcall->kind == WH_UPCALL_CALLBACK)
             queue_callback(session, upcall);
-        else if (upcall->kind == WH_UPCALL_FREED)
+        else if (upcall->kind == WH_UPCALL_FREED && session->shim->freed)
             session->shim->freed(session, upcall->word);
     }
     if (got < 0)

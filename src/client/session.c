@@ -85,32 +85,39 @@ static int connect_somewhere(const struct wh_hello *hello, struct wh_channel **c
     return -1;
 }
 
-static struct wh_session *open_session(const struct wh_shim *shim, struct wh_error *error)
+struct wh_session *wh_session_over(const struct wh_shim *shim, struct wh_channel *channel,
+                                   struct wh_error *error)
 {
-    struct wh_hello hello;
     struct wh_session *session = calloc(1, sizeof(*session));
     if (!session) {
         wh_error_set(error, ENOMEM, "out of memory");
         return NULL;
     }
     session->shim = shim;
+    session->channel = channel;
     sem_init(&session->may_block, 0, MOST_BLOCKED);
-    wh_hello_init(&hello, shim->api->name, shim->api->hash, wanted_arena());
-    if (connect_somewhere(&hello, &session->channel, error) < 0) {
-        free(session);
-        return NULL;
-    }
     session->objects = wh_objects_new(session, shim->dispatch);
-    session->arena = wh_arena_new(session->channel->arena, session->channel->arena_size,
-                                  session->channel->returns_pages);
+    session->arena = wh_arena_new(channel->arena, channel->arena_size, channel->returns_pages);
     session->stats.calls = calloc(shim->api->ncalls, sizeof(*session->stats.calls));
     if (session->objects && session->arena && session->stats.calls &&
         wh_transfers_init(session) == 0 && wh_news_start(session, error) == 0)
         return session;
     if (!error->code)
         wh_error_set(error, ENOMEM, "out of memory");
-    session->channel->ops->close(session->channel);
     return NULL; /* what little it held stays: the process has no memory left to speak of */
+}
+
+static struct wh_session *open_session(const struct wh_shim *shim, struct wh_error *error)
+{
+    struct wh_hello hello;
+    struct wh_channel *channel;
+    wh_hello_init(&hello, shim->api->name, shim->api->hash, wanted_arena());
+    if (connect_somewhere(&hello, &channel, error) < 0)
+        return NULL;
+    struct wh_session *session = wh_session_over(shim, channel, error);
+    if (!session)
+        channel->ops->close(channel);
+    return session;
 }
 
 /* The parent's session is not the child's: its descriptors are closed, its memory is left alone. */

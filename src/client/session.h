@@ -120,6 +120,18 @@ void wh_transfer_cancel(struct wh_session *session, int64_t ticket);
 /* The same, but the block stays the caller's. */
 void wh_transfer_keep(struct wh_session *session, int64_t ticket);
 
+/* Releases a block that a transfer begun without one still writes to: now, or when the transfer is
+ * over. */
+void wh_transfer_hand_over(struct wh_session *session, int64_t ticket,
+                           const struct wh_block *block);
+
+/*
+ * Before the program's memory is read: completes the transfers that are to write there, as an
+ * in-order queue would have. One that waits for something that only this thread will do is not
+ * waited for longer than a moment.
+ */
+void wh_transfer_settle_range(struct wh_session *session, const void *memory, size_t size);
+
 /* Waits a little for any transfer in flight and completes what can be. False when there is none, or
  * the session is lost. */
 bool wh_transfer_wait_any(struct wh_session *session);
@@ -165,6 +177,10 @@ struct wh_session {
     struct wh_news *news;
     sem_t may_block; /* calls that may wait long leave some reply slots to the others */
 };
+
+/* A session over a channel that is open; the caller closes that when it fails. */
+struct wh_session *wh_session_over(const struct wh_shim *shim, struct wh_channel *channel,
+                                   struct wh_error *error);
 
 int wh_transfers_init(struct wh_session *session);
 

@@ -11,6 +11,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#define SETTLE_ROUNDS 100 /* looks, 20 ms apart at most */
+
 struct transfer {
     const struct wh_block *block;
     struct wh_copy copy;
@@ -91,6 +93,8 @@ static void sweep_locked(struct wh_session *session)
             transfers->table[token].copy.memory = NULL;
         if (state == WH_TOKEN_DONE || state == WH_TOKEN_BROKEN)
             complete(session, token);
+        else if (state > WH_TOKEN_BROKEN)
+            session->channel->ops->lose(session->channel, "the worker set a malformed token");
     }
 }
 
@@ -175,6 +179,51 @@ void wh_transfer_cancel(struct wh_session *session, int64_t ticket)
 void wh_transfer_keep(struct wh_session *session, int64_t ticket)
 {
     give_up(session, ticket, false);
+}
+
+void wh_transfer_hand_over(struct wh_session *session, int64_t ticket, const struct wh_block *block)
+{
+    struct wh_transfers *transfers = session->transfers;
+    pthread_mutex_lock(&transfers->lock);
+    bool flies = ticket >= 0 && in_flight(transfers, ticket);
+    if (flies)
+        transfers->table[ticket % WH_TOKENS].block = block;
+    pthread_mutex_unlock(&transfers->lock);
+    if (!flies)
+        wh_arena_release(session->arena, block);
+}
+
+/* The ticket of a transfer that will write to [memory, memory + size), or -1. */
+static int64_t writer_of(struct wh_transfers *transfers, const uint8_t *memory, size_t size)
+{
+    int64_t ticket = -1;
+    pthread_mutex_lock(&transfers->lock);
+    for (int token = 0; token < (int)WH_TOKENS && ticket < 0; token++) {
+        const struct wh_copy *c = &transfers->table[token].copy;
+        const uint8_t *start = c->memory;
+        if (!transfers->table[token].busy || !start || !c->width)
+            continue;
+        size_t span = (c->depth - 1) * c->memory_slice + (c->height - 1) * c->memory_row + c->width;
+        if (start < memory + size && memory < start + span)
+            ticket = ticket_of(transfers, token);
+    }
+    pthread_mutex_unlock(&transfers->lock);
+    return ticket;
+}
+
+void wh_transfer_settle_range(struct wh_session *session, const void *memory, size_t size)
+{
+    struct wh_transfers *transfers = session->transfers;
+    int64_t ticket;
+    for (int round = 0; round < SETTLE_ROUNDS; round++) {
+        if (atomic_load_explicit(&transfers->pending, memory_order_relaxed) == 0)
+            return;
+        wh_transfer_sweep(session);
+        ticket = writer_of(transfers, memory, size);
+        if (ticket < 0 || session->channel->ops->await_token(session->channel,
+                                                             (uint32_t)(ticket % WH_TOKENS)) < 0)
+            return;
+    }
 }
 
 bool wh_transfer_wait_any(struct wh_session *session)

@@ -36,8 +36,7 @@ static void one_session(void)
     await_end_of(worker);
 }
 
-/* One that holds a session open while `look` is called, so that the daemon is always seen in the same state: it has
- * reaped every earlier worker when it serves this one. */
+/* What the daemon holds, always seen in the same state: it has one session, and has reaped every earlier worker. */
 static void look_at_daemon(unsigned *fds, unsigned long *memory)
 {
     struct wh_shm *shm = raw_connect(server.url);

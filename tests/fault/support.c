@@ -385,13 +385,27 @@ void raw_send(struct wh_shm *shm, struct letter *letter)
     channel->ops->commit(channel);
 }
 
+bool raw_wait_while(_Atomic uint32_t *word, uint32_t value, int ms)
+{
+    struct wh_park nap = {.kind = WH_PARK_NAP, .longest_us = 2000};
+    uint64_t start = wh_now_ns();
+    unsigned naps = 0;
+    while (atomic_load(word) == value && wh_now_ns() - start < (uint64_t)ms * 1000000)
+        wh_park_while(&nap, word, value, &naps);
+    return atomic_load(word) != value;
+}
+
 /* Looks for the session's end as well, as the client library's listener does. */
 static void *watch_session(void *argument)
 {
     struct wh_shm *shm = argument;
     struct pollfd life = {.fd = shm->socket, .events = POLLIN};
-    while (poll(&life, 1, -1) < 0)
-        ;
+    if (shm->socket < 0)
+        while (!raw_wait_while(&shm->segment->state, WH_SEGMENT_OPEN, PATIENCE_MS))
+            pthread_testcancel();
+    else
+        while (poll(&life, 1, -1) < 0)
+            ;
     shm->channel.ops->lose(&shm->channel, "ended");
     return NULL;
 }
@@ -435,11 +449,10 @@ int32_t raw_platforms(struct wh_shm *shm, uint64_t *platform)
 
 void raw_await_end(struct wh_shm *shm, char *reason, size_t size)
 {
-    struct wh_park park = {.kind = WH_PARK_FUTEX, .longest_us = 1000000};
-    unsigned naps = 0;
-    /* The socket closes when the worker ends; the last word on why is in the segment by then, or the daemon's. */
-    if (!wait_readable(shm->socket, PATIENCE_MS))
+    /* The socket closes when the worker ends; why is in the segment by then, or the daemon writes it soon. */
+    if (shm->socket >= 0 && !wait_readable(shm->socket, PATIENCE_MS))
         fail_msg("the session should have ended");
-    wh_park_while(&park, &shm->segment->state, WH_SEGMENT_OPEN, &naps);
+    if (!raw_wait_while(&shm->segment->state, WH_SEGMENT_OPEN, PATIENCE_MS))
+        fail_msg("nobody says why the session ended");
     shm->channel.ops->end_reason(&shm->channel, reason, size);
 }

@@ -132,6 +132,12 @@ bool raw_call(struct wh_shm *shm, struct letter *letter, uint64_t *words, unsign
 /* clGetPlatformIDs: the sign of life of a session. Returns the status, INT32_MAX when the session ended. */
 int32_t raw_platforms(struct wh_shm *shm, uint64_t *platform);
 
+/*
+ * Waits while a shared word has a value, as a guest waits whom nobody can ring: by looking now and then. False: the
+ * bound passed.
+ */
+bool raw_wait_while(_Atomic uint32_t *word, uint32_t value, int ms);
+
 /* Waits until the session's end and copies the reason. */
 void raw_await_end(struct wh_shm *shm, char *reason, size_t size);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fake's shared virtual memory. Commands on it touch it at once: that a program may free it while commands use it
- * is the API's own rule, broken by the program alone. See fake_opencl.h.
+ * The fake's shared virtual memory. Commands on it touch it at once, and it really goes with the reset only: that a
+ * program frees what commands, kernels or buffers still use is the API's own rule, broken by the program alone. See
+ * fake_opencl.h.
  */
 #include "fake_opencl.h"
 

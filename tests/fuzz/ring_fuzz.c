@@ -44,7 +44,7 @@ static void consume_ring(struct input *input)
     struct wh_ring_control control = {0};
     uint64_t *data = calloc(1, RING), *record = malloc(128);
     uint32_t start = (uint32_t)take_number(input, 4) & ~7u;
-    struct wh_ring ring = {.control = &control, .data = (uint8_t *)data, .size = RING, .at = start};
+    struct wh_ring ring = {.control = &control, .data = (uint8_t *)data, .size = RING, .at = start, .known = start, .told = start};
     expect(data && record);
     while (input->left > 0) {
         const char *fault = NULL;
@@ -81,7 +81,7 @@ static void read_upcalls(struct input *input)
     struct wh_upcall *upcall = malloc(WH_UPCALL_MAX);
     expect(shm && upcall);
     shm->release = nothing;
-    shm->upcalls.at = (uint32_t)take_number(input, 2) & ~7u;
+    shm->upcalls.at = shm->upcalls.known = shm->upcalls.told = (uint32_t)take_number(input, 2) & ~7u;
     for (uint32_t i = 0; i < WH_UPCALL_SIZE; i += 8) { /* the input, again and again */
         uint64_t word = input->left ? 0 : 24;
         memcpy(&word, input->at + (input->left > 8 ? i % (input->left - 8) & ~7ull : 0), input->left < 8 ? input->left : 8);
@@ -216,6 +216,7 @@ static void open_session(void)
         .ops = &ops, .arena = malloc(ARENA), .arena_size = ARENA, .arena_fd = -1, .slot_room = WH_SLOT_ROOM};
     expect(liar.slot && liar.channel.arena);
     liar.session = (struct wh_session){.shim = &shim, .channel = &liar.channel};
+    sem_init(&liar.session.may_block, 0, 200);
     liar.session.objects = wh_objects_new(&liar.session, NULL);
     liar.session.arena = wh_arena_new(liar.channel.arena, ARENA, false);
     liar.session.stats.calls = calloc(wh_opencl_api.ncalls, sizeof(*liar.session.stats.calls));

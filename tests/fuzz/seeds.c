@@ -120,9 +120,14 @@ static const struct wh_channel_ops recorder = {
 
 /* ---- calls as a program makes them ---- */
 
-static uint64_t invoke(uint16_t number, uint64_t *a)
+/* The number of arguments is checked: the description may have changed since this was written. */
+static uint64_t invoke(uint16_t number, uint64_t *a, size_t count)
 {
     const struct wh_call_desc *call = &wh_opencl_api.calls[number];
+    if (count != call->nparams) {
+        (void)fprintf(stderr, "%s: %s takes %u arguments, not %zu\n", run.program, call->name, call->nparams, count);
+        exit(EXIT_FAILURE);
+    }
     if (call->flags & WH_CALL_RETAIN)
         return wh_client_retain(&run.session, call, a);
     if (call->flags & WH_CALL_RELEASE)
@@ -131,7 +136,9 @@ static uint64_t invoke(uint16_t number, uint64_t *a)
 }
 
 #define W(x)            ((uint64_t)(uintptr_t)(x))
-#define CALL(NAME, ...) invoke(WH_OPENCL_##NAME, (uint64_t[WH_MAX_PARAMS + 1]){__VA_ARGS__})
+#define CALL(NAME, ...)                                                                            \
+    invoke(WH_OPENCL_##NAME, (uint64_t[WH_MAX_PARAMS + 1]){__VA_ARGS__},                           \
+           sizeof((uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
 struct host {
     uint64_t platform, devices[2], context, queue;
@@ -248,7 +255,7 @@ static void programs(struct host *host)
         CALL(wh_create_program_binary, host->context, 2, W(host->devices), W(sizes), 80, W(binaries), W(results), 0);
     uint64_t il = CALL(wh_create_program_il, host->context, 40, W(binaries), W(&host->error));
     CALL(wh_compile_program, il, 0, 0, 0, 1, W(&p), W(names), 14);
-    uint64_t linked = CALL(wh_link_program, host->context, 0, 0, 0, 1, W(&il), 15, W(&host->error));
+    uint64_t linked = CALL(wh_link_program, host->context, 0, 0, 0, 1, W(&il), W(&host->error));
     CALL(clSetProgramSpecializationConstant, il, 1, 4, W(text));
     uint64_t k = CALL(clCreateKernel, p, W("k"), W(&host->error));
     CALL(clCreateKernelsInProgram, p, 2, W(kernels), W(&n));
@@ -315,6 +322,10 @@ static void shared_memory(struct host *host)
     CALL(wh_svm_fill, queue, address[1], 4, W("abcd"), 64, 0, 0, 0);
     CALL(wh_svm_map, queue, 1, 3, address[0], size, 0, 0, 0);
     CALL(wh_svm_unmap, queue, address[0], 0, 0, 0);
+    uint64_t over = CALL(wh_create_svm_buffer, gpu, 1, 1024, address[0], W(&host->error));
+    CALL(wh_map_buffer, queue, over, 1, 3, 0, 1024, WH_NO_TOKEN, 0, 0, 0);
+    CALL(wh_unmap_svm_buffer, queue, over, address[0], 0, 0, 0);
+    CALL(clReleaseMemObject, over);
     CALL(wh_svm_migrate, queue, 2, W(address), 0, 0, 0, 0, 0);
     CALL(wh_svm_enqueue_free, queue, 1, W(&address[0]), 0, 0, 0, 0);
     CALL(clFinish, queue);
@@ -370,6 +381,7 @@ static void open_session(void)
                                       .arena_fd = -1,
                                       .slot_room = WH_SLOT_ROOM};
     run.session = (struct wh_session){.shim = &shim, .channel = &run.channel};
+    sem_init(&run.session.may_block, 0, 200);
     run.session.objects = wh_objects_new(&run.session, NULL);
     run.session.arena = wh_arena_new(run.channel.arena, run.channel.arena_size, false);
     run.session.stats.calls = calloc(WH_OPENCL_NCALLS, sizeof(*run.session.stats.calls));

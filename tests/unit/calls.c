@@ -382,6 +382,7 @@ static struct life *new_life(void)
     life->worker = (struct wh_worker){
         .channel = &life->pair.worker->channel, .backend = &life->backend, .table = wh_table_new()};
     life->session = (struct wh_session){.shim = &shim, .channel = &life->pair.client->channel};
+    sem_init(&life->session.may_block, 0, 200);
     life->session.objects = wh_objects_new(&life->session, &shim);
     life->session.arena = wh_arena_new(life->session.channel->arena, PAIR_ARENA, false);
     life->session.stats.calls = calloc(wh_sample_api.ncalls, sizeof(*life->session.stats.calls));

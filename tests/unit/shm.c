@@ -608,7 +608,7 @@ static void test_forged_upcalls(void **state)
     for (unsigned i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
         struct wh_segment *segment = pair.worker->segment;
         struct wh_upcall forged = {.size = lies[i].size, .kind = WH_UPCALL_OUTPUT, .payload = lies[i].payload};
-        pair.client->upcalls.at = 0;
+        pair.client->upcalls.at = pair.client->upcalls.known = pair.client->upcalls.told = 0;
         memcpy(segment->upcall_data, &forged, sizeof(forged));
         atomic_store(&segment->upcalls.tail, lies[i].produced);
         if (ops()->take_upcall(client(), &room.upcall) != -1)

@@ -41,6 +41,7 @@ struct wh_opencl_state {
     pthread_mutex_t lock; /* guards the lists */
     struct wh_opencl_transfer *transfers;
     struct wh_opencl_svm *svm;
+    int probe[2]; /* a pipe, to ask the kernel whether an address can be read */
 };
 
 static inline struct wh_opencl_state *wh_opencl_state(struct wh_call *call)

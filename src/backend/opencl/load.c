@@ -6,8 +6,10 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MOST_PLATFORMS 32
 
@@ -66,6 +68,8 @@ int wh_opencl_open(struct wh_worker *worker, struct wh_backend *backend, struct 
     if (!state)
         return wh_error_set(error, ENOMEM, "out of memory");
     pthread_mutex_init(&state->lock, NULL);
+    if (pipe2(state->probe, O_CLOEXEC | O_NONBLOCK) < 0)
+        return wh_error_set(error, errno, "cannot make a pipe: %s", strerror(errno));
     void *library = open_library(error);
     if (!library)
         return -1;

@@ -89,9 +89,19 @@ static cl_int stage_in(const struct wh_cl_transfer *t, struct wh_cl_map *map, si
     if (!map->block)
         return CL_MAP_FAILURE;
     map->pointer = map->layout.memory = wh_arena_address(wh_session_arena(session), map->block);
-    cl_int result = wants_contents(map->flags, t->kind == WH_CL_READ_IMAGE)
-                        ? wh_opencl_send(t, map->block, 0, size, WH_NO_TOKEN, blocking, event)
-                        : mark(t, blocking, event);
+    if (!wants_contents(map->flags, t->kind == WH_CL_READ_IMAGE)) {
+        cl_int result = mark(t, blocking, event);
+        if (result != CL_SUCCESS)
+            wh_arena_release(wh_session_arena(session), map->block);
+        return result;
+    }
+    /* The program may unmap before the bytes have come: the block must outlive the read. */
+    map->reading = blocking ? -1 : wh_transfer_begin(session, NULL, NULL);
+    cl_uint token = map->reading < 0 ? WH_NO_TOKEN : WH_TICKET_TOKEN(map->reading);
+    cl_int result =
+        wh_opencl_send(t, map->block, 0, size, token, blocking || map->reading < 0, event);
+    if (result != CL_SUCCESS && map->reading >= 0)
+        wh_transfer_cancel(session, map->reading);
     if (result != CL_SUCCESS)
         wh_arena_release(wh_session_arena(session), map->block);
     return result;
@@ -160,6 +170,7 @@ WH_EXPORT void *clEnqueueMapBuffer(cl_command_queue queue, cl_mem buffer, cl_boo
                                .num_events = num_events,
                                .events = events};
     map->flags = flags;
+    map->reading = -1;
     map->offset = offset;
     map->size = size;
     map->pointer = mem->host ? mem->host + offset : mem->storage ? mem->storage + offset : NULL;
@@ -252,6 +263,7 @@ WH_EXPORT void *clEnqueueMapImage(cl_command_queue queue, cl_mem image, cl_bool 
                                .num_events = num_events,
                                .events = events};
     map->flags = flags;
+    map->reading = -1;
     memcpy(t.origin, origin, sizeof(t.origin));
     memcpy(t.region, region, sizeof(t.region));
     memcpy(map->origin, origin, sizeof(map->origin));
@@ -298,7 +310,7 @@ static cl_int stage_out(const struct wh_cl_transfer *t, struct wh_cl_map *map, s
     if (!writes(map->flags)) {
         cl_int result = mark(t, false, event);
         if (result == CL_SUCCESS)
-            wh_arena_release(wh_session_arena(session), map->block);
+            wh_transfer_hand_over(session, map->reading, map->block);
         return result;
     }
     if (!map->block)

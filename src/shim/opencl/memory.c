@@ -65,7 +65,7 @@ void wh_opencl_forget_mem(struct wh_cl_mem *state)
     struct wh_session *session = wh_opencl_session();
     while (state->maps) {
         struct wh_cl_map *next = state->maps->next;
-        wh_arena_release(wh_session_arena(session), state->maps->block);
+        wh_transfer_hand_over(session, state->maps->reading, state->maps->block);
         free(state->maps);
         state->maps = next;
     }

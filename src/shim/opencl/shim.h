@@ -43,6 +43,7 @@ struct wh_cl_map {
     size_t origin[3], region[3]; /* images */
     size_t row_pitch, slice_pitch;
     const struct wh_block *block; /* staging memory that belongs to the mapping, or NULL */
+    int64_t reading;              /* the ticket of a read into it that was not waited for, or -1 */
     struct wh_copy layout;        /* how staging and program memory correspond */
 };
 

@@ -247,6 +247,9 @@ static cl_int write_pieces(const struct wh_cl_transfer *t, const uint8_t *memory
 cl_int wh_opencl_write(const struct wh_cl_transfer *t, const struct wh_copy *copy, size_t size,
                        bool blocking, cl_event *event)
 {
+    size_t span = (copy->depth - 1) * copy->memory_slice + (copy->height - 1) * copy->memory_row +
+                  copy->width;
+    wh_transfer_settle_range(wh_opencl_session(), copy->memory, span);
     const struct wh_block *block =
         is_linear(t) && blocking && size > WH_STAGE ? NULL : wh_opencl_stage(size, 256);
     if (block)
@@ -342,6 +345,7 @@ WH_EXPORT cl_int clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_
         return CL_INVALID_OPERATION;
     /* A blocking write is waited for even though its bytes are taken at once: in an in-order queue
      * its return tells the program that everything before it is complete. */
+    wh_transfer_settle_range(wh_opencl_session(), ptr, size);
     if (size <= WH_INLINE_WRITE)
         return write_small(queue, buffer, offset, size, ptr, blocking, num_events, events, event);
     struct wh_cl_transfer t = {.kind = WH_CL_WRITE_BUFFER,
