@@ -16,6 +16,7 @@ struct svm {
     struct svm *next;
     uint8_t *bytes;
     size_t size;
+    bool freed;
 };
 
 static struct svm *allocations;
@@ -41,20 +42,16 @@ static void *allocate(cl_context context, cl_svm_mem_flags flags, size_t size, c
 
 static void deallocate(cl_context context, void *bytes)
 {
-    struct svm **link = &allocations;
+    struct svm *svm = allocations;
     fake_check(context, FAKE_CONTEXT);
-    if (!bytes)
-        return;
-    while (*link && (*link)->bytes != bytes)
-        link = &(*link)->next;
-    if (!*link) {
+    while (svm && (svm->freed || svm->bytes != bytes))
+        svm = svm->next;
+    if (bytes && !svm) {
         (void)fprintf(stderr, "fake OpenCL: shared memory was freed that does not exist: %p\n", bytes);
         abort();
     }
-    struct svm *svm = *link;
-    *link = svm->next;
-    free(svm->bytes);
-    free(svm);
+    if (svm)
+        svm->freed = true;
 }
 
 void fake_forget_svm(void)

@@ -45,6 +45,7 @@ cl_mem wh_opencl_do_create_svm_buffer(struct wh_call *call, cl_context context, 
     void *memory = checked(call, address, size);
     if (!memory)
         return wh_call_fault(call, "a buffer lies outside of the shared virtual memory");
+    flags &= ~(cl_mem_flags)(CL_MEM_ALLOC_HOST_PTR | CL_MEM_COPY_HOST_PTR);
     return wh_opencl_state(call)->f.clCreateBuffer(context, flags | CL_MEM_USE_HOST_PTR, size,
                                                    memory, errcode_ret);
 }

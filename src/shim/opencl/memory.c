@@ -275,7 +275,10 @@ WH_EXPORT cl_mem clCreateSubBuffer(cl_mem buffer, cl_mem_flags flags, cl_buffer_
     cl_mem mem = wh_opencl_call_clCreateSubBuffer(buffer, flags, type, info, errcode_ret);
     if (!mem || !parent)
         return mem;
-    struct wh_cl_mem *state = new_state(flags | (parent->flags & HOST_POINTER_FLAGS), region->size);
+    cl_mem_flags inherited = parent->flags & HOST_POINTER_FLAGS;
+    if (!(flags & HOST_RIGHTS))
+        inherited |= parent->flags & HOST_RIGHTS;
+    struct wh_cl_mem *state = new_state(flags | inherited, region->size);
     if (state) {
         state->parent = (struct wh_object *)(void *)buffer;
         state->storage = parent->storage ? parent->storage + region->origin : NULL;
