@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fake's queues: a command waits in one list until somebody waits for it, and touches the caller's memory only
- * then. Events and their callbacks. See fake_opencl.h.
+ * The fake's queues: a command waits in one list until somebody waits for it, and touches the
+ * caller's memory only then. Events and their callbacks. See fake_opencl.h.
  */
 #include "fake_opencl.h"
 
@@ -113,8 +113,13 @@ cl_int fake_enqueue(const void *queue, void *memory, size_t size, bool writes, c
     if (!c)
         return CL_OUT_OF_HOST_MEMORY;
     made->status = CL_QUEUED;
-    *c = (struct command){
-        .memory = memory, .size = size, .writes = writes, .queue = parent, .event = made, .done = done, .user = user};
+    *c = (struct command){.memory = memory,
+                          .size = size,
+                          .writes = writes,
+                          .queue = parent,
+                          .event = made,
+                          .done = done,
+                          .user = user};
     fake_retain(parent);
     if (event) {
         fake_retain(made);
@@ -153,7 +158,8 @@ static cl_int wait_for_events(cl_uint n, const cl_event *events)
     return CL_SUCCESS;
 }
 
-static cl_int get_event_info(cl_event object, cl_event_info name, size_t size, void *value, size_t *size_ret)
+static cl_int get_event_info(cl_event object, cl_event_info name, size_t size, void *value,
+                             size_t *size_ret)
 {
     struct fake *known = fake_check(object, FAKE_EVENT);
     if (!known)
@@ -168,12 +174,14 @@ static cl_int get_event_info(cl_event object, cl_event_info name, size_t size, v
     return fake_answer(&known->status, sizeof(known->status), size, value, size_ret);
 }
 
-static cl_int get_profiling(cl_event object, cl_profiling_info name, size_t size, void *value, size_t *size_ret)
+static cl_int get_profiling(cl_event object, cl_profiling_info name, size_t size, void *value,
+                            size_t *size_ret)
 {
     cl_ulong stamp = 4;
     (void)name;
-    return fake_check(object, FAKE_EVENT) ? fake_answer(&stamp, sizeof(stamp), size, value, size_ret)
-                                          : CL_INVALID_EVENT;
+    return fake_check(object, FAKE_EVENT)
+               ? fake_answer(&stamp, sizeof(stamp), size, value, size_ret)
+               : CL_INVALID_EVENT;
 }
 
 static cl_event create_user_event(cl_context object, cl_int *errcode_ret)
@@ -211,7 +219,8 @@ static cl_int set_event_callback(cl_event object, cl_int when, cl_event_callback
     struct callback *c = malloc(sizeof(*c));
     if (!c)
         return CL_OUT_OF_HOST_MEMORY;
-    *c = (struct callback){.next = callbacks, .event = known, .notify = notify, .user = user, .when = when};
+    *c = (struct callback){
+        .next = callbacks, .event = known, .notify = notify, .user = user, .when = when};
     fake_retain(known);
     callbacks = c;
     tell(known);
@@ -223,11 +232,14 @@ static cl_int set_event_callback(cl_event object, cl_int when, cl_event_callback
 static struct fake *buffer_with(const void *object, size_t offset, size_t size)
 {
     struct fake *mem = fake_check(object, FAKE_MEM);
-    return mem && !mem->is_image && size > 0 && offset <= mem->size && size <= mem->size - offset ? mem : NULL;
+    return mem && !mem->is_image && size > 0 && offset <= mem->size && size <= mem->size - offset
+               ? mem
+               : NULL;
 }
 
-static cl_int move_buffer(const void *queue, const void *object, size_t offset, size_t size, void *memory, bool writes,
-                          cl_uint n, const cl_event *events, cl_event *event)
+static cl_int move_buffer(const void *queue, const void *object, size_t offset, size_t size,
+                          void *memory, bool writes, cl_uint n, const cl_event *events,
+                          cl_event *event)
 {
     cl_int result = fake_check_command(queue, n, events);
     if (result != CL_SUCCESS)
@@ -239,8 +251,9 @@ static cl_int move_buffer(const void *queue, const void *object, size_t offset, 
     return fake_enqueue(queue, memory, size, writes, event, NULL, NULL);
 }
 
-static cl_int read_buffer(cl_command_queue queue, cl_mem mem, cl_bool blocking, size_t offset, size_t size, void *ptr,
-                          cl_uint n, const cl_event *events, cl_event *event)
+static cl_int read_buffer(cl_command_queue queue, cl_mem mem, cl_bool blocking, size_t offset,
+                          size_t size, void *ptr, cl_uint n, const cl_event *events,
+                          cl_event *event)
 {
     cl_int result = move_buffer(queue, mem, offset, size, ptr, true, n, events, event);
     if (blocking)
@@ -248,10 +261,12 @@ static cl_int read_buffer(cl_command_queue queue, cl_mem mem, cl_bool blocking, 
     return result;
 }
 
-static cl_int write_buffer(cl_command_queue queue, cl_mem mem, cl_bool blocking, size_t offset, size_t size,
-                           const void *ptr, cl_uint n, const cl_event *events, cl_event *event)
+static cl_int write_buffer(cl_command_queue queue, cl_mem mem, cl_bool blocking, size_t offset,
+                           size_t size, const void *ptr, cl_uint n, const cl_event *events,
+                           cl_event *event)
 {
-    cl_int result = move_buffer(queue, mem, offset, size, (void *)(uintptr_t)ptr, false, n, events, event);
+    cl_int result =
+        move_buffer(queue, mem, offset, size, (void *)(uintptr_t)ptr, false, n, events, event);
     if (blocking)
         fake_run_commands(UINT32_MAX);
     return result;
@@ -267,12 +282,14 @@ static size_t extent(const size_t *origin, const size_t *region, size_t row, siz
             return 0;
     if (row < region[0] || row > 1u << 20 || slice < region[1] * row || slice > 1u << 20)
         return 0;
-    return (origin[2] + region[2] - 1) * slice + (origin[1] + region[1] - 1) * row + origin[0] + region[0];
+    return (origin[2] + region[2] - 1) * slice + (origin[1] + region[1] - 1) * row + origin[0] +
+           region[0];
 }
 
-static cl_int move_rect(const void *queue, const void *object, const size_t *buffer_origin, const size_t *host_origin,
-                        const size_t *region, const size_t pitches[4], void *memory, bool writes, cl_uint n,
-                        const cl_event *events, cl_event *event)
+static cl_int move_rect(const void *queue, const void *object, const size_t *buffer_origin,
+                        const size_t *host_origin, const size_t *region, const size_t pitches[4],
+                        void *memory, bool writes, cl_uint n, const cl_event *events,
+                        cl_event *event)
 {
     cl_int result = fake_check_command(queue, n, events);
     if (result != CL_SUCCESS)
@@ -288,47 +305,54 @@ static cl_int move_rect(const void *queue, const void *object, const size_t *buf
     return fake_enqueue(queue, memory, outside, writes, event, NULL, NULL);
 }
 
-static cl_int read_rect(cl_command_queue queue, cl_mem mem, cl_bool blocking, const size_t *buffer_origin,
-                        const size_t *host_origin, const size_t *region, size_t buffer_row, size_t buffer_slice,
-                        size_t host_row, size_t host_slice, void *ptr, cl_uint n, const cl_event *events,
-                        cl_event *event)
+static cl_int read_rect(cl_command_queue queue, cl_mem mem, cl_bool blocking,
+                        const size_t *buffer_origin, const size_t *host_origin,
+                        const size_t *region, size_t buffer_row, size_t buffer_slice,
+                        size_t host_row, size_t host_slice, void *ptr, cl_uint n,
+                        const cl_event *events, cl_event *event)
 {
     const size_t pitches[] = {buffer_row, buffer_slice, host_row, host_slice};
     (void)blocking;
-    return move_rect(queue, mem, buffer_origin, host_origin, region, pitches, ptr, true, n, events, event);
-}
-
-static cl_int write_rect(cl_command_queue queue, cl_mem mem, cl_bool blocking, const size_t *buffer_origin,
-                         const size_t *host_origin, const size_t *region, size_t buffer_row, size_t buffer_slice,
-                         size_t host_row, size_t host_slice, const void *ptr, cl_uint n, const cl_event *events,
-                         cl_event *event)
-{
-    const size_t pitches[] = {buffer_row, buffer_slice, host_row, host_slice};
-    (void)blocking;
-    return move_rect(queue, mem, buffer_origin, host_origin, region, pitches, (void *)(uintptr_t)ptr, false, n, events,
+    return move_rect(queue, mem, buffer_origin, host_origin, region, pitches, ptr, true, n, events,
                      event);
 }
 
+static cl_int write_rect(cl_command_queue queue, cl_mem mem, cl_bool blocking,
+                         const size_t *buffer_origin, const size_t *host_origin,
+                         const size_t *region, size_t buffer_row, size_t buffer_slice,
+                         size_t host_row, size_t host_slice, const void *ptr, cl_uint n,
+                         const cl_event *events, cl_event *event)
+{
+    const size_t pitches[] = {buffer_row, buffer_slice, host_row, host_slice};
+    (void)blocking;
+    return move_rect(queue, mem, buffer_origin, host_origin, region, pitches,
+                     (void *)(uintptr_t)ptr, false, n, events, event);
+}
+
 static cl_int copy_rect(cl_command_queue queue, cl_mem src, cl_mem dst, const size_t *src_origin,
-                        const size_t *dst_origin, const size_t *region, size_t src_row, size_t src_slice,
-                        size_t dst_row, size_t dst_slice, cl_uint n, const cl_event *events, cl_event *event)
+                        const size_t *dst_origin, const size_t *region, size_t src_row,
+                        size_t src_slice, size_t dst_row, size_t dst_slice, cl_uint n,
+                        const cl_event *events, cl_event *event)
 {
     cl_int result = fake_check_command(queue, n, events);
     if (result != CL_SUCCESS)
         return result;
     if (!src_origin || !dst_origin || !region)
         return CL_INVALID_VALUE;
-    size_t from = extent(src_origin, region, src_row, src_slice), to = extent(dst_origin, region, dst_row, dst_slice);
+    size_t from = extent(src_origin, region, src_row, src_slice),
+           to = extent(dst_origin, region, dst_row, dst_slice);
     if (!from || !to || !buffer_with(src, 0, from) || !buffer_with(dst, 0, to))
         return CL_INVALID_VALUE;
     return simple(CL_SUCCESS, queue, event);
 }
 
-static cl_int copy_buffer(cl_command_queue queue, cl_mem src, cl_mem dst, size_t src_offset, size_t dst_offset,
-                          size_t size, cl_uint n, const cl_event *events, cl_event *event)
+static cl_int copy_buffer(cl_command_queue queue, cl_mem src, cl_mem dst, size_t src_offset,
+                          size_t dst_offset, size_t size, cl_uint n, const cl_event *events,
+                          cl_event *event)
 {
     cl_int result = fake_check_command(queue, n, events);
-    struct fake *from = buffer_with(src, src_offset, size), *to = buffer_with(dst, dst_offset, size);
+    struct fake *from = buffer_with(src, src_offset, size),
+                *to = buffer_with(dst, dst_offset, size);
     if (result == CL_SUCCESS && (!from || !to))
         result = CL_INVALID_MEM_OBJECT;
     if (result == CL_SUCCESS)
@@ -336,8 +360,9 @@ static cl_int copy_buffer(cl_command_queue queue, cl_mem src, cl_mem dst, size_t
     return simple(result, queue, event);
 }
 
-static cl_int fill_buffer(cl_command_queue queue, cl_mem mem, const void *pattern, size_t pattern_size, size_t offset,
-                          size_t size, cl_uint n, const cl_event *events, cl_event *event)
+static cl_int fill_buffer(cl_command_queue queue, cl_mem mem, const void *pattern,
+                          size_t pattern_size, size_t offset, size_t size, cl_uint n,
+                          const cl_event *events, cl_event *event)
 {
     cl_int result = fake_check_command(queue, n, events);
     if (result == CL_SUCCESS && !buffer_with(mem, offset, size))
@@ -349,8 +374,9 @@ static cl_int fill_buffer(cl_command_queue queue, cl_mem mem, const void *patter
     return simple(result, queue, event);
 }
 
-static void *map_buffer(cl_command_queue queue, cl_mem object, cl_bool blocking, cl_map_flags flags, size_t offset,
-                        size_t size, cl_uint n, const cl_event *events, cl_event *event, cl_int *errcode_ret)
+static void *map_buffer(cl_command_queue queue, cl_mem object, cl_bool blocking, cl_map_flags flags,
+                        size_t offset, size_t size, cl_uint n, const cl_event *events,
+                        cl_event *event, cl_int *errcode_ret)
 {
     cl_int result = fake_check_command(queue, n, events);
     struct fake *mem = buffer_with(object, offset, size);
@@ -367,8 +393,8 @@ static void *map_buffer(cl_command_queue queue, cl_mem object, cl_bool blocking,
     return mem->bytes + offset;
 }
 
-static cl_int unmap(cl_command_queue queue, cl_mem object, void *ptr, cl_uint n, const cl_event *events,
-                    cl_event *event)
+static cl_int unmap(cl_command_queue queue, cl_mem object, void *ptr, cl_uint n,
+                    const cl_event *events, cl_event *event)
 {
     cl_int result = fake_check_command(queue, n, events);
     struct fake *mem = fake_check(object, FAKE_MEM);
@@ -394,8 +420,9 @@ static struct fake *image_with(const void *object, const size_t *origin, const s
     return image;
 }
 
-static cl_int move_image(const void *queue, const void *object, const size_t *origin, const size_t *region, size_t row,
-                         size_t slice, void *memory, bool writes, cl_uint n, const cl_event *events, cl_event *event)
+static cl_int move_image(const void *queue, const void *object, const size_t *origin,
+                         const size_t *region, size_t row, size_t slice, void *memory, bool writes,
+                         cl_uint n, const cl_event *events, cl_event *event)
 {
     cl_int result = fake_check_command(queue, n, events);
     if (result != CL_SUCCESS)
@@ -412,34 +439,37 @@ static cl_int move_image(const void *queue, const void *object, const size_t *or
     return fake_enqueue(queue, memory, size, writes, event, NULL, NULL);
 }
 
-static cl_int read_image(cl_command_queue queue, cl_mem image, cl_bool blocking, const size_t *origin,
-                         const size_t *region, size_t row, size_t slice, void *ptr, cl_uint n, const cl_event *events,
-                         cl_event *event)
+static cl_int read_image(cl_command_queue queue, cl_mem image, cl_bool blocking,
+                         const size_t *origin, const size_t *region, size_t row, size_t slice,
+                         void *ptr, cl_uint n, const cl_event *events, cl_event *event)
 {
     (void)blocking;
     return move_image(queue, image, origin, region, row, slice, ptr, true, n, events, event);
 }
 
-static cl_int write_image(cl_command_queue queue, cl_mem image, cl_bool blocking, const size_t *origin,
-                          const size_t *region, size_t row, size_t slice, const void *ptr, cl_uint n,
-                          const cl_event *events, cl_event *event)
+static cl_int write_image(cl_command_queue queue, cl_mem image, cl_bool blocking,
+                          const size_t *origin, const size_t *region, size_t row, size_t slice,
+                          const void *ptr, cl_uint n, const cl_event *events, cl_event *event)
 {
     (void)blocking;
-    return move_image(queue, image, origin, region, row, slice, (void *)(uintptr_t)ptr, false, n, events, event);
+    return move_image(queue, image, origin, region, row, slice, (void *)(uintptr_t)ptr, false, n,
+                      events, event);
 }
 
 static cl_int copy_image(cl_command_queue queue, cl_mem src, cl_mem dst, const size_t *src_origin,
-                         const size_t *dst_origin, const size_t *region, cl_uint n, const cl_event *events,
-                         cl_event *event)
+                         const size_t *dst_origin, const size_t *region, cl_uint n,
+                         const cl_event *events, cl_event *event)
 {
     cl_int result = fake_check_command(queue, n, events);
-    if (result == CL_SUCCESS && (!image_with(src, src_origin, region) || !image_with(dst, dst_origin, region)))
+    if (result == CL_SUCCESS &&
+        (!image_with(src, src_origin, region) || !image_with(dst, dst_origin, region)))
         result = CL_INVALID_VALUE;
     return simple(result, queue, event);
 }
 
-static cl_int fill_image(cl_command_queue queue, cl_mem image, const void *color, const size_t *origin,
-                         const size_t *region, cl_uint n, const cl_event *events, cl_event *event)
+static cl_int fill_image(cl_command_queue queue, cl_mem image, const void *color,
+                         const size_t *origin, const size_t *region, cl_uint n,
+                         const cl_event *events, cl_event *event)
 {
     cl_int result = fake_check_command(queue, n, events);
     if (result == CL_SUCCESS && (!color || !image_with(image, origin, region)))
@@ -450,7 +480,8 @@ static cl_int fill_image(cl_command_queue queue, cl_mem image, const void *color
 }
 
 static cl_int image_to_buffer(cl_command_queue queue, cl_mem src, cl_mem dst, const size_t *origin,
-                              const size_t *region, size_t offset, cl_uint n, const cl_event *events, cl_event *event)
+                              const size_t *region, size_t offset, cl_uint n,
+                              const cl_event *events, cl_event *event)
 {
     cl_int result = fake_check_command(queue, n, events);
     struct fake *image = image_with(src, origin, region);
@@ -460,17 +491,18 @@ static cl_int image_to_buffer(cl_command_queue queue, cl_mem src, cl_mem dst, co
     return simple(result, queue, event);
 }
 
-static cl_int buffer_to_image(cl_command_queue queue, cl_mem src, cl_mem dst, size_t offset, const size_t *origin,
-                              const size_t *region, cl_uint n, const cl_event *events, cl_event *event)
+static cl_int buffer_to_image(cl_command_queue queue, cl_mem src, cl_mem dst, size_t offset,
+                              const size_t *origin, const size_t *region, cl_uint n,
+                              const cl_event *events, cl_event *event)
 {
     return image_to_buffer(queue, dst, src, origin, region, offset, n, events, event);
 }
 
 /* ---- kernels and the rest ---- */
 
-static cl_int enqueue_kernel(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions, const size_t *offset,
-                             const size_t *global, const size_t *local, cl_uint n, const cl_event *events,
-                             cl_event *event)
+static cl_int enqueue_kernel(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions,
+                             const size_t *offset, const size_t *global, const size_t *local,
+                             cl_uint n, const cl_event *events, cl_event *event)
 {
     cl_int result = fake_check_command(queue, n, events);
     if (result == CL_SUCCESS && !fake_check(kernel, FAKE_KERNEL))
@@ -488,14 +520,15 @@ static cl_int enqueue_kernel(cl_command_queue queue, cl_kernel kernel, cl_uint d
     return simple(CL_SUCCESS, queue, event);
 }
 
-static cl_int enqueue_task(cl_command_queue queue, cl_kernel kernel, cl_uint n, const cl_event *events, cl_event *event)
+static cl_int enqueue_task(cl_command_queue queue, cl_kernel kernel, cl_uint n,
+                           const cl_event *events, cl_event *event)
 {
     const size_t one = 1;
     return enqueue_kernel(queue, kernel, 1, NULL, &one, &one, n, events, event);
 }
 
-static cl_int suggest_size(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions, const size_t *offset,
-                           const size_t *global, size_t *local)
+static cl_int suggest_size(cl_command_queue queue, cl_kernel kernel, cl_uint dimensions,
+                           const size_t *offset, const size_t *global, size_t *local)
 {
     if (!fake_check(queue, FAKE_QUEUE) || !fake_check(kernel, FAKE_KERNEL))
         return CL_INVALID_KERNEL;
@@ -508,7 +541,8 @@ static cl_int suggest_size(cl_command_queue queue, cl_kernel kernel, cl_uint dim
     return CL_SUCCESS;
 }
 
-static cl_int enqueue_wait_list(cl_command_queue queue, cl_uint n, const cl_event *events, cl_event *event)
+static cl_int enqueue_wait_list(cl_command_queue queue, cl_uint n, const cl_event *events,
+                                cl_event *event)
 {
     return simple(fake_check_command(queue, n, events), queue, event);
 }
@@ -518,8 +552,9 @@ static cl_int enqueue_marker(cl_command_queue queue, cl_event *event)
     return simple(fake_check_command(queue, 0, NULL), queue, event);
 }
 
-static cl_int migrate(cl_command_queue queue, cl_uint n, const cl_mem *mems, cl_mem_migration_flags flags,
-                      cl_uint num_events, const cl_event *events, cl_event *event)
+static cl_int migrate(cl_command_queue queue, cl_uint n, const cl_mem *mems,
+                      cl_mem_migration_flags flags, cl_uint num_events, const cl_event *events,
+                      cl_event *event)
 {
     cl_int result = fake_check_command(queue, num_events, events);
     (void)flags;
@@ -547,15 +582,16 @@ static cl_int finish(cl_command_queue queue)
     return CL_SUCCESS;
 }
 
-static cl_int enqueue_commands(cl_uint n, cl_command_queue *queues, cl_command_buffer_khr object, cl_uint num_events,
-                               const cl_event *events, cl_event *event)
+static cl_int enqueue_commands(cl_uint n, cl_command_queue *queues, cl_command_buffer_khr object,
+                               cl_uint num_events, const cl_event *events, cl_event *event)
 {
     struct fake *known = fake_check(object, FAKE_COMMANDS);
     for (cl_uint i = 0; queues && i < n; i++)
         fake_check(queues[i], FAKE_QUEUE);
     if (!known)
         return -1138;
-    return simple(fake_check_command(known->parents[0], num_events, events), known->parents[0], event);
+    return simple(fake_check_command(known->parents[0], num_events, events), known->parents[0],
+                  event);
 }
 
 void fake_fill_commands(struct wh_opencl_functions_table *f)

@@ -73,14 +73,14 @@ static cl_int release(const void *object, enum fake_type type, cl_int invalid)
     return CL_SUCCESS;
 }
 
-#define COUNTED(NAME, TYPE, FAKE, INVALID)                                                                             \
-    static cl_int retain_##NAME(TYPE object)                                                                           \
-    {                                                                                                                  \
-        return retain(object, FAKE, INVALID);                                                                          \
-    }                                                                                                                  \
-    static cl_int release_##NAME(TYPE object)                                                                          \
-    {                                                                                                                  \
-        return release(object, FAKE, INVALID);                                                                         \
+#define COUNTED(NAME, TYPE, FAKE, INVALID)     \
+    static cl_int retain_##NAME(TYPE object)   \
+    {                                          \
+        return retain(object, FAKE, INVALID);  \
+    }                                          \
+    static cl_int release_##NAME(TYPE object)  \
+    {                                          \
+        return release(object, FAKE, INVALID); \
     }
 
 COUNTED(device, cl_device_id, FAKE_DEVICE, CL_INVALID_DEVICE)
@@ -104,10 +104,11 @@ static cl_int get_platforms(cl_uint n, cl_platform_id *platforms, cl_uint *found
     return CL_SUCCESS;
 }
 
-static cl_int get_platform_info(cl_platform_id object, cl_platform_info name, size_t size, void *value,
-                                size_t *size_ret)
+static cl_int get_platform_info(cl_platform_id object, cl_platform_info name, size_t size,
+                                void *value, size_t *size_ret)
 {
-    static const cl_name_version list[] = {{.version = 1, .name = "cl_khr_one"}, {.version = 2, .name = "cl_khr_gl_"}};
+    static const cl_name_version list[] = {{.version = 1, .name = "cl_khr_one"},
+                                           {.version = 2, .name = "cl_khr_gl_"}};
     if (!fake_check(object, FAKE_PLATFORM))
         return CL_INVALID_PLATFORM;
     if (name == CL_PLATFORM_EXTENSIONS_WITH_VERSION)
@@ -115,7 +116,8 @@ static cl_int get_platform_info(cl_platform_id object, cl_platform_info name, si
     return text("cl_khr_one cl_khr_gl_sharing cl_khr_two", size, value, size_ret);
 }
 
-static cl_int get_devices(cl_platform_id object, cl_device_type type, cl_uint n, cl_device_id *devices, cl_uint *found)
+static cl_int get_devices(cl_platform_id object, cl_device_type type, cl_uint n,
+                          cl_device_id *devices, cl_uint *found)
 {
     (void)type;
     if (!fake_check(object, FAKE_PLATFORM))
@@ -129,13 +131,15 @@ static cl_int get_devices(cl_platform_id object, cl_device_type type, cl_uint n,
     return CL_SUCCESS;
 }
 
-static cl_int get_device_info(cl_device_id object, cl_device_info name, size_t size, void *value, size_t *size_ret)
+static cl_int get_device_info(cl_device_id object, cl_device_info name, size_t size, void *value,
+                              size_t *size_ret)
 {
     struct fake *known = fake_check(object, FAKE_DEVICE);
     if (!known)
         return CL_INVALID_DEVICE;
     if (name == CL_DEVICE_TYPE)
-        return number(known->is_cpu ? CL_DEVICE_TYPE_CPU : CL_DEVICE_TYPE_GPU, size, value, size_ret);
+        return number(known->is_cpu ? CL_DEVICE_TYPE_CPU : CL_DEVICE_TYPE_GPU, size, value,
+                      size_ret);
     if (name == CL_DEVICE_PLATFORM)
         return handle(platform(), size, value, size_ret);
     if (name == CL_DEVICE_PARENT_DEVICE)
@@ -166,7 +170,8 @@ static bool is_partition(const cl_device_partition_property *p)
     return p[i + 1] == 0;
 }
 
-static cl_int create_sub_devices(cl_device_id object, const cl_device_partition_property *properties, cl_uint n,
+static cl_int create_sub_devices(cl_device_id object,
+                                 const cl_device_partition_property *properties, cl_uint n,
                                  cl_device_id *made_devices, cl_uint *found)
 {
     struct fake *parent = fake_check(object, FAKE_DEVICE);
@@ -206,8 +211,9 @@ static cl_int get_timer(cl_device_id device, cl_ulong *stamp)
 
 /* ---- contexts and queues ---- */
 
-static cl_context create_context(const cl_context_properties *properties, cl_uint n, const cl_device_id *devices,
-                                 cl_context_callback notify, void *user, cl_int *errcode_ret)
+static cl_context create_context(const cl_context_properties *properties, cl_uint n,
+                                 const cl_device_id *devices, cl_context_callback notify,
+                                 void *user, cl_int *errcode_ret)
 {
     struct fake *parents[FAKE_PARENTS] = {0};
     if (!devices || n == 0 || (user && !notify))
@@ -229,15 +235,17 @@ static cl_context create_context(const cl_context_properties *properties, cl_uin
     return made(context, errcode_ret);
 }
 
-static cl_context create_context_from_type(const cl_context_properties *properties, cl_device_type type,
-                                           cl_context_callback notify, void *user, cl_int *errcode_ret)
+static cl_context create_context_from_type(const cl_context_properties *properties,
+                                           cl_device_type type, cl_context_callback notify,
+                                           void *user, cl_int *errcode_ret)
 {
     platform();
     cl_device_id device = (cl_device_id)(void *)roots[type == CL_DEVICE_TYPE_GPU];
     return create_context(properties, 1, &device, notify, user, errcode_ret);
 }
 
-static cl_int get_context_info(cl_context object, cl_context_info name, size_t size, void *value, size_t *size_ret)
+static cl_int get_context_info(cl_context object, cl_context_info name, size_t size, void *value,
+                               size_t *size_ret)
 {
     struct fake *known = fake_check(object, FAKE_CONTEXT);
     if (!known)
@@ -253,7 +261,8 @@ static cl_int get_context_info(cl_context object, cl_context_info name, size_t s
     return number(devices, size, value, size_ret);
 }
 
-static cl_int set_context_callback(cl_context object, cl_context_destructor_callback notify, void *user)
+static cl_int set_context_callback(cl_context object, cl_context_destructor_callback notify,
+                                   void *user)
 {
     struct fake *known = fake_check(object, FAKE_CONTEXT);
     if (!known)
@@ -265,8 +274,8 @@ static cl_int set_context_callback(cl_context object, cl_context_destructor_call
     return CL_SUCCESS;
 }
 
-static cl_command_queue create_queue(cl_context context, cl_device_id device, const cl_queue_properties *properties,
-                                     cl_int *errcode_ret)
+static cl_command_queue create_queue(cl_context context, cl_device_id device,
+                                     const cl_queue_properties *properties, cl_int *errcode_ret)
 {
     struct fake *parents[2] = {fake_check(context, FAKE_CONTEXT), fake_check(device, FAKE_DEVICE)};
     if (!parents[0])
@@ -279,14 +288,15 @@ static cl_command_queue create_queue(cl_context context, cl_device_id device, co
 }
 
 static cl_command_queue create_old_queue(cl_context context, cl_device_id device,
-                                         cl_command_queue_properties properties, cl_int *errcode_ret)
+                                         cl_command_queue_properties properties,
+                                         cl_int *errcode_ret)
 {
     (void)properties;
     return create_queue(context, device, NULL, errcode_ret);
 }
 
-static cl_int get_queue_info(cl_command_queue object, cl_command_queue_info name, size_t size, void *value,
-                             size_t *size_ret)
+static cl_int get_queue_info(cl_command_queue object, cl_command_queue_info name, size_t size,
+                             void *value, size_t *size_ret)
 {
     struct fake *known = fake_check(object, FAKE_QUEUE);
     if (!known)
@@ -298,7 +308,8 @@ static cl_int get_queue_info(cl_command_queue object, cl_command_queue_info name
 
 /* ---- memory ---- */
 
-static struct fake *new_mem(struct fake *parent, size_t size, cl_mem_flags flags, void *host, cl_int *errcode_ret)
+static struct fake *new_mem(struct fake *parent, size_t size, cl_mem_flags flags, void *host,
+                            cl_int *errcode_ret)
 {
     bool uses = flags & CL_MEM_USE_HOST_PTR, copies = flags & CL_MEM_COPY_HOST_PTR;
     if ((host != NULL) != (uses || copies))
@@ -314,7 +325,8 @@ static struct fake *new_mem(struct fake *parent, size_t size, cl_mem_flags flags
     return made(mem, errcode_ret);
 }
 
-static cl_mem create_buffer(cl_context object, cl_mem_flags flags, size_t size, void *host, cl_int *errcode_ret)
+static cl_mem create_buffer(cl_context object, cl_mem_flags flags, size_t size, void *host,
+                            cl_int *errcode_ret)
 {
     struct fake *context = fake_check(object, FAKE_CONTEXT);
     if (!context)
@@ -326,8 +338,8 @@ static cl_mem create_buffer(cl_context object, cl_mem_flags flags, size_t size, 
     return (cl_mem)(void *)new_mem(context, size, flags, host, errcode_ret);
 }
 
-static cl_mem create_sub_buffer(cl_mem object, cl_mem_flags flags, cl_buffer_create_type type, const void *info,
-                                cl_int *errcode_ret)
+static cl_mem create_sub_buffer(cl_mem object, cl_mem_flags flags, cl_buffer_create_type type,
+                                const void *info, cl_int *errcode_ret)
 {
     struct fake *parent = fake_check(object, FAKE_MEM);
     (void)flags;
@@ -336,7 +348,8 @@ static cl_mem create_sub_buffer(cl_mem object, cl_mem_flags flags, cl_buffer_cre
     if (type != CL_BUFFER_CREATE_TYPE_REGION || !info)
         return fake_fail(errcode_ret, CL_INVALID_VALUE);
     const cl_buffer_region *region = info;
-    if (region->origin > parent->size || region->size > parent->size - region->origin || region->size == 0)
+    if (region->origin > parent->size || region->size > parent->size - region->origin ||
+        region->size == 0)
         return fake_fail(errcode_ret, CL_INVALID_VALUE);
     struct fake *mem = fake_new(FAKE_MEM, 1, &parent);
     if (!mem)
@@ -369,9 +382,11 @@ static bool shape(struct fake *image, const cl_image_format *format, const cl_im
     image->pixel = pixel_size(format);
     image->width = desc->image_width;
     image->height = flat ? 1 : desc->image_height;
-    image->depth = type == CL_MEM_OBJECT_IMAGE3D ? desc->image_depth : layers ? desc->image_array_size : 1;
-    return image->pixel && image->width && image->height && image->depth && image->width <= MOST_SIDE &&
-           image->height <= MOST_SIDE && image->depth <= MOST_SIDE;
+    image->depth = type == CL_MEM_OBJECT_IMAGE3D ? desc->image_depth
+                   : layers                      ? desc->image_array_size
+                                                 : 1;
+    return image->pixel && image->width && image->height && image->depth &&
+           image->width <= MOST_SIDE && image->height <= MOST_SIDE && image->depth <= MOST_SIDE;
 }
 
 /* Reads the host's pixels by the pitches of the description (OpenCL 3.0, section 5.3.1.2). */
@@ -401,7 +416,8 @@ static cl_mem create_image(cl_context object, cl_mem_flags flags, const cl_image
     fake_check(desc->mem_object, FAKE_MEM);
     if (host && flags & CL_MEM_COPY_HOST_PTR)
         read_pixels(&want, desc, host);
-    struct fake *image = new_mem(context, width * want.height * want.depth, flags, host, errcode_ret);
+    struct fake *image =
+        new_mem(context, width * want.height * want.depth, flags, host, errcode_ret);
     if (!image)
         return NULL;
     image->is_image = true;
@@ -422,7 +438,8 @@ static cl_mem create_pipe(cl_context object, cl_mem_flags flags, cl_uint packet,
     return (cl_mem)(void *)new_mem(context, (size_t)packet * packets, 0, NULL, errcode_ret);
 }
 
-static cl_int get_mem_info(cl_mem object, cl_mem_info name, size_t size, void *value, size_t *size_ret)
+static cl_int get_mem_info(cl_mem object, cl_mem_info name, size_t size, void *value,
+                           size_t *size_ret)
 {
     struct fake *known = fake_check(object, FAKE_MEM);
     if (!known)
@@ -440,18 +457,20 @@ static cl_int get_mem_info(cl_mem object, cl_mem_info name, size_t size, void *v
     return number(known->size, size, value, size_ret);
 }
 
-static cl_int get_image_info(cl_mem object, cl_image_info name, size_t size, void *value, size_t *size_ret)
+static cl_int get_image_info(cl_mem object, cl_image_info name, size_t size, void *value,
+                             size_t *size_ret)
 {
     struct fake *known = fake_check(object, FAKE_MEM);
     if (!known || !known->is_image)
         return CL_INVALID_MEM_OBJECT;
     if (name == CL_IMAGE_BUFFER)
         return handle(NULL, size, value, size_ret);
-    return number(name == CL_IMAGE_ELEMENT_SIZE ? known->pixel : known->width, size, value, size_ret);
+    return number(name == CL_IMAGE_ELEMENT_SIZE ? known->pixel : known->width, size, value,
+                  size_ret);
 }
 
-static cl_int get_image_formats(cl_context object, cl_mem_flags flags, cl_mem_object_type type, cl_uint n,
-                                cl_image_format *formats, cl_uint *found)
+static cl_int get_image_formats(cl_context object, cl_mem_flags flags, cl_mem_object_type type,
+                                cl_uint n, cl_image_format *formats, cl_uint *found)
 {
     (void)flags;
     (void)type;
@@ -476,24 +495,28 @@ static cl_int set_mem_callback(cl_mem object, cl_mem_destructor_callback notify,
     return CL_SUCCESS;
 }
 
-static cl_sampler create_sampler(cl_context object, cl_bool normalized, cl_addressing_mode addressing,
-                                 cl_filter_mode filter, cl_int *errcode_ret)
+static cl_sampler create_sampler(cl_context object, cl_bool normalized,
+                                 cl_addressing_mode addressing, cl_filter_mode filter,
+                                 cl_int *errcode_ret)
 {
     struct fake *context = fake_check(object, FAKE_CONTEXT);
     (void)normalized;
     (void)addressing;
     (void)filter;
-    return context ? made(fake_new(FAKE_SAMPLER, 1, &context), errcode_ret) : fake_fail(errcode_ret, CL_INVALID_CONTEXT);
+    return context ? made(fake_new(FAKE_SAMPLER, 1, &context), errcode_ret)
+                   : fake_fail(errcode_ret, CL_INVALID_CONTEXT);
 }
 
-static cl_sampler create_new_sampler(cl_context object, const cl_sampler_properties *properties, cl_int *errcode_ret)
+static cl_sampler create_new_sampler(cl_context object, const cl_sampler_properties *properties,
+                                     cl_int *errcode_ret)
 {
     for (unsigned i = 0; properties && properties[i]; i += 2)
         fake_read(&properties[i + 1], sizeof(*properties));
     return create_sampler(object, 0, 0, 0, errcode_ret);
 }
 
-static cl_int get_sampler_info(cl_sampler object, cl_sampler_info name, size_t size, void *value, size_t *size_ret)
+static cl_int get_sampler_info(cl_sampler object, cl_sampler_info name, size_t size, void *value,
+                               size_t *size_ret)
 {
     struct fake *known = fake_check(object, FAKE_SAMPLER);
     if (!known)
@@ -505,7 +528,8 @@ static cl_int get_sampler_info(cl_sampler object, cl_sampler_info name, size_t s
 
 /* ---- programs and kernels ---- */
 
-static cl_program new_program(struct fake *context, size_t binary, bool has_source, cl_int *errcode_ret)
+static cl_program new_program(struct fake *context, size_t binary, bool has_source,
+                              cl_int *errcode_ret)
 {
     if (!context)
         return fake_fail(errcode_ret, CL_INVALID_CONTEXT);
@@ -517,8 +541,8 @@ static cl_program new_program(struct fake *context, size_t binary, bool has_sour
     return made(program, errcode_ret);
 }
 
-static cl_program create_program(cl_context object, cl_uint n, const char **strings, const size_t *lengths,
-                                 cl_int *errcode_ret)
+static cl_program create_program(cl_context object, cl_uint n, const char **strings,
+                                 const size_t *lengths, cl_int *errcode_ret)
 {
     struct fake *context = fake_check(object, FAKE_CONTEXT);
     if (n == 0 || !strings)
@@ -550,8 +574,8 @@ static cl_int check_devices(cl_uint n, const cl_device_id *devices)
 }
 
 static cl_program create_program_binary(cl_context object, cl_uint n, const cl_device_id *devices,
-                                        const size_t *lengths, const unsigned char **binaries, cl_int *results,
-                                        cl_int *errcode_ret)
+                                        const size_t *lengths, const unsigned char **binaries,
+                                        cl_int *results, cl_int *errcode_ret)
 {
     struct fake *context = fake_check(object, FAKE_CONTEXT);
     if (n == 0 || !lengths || !binaries || check_devices(n, devices) != CL_SUCCESS)
@@ -566,7 +590,8 @@ static cl_program create_program_binary(cl_context object, cl_uint n, const cl_d
     return new_program(context, lengths[0], false, errcode_ret);
 }
 
-static cl_program create_program_il(cl_context object, const void *il, size_t size, cl_int *errcode_ret)
+static cl_program create_program_il(cl_context object, const void *il, size_t size,
+                                    cl_int *errcode_ret)
 {
     if (!il || size == 0)
         return fake_fail(errcode_ret, CL_INVALID_VALUE);
@@ -574,8 +599,8 @@ static cl_program create_program_il(cl_context object, const void *il, size_t si
     return new_program(fake_check(object, FAKE_CONTEXT), 48, true, errcode_ret);
 }
 
-static cl_program create_built_in(cl_context object, cl_uint n, const cl_device_id *devices, const char *names,
-                                  cl_int *errcode_ret)
+static cl_program create_built_in(cl_context object, cl_uint n, const cl_device_id *devices,
+                                  const char *names, cl_int *errcode_ret)
 {
     if (n == 0 || !names || check_devices(n, devices) != CL_SUCCESS)
         return fake_fail(errcode_ret, CL_INVALID_VALUE);
@@ -583,8 +608,8 @@ static cl_program create_built_in(cl_context object, cl_uint n, const cl_device_
     return new_program(fake_check(object, FAKE_CONTEXT), 16, true, errcode_ret);
 }
 
-static cl_int finish_build(struct fake *program, cl_uint n, const cl_device_id *devices, const char *options,
-                           cl_program_callback notify, void *user)
+static cl_int finish_build(struct fake *program, cl_uint n, const cl_device_id *devices,
+                           const char *options, cl_program_callback notify, void *user)
 {
     if (!program)
         return CL_INVALID_PROGRAM;
@@ -599,15 +624,15 @@ static cl_int finish_build(struct fake *program, cl_uint n, const cl_device_id *
     return options && options[0] == '!' ? CL_BUILD_PROGRAM_FAILURE : CL_SUCCESS;
 }
 
-static cl_int build_program(cl_program object, cl_uint n, const cl_device_id *devices, const char *options,
-                            cl_program_callback notify, void *user)
+static cl_int build_program(cl_program object, cl_uint n, const cl_device_id *devices,
+                            const char *options, cl_program_callback notify, void *user)
 {
     return finish_build(fake_check(object, FAKE_PROGRAM), n, devices, options, notify, user);
 }
 
-static cl_int compile_program(cl_program object, cl_uint n, const cl_device_id *devices, const char *options,
-                              cl_uint nheaders, const cl_program *headers, const char **names,
-                              cl_program_callback notify, void *user)
+static cl_int compile_program(cl_program object, cl_uint n, const cl_device_id *devices,
+                              const char *options, cl_uint nheaders, const cl_program *headers,
+                              const char **names, cl_program_callback notify, void *user)
 {
     if ((nheaders == 0) != (headers == NULL) || (nheaders == 0) != (names == NULL))
         return CL_INVALID_VALUE;
@@ -619,9 +644,9 @@ static cl_int compile_program(cl_program object, cl_uint n, const cl_device_id *
     return finish_build(fake_check(object, FAKE_PROGRAM), n, devices, options, notify, user);
 }
 
-static cl_program link_program(cl_context object, cl_uint n, const cl_device_id *devices, const char *options,
-                               cl_uint nprograms, const cl_program *programs, cl_program_callback notify, void *user,
-                               cl_int *errcode_ret)
+static cl_program link_program(cl_context object, cl_uint n, const cl_device_id *devices,
+                               const char *options, cl_uint nprograms, const cl_program *programs,
+                               cl_program_callback notify, void *user, cl_int *errcode_ret)
 {
     struct fake *context = fake_check(object, FAKE_CONTEXT);
     if (nprograms == 0 || !programs)
@@ -640,7 +665,8 @@ static cl_program link_program(cl_context object, cl_uint n, const cl_device_id 
     return fake_fail(errcode_ret, result);
 }
 
-static cl_int get_program_info(cl_program object, cl_program_info name, size_t size, void *value, size_t *size_ret)
+static cl_int get_program_info(cl_program object, cl_program_info name, size_t size, void *value,
+                               size_t *size_ret)
 {
     struct fake *known = fake_check(object, FAKE_PROGRAM);
     if (!known)
@@ -668,8 +694,8 @@ static cl_int get_program_info(cl_program object, cl_program_info name, size_t s
     return CL_SUCCESS;
 }
 
-static cl_int get_build_info(cl_program object, cl_device_id device, cl_program_build_info name, size_t size,
-                             void *value, size_t *size_ret)
+static cl_int get_build_info(cl_program object, cl_device_id device, cl_program_build_info name,
+                             size_t size, void *value, size_t *size_ret)
 {
     if (!fake_check(object, FAKE_PROGRAM))
         return CL_INVALID_PROGRAM;
@@ -739,10 +765,12 @@ static cl_kernel clone_kernel(cl_kernel object, cl_int *errcode_ret)
 static bool is_unmapped(const void *address)
 {
     unsigned char resident;
-    return (uintptr_t)address < 4096 || mincore((void *)((uintptr_t)address & ~4095ul), 1, &resident) < 0;
+    return (uintptr_t)address < 4096 ||
+           mincore((void *)((uintptr_t)address & ~4095ul), 1, &resident) < 0;
 }
 
-/* Argument 0 is a buffer, 1 an int, 2 a sampler, 3 a long, 4 local memory. A handle is kept as a real one would be. */
+/* Argument 0 is a buffer, 1 an int, 2 a sampler, 3 a long, 4 local memory. A handle is kept as a
+ * real one would be. */
 static cl_int set_arg(cl_kernel object, cl_uint index, size_t size, const void *value)
 {
     static const size_t sizes[FAKE_ARGS] = {8, 4, 8, 8, 0};
@@ -761,15 +789,20 @@ static cl_int set_arg(cl_kernel object, cl_uint index, size_t size, const void *
     if (index % 2)
         return CL_SUCCESS;
     memcpy(&argument, value, sizeof(argument));
-    if (argument && is_unmapped(argument)) /* a real library dies here, and with it one session: no more than that */
+    if (argument &&
+        is_unmapped(
+            argument)) /* a real library dies here, and with it one session: no more than that */
         return CL_INVALID_ARG_VALUE;
-    if (argument && argument->type != (index == 0 ? FAKE_MEM : FAKE_SAMPLER)) /* this, libraries check themselves */
+    if (argument &&
+        argument->type !=
+            (index == 0 ? FAKE_MEM : FAKE_SAMPLER)) /* this, libraries check themselves */
         return CL_INVALID_ARG_VALUE;
     fake_check(argument, index == 0 ? FAKE_MEM : FAKE_SAMPLER);
     return argument || index == 0 ? CL_SUCCESS : CL_INVALID_SAMPLER;
 }
 
-static cl_int get_kernel_info(cl_kernel object, cl_kernel_info name, size_t size, void *value, size_t *size_ret)
+static cl_int get_kernel_info(cl_kernel object, cl_kernel_info name, size_t size, void *value,
+                              size_t *size_ret)
 {
     struct fake *known = fake_check(object, FAKE_KERNEL);
     if (!known)
@@ -781,13 +814,13 @@ static cl_int get_kernel_info(cl_kernel object, cl_kernel_info name, size_t size
     return number(FAKE_ARGS, size, value, size_ret);
 }
 
-static cl_int get_arg_info(cl_kernel object, cl_uint index, cl_kernel_arg_info name, size_t size, void *value,
-                           size_t *size_ret)
+static cl_int get_arg_info(cl_kernel object, cl_uint index, cl_kernel_arg_info name, size_t size,
+                           void *value, size_t *size_ret)
 {
     static const char *const types[FAKE_ARGS] = {"float*", "int", "sampler_t", "long", "float*"};
-    static const cl_uint where[FAKE_ARGS] = {CL_KERNEL_ARG_ADDRESS_GLOBAL, CL_KERNEL_ARG_ADDRESS_PRIVATE,
-                                             CL_KERNEL_ARG_ADDRESS_PRIVATE, CL_KERNEL_ARG_ADDRESS_PRIVATE,
-                                             CL_KERNEL_ARG_ADDRESS_LOCAL};
+    static const cl_uint where[FAKE_ARGS] = {
+        CL_KERNEL_ARG_ADDRESS_GLOBAL, CL_KERNEL_ARG_ADDRESS_PRIVATE, CL_KERNEL_ARG_ADDRESS_PRIVATE,
+        CL_KERNEL_ARG_ADDRESS_PRIVATE, CL_KERNEL_ARG_ADDRESS_LOCAL};
     struct fake *known = fake_check(object, FAKE_KERNEL);
     if (!known)
         return CL_INVALID_KERNEL;
@@ -800,16 +833,18 @@ static cl_int get_arg_info(cl_kernel object, cl_uint index, cl_kernel_arg_info n
     return text(types[index], size, value, size_ret);
 }
 
-static cl_int get_work_group_info(cl_kernel object, cl_device_id device, cl_kernel_work_group_info name, size_t size,
-                                  void *value, size_t *size_ret)
+static cl_int get_work_group_info(cl_kernel object, cl_device_id device,
+                                  cl_kernel_work_group_info name, size_t size, void *value,
+                                  size_t *size_ret)
 {
     (void)name;
     fake_check(device, FAKE_DEVICE);
     return fake_check(object, FAKE_KERNEL) ? number(64, size, value, size_ret) : CL_INVALID_KERNEL;
 }
 
-static cl_int get_sub_group_info(cl_kernel object, cl_device_id device, cl_kernel_sub_group_info name,
-                                 size_t input_size, const void *input, size_t size, void *value, size_t *size_ret)
+static cl_int get_sub_group_info(cl_kernel object, cl_device_id device,
+                                 cl_kernel_sub_group_info name, size_t input_size,
+                                 const void *input, size_t size, void *value, size_t *size_ret)
 {
     (void)name;
     fake_check(device, FAKE_DEVICE);
@@ -823,7 +858,8 @@ static cl_int get_sub_group_info(cl_kernel object, cl_device_id device, cl_kerne
 /* ---- command buffers ---- */
 
 static cl_command_buffer_khr create_commands(cl_uint n, const cl_command_queue *queues,
-                                             const cl_command_buffer_properties_khr *properties, cl_int *errcode_ret)
+                                             const cl_command_buffer_properties_khr *properties,
+                                             cl_int *errcode_ret)
 {
     for (unsigned i = 0; properties && properties[i]; i += 2)
         fake_read(&properties[i + 1], sizeof(*properties));
@@ -840,8 +876,8 @@ static cl_int finalize_commands(cl_command_buffer_khr object)
     return fake_check(object, FAKE_COMMANDS) ? CL_SUCCESS : -1138;
 }
 
-static cl_int get_commands_info(cl_command_buffer_khr object, cl_command_buffer_info_khr name, size_t size, void *value,
-                                size_t *size_ret)
+static cl_int get_commands_info(cl_command_buffer_khr object, cl_command_buffer_info_khr name,
+                                size_t size, void *value, size_t *size_ret)
 {
     struct fake *known = fake_check(object, FAKE_COMMANDS);
     if (!known)

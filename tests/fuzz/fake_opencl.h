@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An OpenCL in memory for fuzzing the worker. It makes handles and believes only in those: a handle that it never made
- * or that is gone, and memory that does not exist, stop the program. It reads and writes every byte it is told to, so
- * that a sanitizer sees each one that should not be touched. Commands complete late, to catch what was freed early.
- * One thread only; nothing here computes.
+ * An OpenCL in memory for fuzzing the worker. It makes handles and believes only in those: a handle
+ * that it never made or that is gone, and memory that does not exist, stop the program. It reads
+ * and writes every byte it is told to, so that a sanitizer sees each one that should not be
+ * touched. Commands complete late, to catch what was freed early. One thread only; nothing here
+ * computes.
  */
 #ifndef WH_TESTS_FUZZ_FAKE_OPENCL_H
 #define WH_TESTS_FUZZ_FAKE_OPENCL_H
@@ -37,8 +38,8 @@ struct fake {
     size_t size;    /* of a buffer or image, in bytes; of a program's binary */
     uint8_t *bytes; /* its storage */
     bool owns_bytes, is_cpu, is_image, has_source, is_finished;
-    void *host;       /* what the caller gave as storage */
-    size_t origin;    /* of a sub-buffer */
+    void *host;    /* what the caller gave as storage */
+    size_t origin; /* of a sub-buffer */
     size_t pixel, width, height, depth;
     cl_int status; /* of an event */
     unsigned mapped;
@@ -88,8 +89,8 @@ void fake_forget_svm(void);
 cl_int fake_check_command(const void *queue, cl_uint num_events, const cl_event *events);
 
 /*
- * A command that reads or writes the caller's memory when it is carried out. Makes its event when one is wanted.
- * `done` (may be NULL) runs then.
+ * A command that reads or writes the caller's memory when it is carried out. Makes its event when
+ * one is wanted. `done` (may be NULL) runs then.
  */
 cl_int fake_enqueue(const void *queue, void *memory, size_t size, bool writes, cl_event *event,
                     void (*done)(void *user), void *user);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The fake's shared virtual memory. Commands on it touch it at once, and it really goes with the reset only: that a
- * program frees what commands, kernels or buffers still use is the API's own rule, broken by the program alone. See
- * fake_opencl.h.
+ * The fake's shared virtual memory. Commands on it touch it at once, and it really goes with the
+ * reset only: that a program frees what commands, kernels or buffers still use is the API's own
+ * rule, broken by the program alone. See fake_opencl.h.
  */
 #include "fake_opencl.h"
 
@@ -24,7 +24,8 @@ static struct svm *allocations;
 static void *allocate(cl_context context, cl_svm_mem_flags flags, size_t size, cl_uint alignment)
 {
     (void)flags;
-    if (!fake_check(context, FAKE_CONTEXT) || size == 0 || size > MOST_BYTES || alignment & (alignment - 1))
+    if (!fake_check(context, FAKE_CONTEXT) || size == 0 || size > MOST_BYTES ||
+        alignment & (alignment - 1))
         return NULL;
     struct svm *svm = malloc(sizeof(*svm));
     size_t unit = alignment > 128 ? alignment : 128;
@@ -47,7 +48,8 @@ static void deallocate(cl_context context, void *bytes)
     while (svm && (svm->freed || svm->bytes != bytes))
         svm = svm->next;
     if (bytes && !svm) {
-        (void)fprintf(stderr, "fake OpenCL: shared memory was freed that does not exist: %p\n", bytes);
+        (void)fprintf(stderr, "fake OpenCL: shared memory was freed that does not exist: %p\n",
+                      bytes);
         abort();
     }
     if (svm)
@@ -69,8 +71,8 @@ static cl_int simple(cl_int checked, const void *queue, cl_event *event)
     return checked == CL_SUCCESS ? fake_enqueue(queue, NULL, 0, false, event, NULL, NULL) : checked;
 }
 
-static cl_int copy(cl_command_queue queue, cl_bool blocking, void *to, const void *from, size_t size, cl_uint n,
-                   const cl_event *events, cl_event *event)
+static cl_int copy(cl_command_queue queue, cl_bool blocking, void *to, const void *from,
+                   size_t size, cl_uint n, const cl_event *events, cl_event *event)
 {
     cl_int result = fake_check_command(queue, n, events);
     (void)blocking;
@@ -81,11 +83,12 @@ static cl_int copy(cl_command_queue queue, cl_bool blocking, void *to, const voi
     return simple(result, queue, event);
 }
 
-static cl_int fill(cl_command_queue queue, void *to, const void *pattern, size_t pattern_size, size_t size, cl_uint n,
-                   const cl_event *events, cl_event *event)
+static cl_int fill(cl_command_queue queue, void *to, const void *pattern, size_t pattern_size,
+                   size_t size, cl_uint n, const cl_event *events, cl_event *event)
 {
     cl_int result = fake_check_command(queue, n, events);
-    if (result == CL_SUCCESS && (!to || !pattern || pattern_size == 0 || pattern_size > 128 || size % pattern_size))
+    if (result == CL_SUCCESS &&
+        (!to || !pattern || pattern_size == 0 || pattern_size > 128 || size % pattern_size))
         result = CL_INVALID_VALUE;
     if (result == CL_SUCCESS) {
         fake_read(pattern, pattern_size);
@@ -94,8 +97,8 @@ static cl_int fill(cl_command_queue queue, void *to, const void *pattern, size_t
     return simple(result, queue, event);
 }
 
-static cl_int map(cl_command_queue queue, cl_bool blocking, cl_map_flags flags, void *at, size_t size, cl_uint n,
-                  const cl_event *events, cl_event *event)
+static cl_int map(cl_command_queue queue, cl_bool blocking, cl_map_flags flags, void *at,
+                  size_t size, cl_uint n, const cl_event *events, cl_event *event)
 {
     cl_int result = fake_check_command(queue, n, events);
     (void)blocking;
@@ -107,14 +110,16 @@ static cl_int map(cl_command_queue queue, cl_bool blocking, cl_map_flags flags, 
     return simple(result, queue, event);
 }
 
-static cl_int unmap(cl_command_queue queue, void *at, cl_uint n, const cl_event *events, cl_event *event)
+static cl_int unmap(cl_command_queue queue, void *at, cl_uint n, const cl_event *events,
+                    cl_event *event)
 {
     cl_int result = fake_check_command(queue, n, events);
     return simple(result == CL_SUCCESS && !at ? CL_INVALID_VALUE : result, queue, event);
 }
 
 static cl_int migrate(cl_command_queue queue, cl_uint n, const void **at, const size_t *sizes,
-                      cl_mem_migration_flags flags, cl_uint num_events, const cl_event *events, cl_event *event)
+                      cl_mem_migration_flags flags, cl_uint num_events, const cl_event *events,
+                      cl_event *event)
 {
     cl_int result = fake_check_command(queue, num_events, events);
     (void)flags;
@@ -142,8 +147,8 @@ static void run_frees(void *user)
     free(frees);
 }
 
-static cl_int enqueue_free(cl_command_queue queue, cl_uint n, void **list, cl_svm_free_callback run, void *user,
-                           cl_uint num_events, const cl_event *events, cl_event *event)
+static cl_int enqueue_free(cl_command_queue queue, cl_uint n, void **list, cl_svm_free_callback run,
+                           void *user, cl_uint num_events, const cl_event *events, cl_event *event)
 {
     cl_int result = fake_check_command(queue, num_events, events);
     if (result == CL_SUCCESS && ((n == 0) != (list == NULL) || !run))
@@ -167,7 +172,8 @@ static cl_int set_arg_pointer(cl_kernel kernel, cl_uint index, const void *value
     return index == 0 ? CL_SUCCESS : CL_INVALID_ARG_INDEX;
 }
 
-static cl_int set_exec_info(cl_kernel kernel, cl_kernel_exec_info name, size_t size, const void *value)
+static cl_int set_exec_info(cl_kernel kernel, cl_kernel_exec_info name, size_t size,
+                            const void *value)
 {
     if (!fake_check(kernel, FAKE_KERNEL))
         return CL_INVALID_KERNEL;

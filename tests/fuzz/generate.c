@@ -14,10 +14,11 @@ uint32_t chance_below(struct chance *chance, uint32_t n)
 
 static uint64_t interesting(struct chance *chance)
 {
-    static const uint64_t values[] = {0,    0,      0,          1,          1,       2,          3,       4,
-                                      8,    16,     24,         32,         64,      128,        255,     256,
-                                      1024, 4096,   65536,      131072,     1u << 20, UINT32_MAX, 1u << 31, 1ull << 32,
-                                      ~0ull, ~7ull, 1ull << 61, 1ull << 62, 1ull << 63, 0x1220,  0x10b5,  0x10b0};
+    static const uint64_t values[] = {
+        0,     0,     0,          1,          1,          2,          3,        4,
+        8,     16,    24,         32,         64,         128,        255,      256,
+        1024,  4096,  65536,      131072,     1u << 20,   UINT32_MAX, 1u << 31, 1ull << 32,
+        ~0ull, ~7ull, 1ull << 61, 1ull << 62, 1ull << 63, 0x1220,     0x10b5,   0x10b0};
     uint32_t wild = chance_below(chance, 8);
     return values[chance_below(chance, wild ? 16 : sizeof(values) / sizeof(values[0]))];
 }
@@ -31,7 +32,8 @@ static void add_known(struct known *known, uint16_t type, uint64_t id)
 }
 
 /* Steps over what follows an array's first word; notes the ids of new objects. */
-static void skip_array(struct known *known, const struct wh_api *api, const struct wh_param *p, struct wh_reader *r)
+static void skip_array(struct known *known, const struct wh_api *api, const struct wh_param *p,
+                       struct wh_reader *r)
 {
     uint64_t word = wh_read_word(r), n = word & WH_PAYLOAD_LENGTH;
     if (word & WH_PAYLOAD_NULL || n > WH_MESSAGE_MAX)
@@ -55,7 +57,8 @@ static void skip_array(struct known *known, const struct wh_api *api, const stru
             break;
 }
 
-static void collect_from(struct known *known, const struct wh_api *api, const uint8_t *bytes, size_t size)
+static void collect_from(struct known *known, const struct wh_api *api, const uint8_t *bytes,
+                         size_t size)
 {
     struct wh_message header;
     struct wh_reader r = {.at = bytes + sizeof(header), .end = bytes + size};
@@ -91,8 +94,9 @@ static uint64_t id_of(struct chance *chance, const struct known *known, uint16_t
         if (known->objects[(start + i) % known->n].type == type)
             return known->objects[(start + i) % known->n].id;
     if (type < 3) /* platforms and devices are found by the worker, in this order */
-        return chance_below(chance, 4) ? WH_ID_WORKER_FIRST + (type == 1 ? 0 : 1 + chance_below(chance, 2))
-                                       : type * PER_TYPE + chance_below(chance, PER_TYPE);
+        return chance_below(chance, 4)
+                   ? WH_ID_WORKER_FIRST + (type == 1 ? 0 : 1 + chance_below(chance, 2))
+                   : type * PER_TYPE + chance_below(chance, PER_TYPE);
     if (chance_below(chance, 32) == 0)
         return WH_ID_WORKER_FIRST + chance_below(chance, 6);
     return type * PER_TYPE + chance_below(chance, PER_TYPE);
@@ -123,12 +127,14 @@ static void choose_values(struct maker *m)
         const struct wh_param *p = &m->call->params[i];
         bool ruled = p->kind != WH_VALUE && p->kind != WH_HANDLE && p->kind != WH_STRING;
         if (ruled && p->length.a >= 0)
-            m->value[p->length.a] = chance_below(m->chance, p->length.scale == 1 && p->size == 1 ? 64 : 4);
+            m->value[p->length.a] =
+                chance_below(m->chance, p->length.scale == 1 && p->size == 1 ? 64 : 4);
         if (ruled && p->length.b >= 0)
             m->value[p->length.b] = chance_below(m->chance, 4);
         if (p->kind == WH_INFO) {
             const struct wh_names *names = &m->api->infos[p->type];
-            m->value[p->selector] = (uint64_t)names->names[chance_below(m->chance, names->nnames)].name;
+            m->value[p->selector] =
+                (uint64_t)names->names[chance_below(m->chance, names->nnames)].name;
         }
     }
 }
@@ -169,7 +175,8 @@ static void put_props(struct maker *m, const struct wh_param *p)
         const struct wh_name_desc *name = &names->names[chance_below(m->chance, names->nnames)];
         bool object = name->content == WH_CONTENT_HANDLES;
         wh_write_word(&m->w, (uint64_t)name->name);
-        wh_write_word(&m->w, object ? id_of(m->chance, m->known, name->type) : interesting(m->chance));
+        wh_write_word(&m->w,
+                      object ? id_of(m->chance, m->known, name->type) : interesting(m->chance));
     }
 }
 
@@ -230,7 +237,8 @@ size_t generate_message(struct chance *chance, const struct wh_api *api, const v
         return 0;
     while (!thunks[number])
         number = (number + 1) % api->ncalls;
-    struct maker m = {.chance = chance, .api = api, .call = &api->calls[number], .known = known, .reply = 8};
+    struct maker m = {
+        .chance = chance, .api = api, .call = &api->calls[number], .known = known, .reply = 8};
     m.w = (struct wh_writer){.at = room + sizeof(struct wh_message), .end = room + most};
     choose_values(&m);
     for (unsigned i = 0; i < m.call->nparams; i++)
@@ -270,7 +278,8 @@ static size_t pick(struct chance *chance, const uint8_t *bytes, size_t size, siz
     return at;
 }
 
-static size_t insert(uint8_t *bytes, size_t size, size_t most, size_t at, const uint8_t *piece, size_t length)
+static size_t insert(uint8_t *bytes, size_t size, size_t most, size_t at, const uint8_t *piece,
+                     size_t length)
 {
     if (length > most - size)
         return size;
@@ -279,8 +288,8 @@ static size_t insert(uint8_t *bytes, size_t size, size_t most, size_t at, const 
     return size + length;
 }
 
-size_t change_messages(struct chance *chance, const struct wh_api *api, const void *const *thunks, uint8_t *bytes,
-                       size_t size, size_t most)
+size_t change_messages(struct chance *chance, const struct wh_api *api, const void *const *thunks,
+                       uint8_t *bytes, size_t size, size_t most)
 {
     uint8_t piece[4096];
     size_t length = 0, at = pick(chance, bytes, size, &length);

@@ -13,7 +13,8 @@
 
 #define MOST_SCRATCH ((size_t)8 << 20)
 
-/* The arena in a memfd, as in a real session, with a page behind it that may not be touched. Made once. */
+/* The arena in a memfd, as in a real session, with a page behind it that may not be touched. Made
+ * once. */
 static uint8_t *map_arena(int *fd)
 {
     static uint8_t *arena;
@@ -22,7 +23,8 @@ static uint8_t *map_arena(int *fd)
         file = memfd_create("arena", MFD_CLOEXEC);
         if (file < 0 || ftruncate(file, HARNESS_ARENA) < 0)
             abort();
-        uint8_t *room = mmap(NULL, HARNESS_ARENA + 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        uint8_t *room =
+            mmap(NULL, HARNESS_ARENA + 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         arena = mmap(room, HARNESS_ARENA, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0);
         if (arena == MAP_FAILED)
             abort();

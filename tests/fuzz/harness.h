@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A whole worker over the fake OpenCL and a channel in memory, as the fuzzer and the maker of its seeds use it. One
- * session at a time.
+ * A whole worker over the fake OpenCL and a channel in memory, as the fuzzer and the maker of its
+ * seeds use it. One session at a time.
  */
 #ifndef WH_TESTS_FUZZ_HARNESS_H
 #define WH_TESTS_FUZZ_HARNESS_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzzes whoever reads shared memory: the consumer of a ring against a hostile producer, the client's reader of upcalls
- * and of replies against a hostile worker. The first byte of an input says which; the rest is what the liar writes.
+ * Fuzzes whoever reads shared memory: the consumer of a ring against a hostile producer, the
+ * client's reader of upcalls and of replies against a hostile worker. The first byte of an input
+ * says which; the rest is what the liar writes.
  */
 #include "channel/shm.h"
 #include "client/session.h"
@@ -44,7 +45,12 @@ static void consume_ring(struct input *input)
     struct wh_ring_control control = {0};
     uint64_t *data = calloc(1, RING), *record = malloc(128);
     uint32_t start = (uint32_t)take_number(input, 4) & ~7u;
-    struct wh_ring ring = {.control = &control, .data = (uint8_t *)data, .size = RING, .at = start, .known = start, .told = start};
+    struct wh_ring ring = {.control = &control,
+                           .data = (uint8_t *)data,
+                           .size = RING,
+                           .at = start,
+                           .known = start,
+                           .told = start};
     expect(data && record);
     while (input->left > 0) {
         const char *fault = NULL;
@@ -81,13 +87,16 @@ static void read_upcalls(struct input *input)
     struct wh_upcall *upcall = malloc(WH_UPCALL_MAX);
     expect(shm && upcall);
     shm->release = nothing;
-    shm->upcalls.at = shm->upcalls.known = shm->upcalls.told = (uint32_t)take_number(input, 2) & ~7u;
+    shm->upcalls.at = shm->upcalls.known = shm->upcalls.told =
+        (uint32_t)take_number(input, 2) & ~7u;
     for (uint32_t i = 0; i < WH_UPCALL_SIZE; i += 8) { /* the input, again and again */
         uint64_t word = input->left ? 0 : 24;
-        memcpy(&word, input->at + (input->left > 8 ? i % (input->left - 8) & ~7ull : 0), input->left < 8 ? input->left : 8);
+        memcpy(&word, input->at + (input->left > 8 ? i % (input->left - 8) & ~7ull : 0),
+               input->left < 8 ? input->left : 8);
         memcpy(segment->upcall_data + i, &word, 8);
     }
-    atomic_store(&segment->upcalls.tail, shm->upcalls.at + ((uint32_t)take_number(input, 4) & 0x1ffff));
+    atomic_store(&segment->upcalls.tail,
+                 shm->upcalls.at + ((uint32_t)take_number(input, 4) & 0x1ffff));
     atomic_store(&segment->upcalls.producer_waits, 0);
     for (int got; (got = shm->channel.ops->take_upcall(&shm->channel, upcall)) != 0;) {
         expect(got == 1 || got == -1);
@@ -212,8 +221,11 @@ static void open_session(void)
     static const struct wh_shim shim = {.api = &wh_opencl_api};
     struct wh_error error = {0};
     liar.slot = malloc(WH_SLOT_ROOM);
-    liar.channel = (struct wh_channel){
-        .ops = &ops, .arena = malloc(ARENA), .arena_size = ARENA, .arena_fd = -1, .slot_room = WH_SLOT_ROOM};
+    liar.channel = (struct wh_channel){.ops = &ops,
+                                       .arena = malloc(ARENA),
+                                       .arena_size = ARENA,
+                                       .arena_fd = -1,
+                                       .slot_room = WH_SLOT_ROOM};
     expect(liar.slot && liar.channel.arena);
     liar.session = (struct wh_session){.shim = &shim, .channel = &liar.channel};
     sem_init(&liar.session.may_block, 0, 200);
@@ -254,7 +266,8 @@ static void make_arguments(const struct wh_call_desc *call, uint64_t *a, struct 
 
 static void let_go(uint64_t handle, uint16_t type)
 {
-    struct wh_object *object = wh_object_check(liar.session.objects, (void *)(uintptr_t)handle, type);
+    struct wh_object *object =
+        wh_object_check(liar.session.objects, (void *)(uintptr_t)handle, type);
     expect(object || !handle);
     if (object)
         wh_object_unpin(object);
@@ -278,7 +291,8 @@ static void read_replies(struct input *input)
         open_session();
     liar.input = input;
     atomic_store(&liar.channel.lost, false);
-    const struct wh_call_desc *call = &wh_opencl_api.calls[take_number(input, 2) % wh_opencl_api.ncalls];
+    const struct wh_call_desc *call =
+        &wh_opencl_api.calls[take_number(input, 2) % wh_opencl_api.ncalls];
     uint64_t a[WH_MAX_PARAMS + 1] = {0};
     if (call->flags & (WH_CALL_RETAIN | WH_CALL_RELEASE))
         return;

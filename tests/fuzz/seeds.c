@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes the fuzzer's seeds: runs small OpenCL programs through the client's marshaller and a worker over the fake
- * OpenCL, both in this process, and writes down the messages of each. Usage: seeds FOLDER
+ * Makes the fuzzer's seeds: runs small OpenCL programs through the client's marshaller and a worker
+ * over the fake OpenCL, both in this process, and writes down the messages of each. Usage: seeds
+ * FOLDER
  */
 #include "harness.h"
 
@@ -41,7 +42,8 @@ static void commit(struct wh_channel *channel)
     (void)channel;
     run.at += message->size;
     if (fault) {
-        (void)fprintf(stderr, "%s: %s: %s\n", run.program, wh_opencl_api.calls[message->call].name, fault);
+        (void)fprintf(stderr, "%s: %s: %s\n", run.program, wh_opencl_api.calls[message->call].name,
+                      fault);
         exit(EXIT_FAILURE);
     }
 }
@@ -63,7 +65,8 @@ static int await(struct wh_channel *channel, uint32_t slot, bool slow, struct wh
     (void)channel;
     (void)slot;
     (void)slow;
-    *reply = (struct wh_reply){.bytes = run.harness.memory.slot, .size = run.harness.memory.reply_size};
+    *reply =
+        (struct wh_reply){.bytes = run.harness.memory.slot, .size = run.harness.memory.reply_size};
     return 0;
 }
 
@@ -125,7 +128,8 @@ static uint64_t invoke(uint16_t number, uint64_t *a, size_t count)
 {
     const struct wh_call_desc *call = &wh_opencl_api.calls[number];
     if (count != call->nparams) {
-        (void)fprintf(stderr, "%s: %s takes %u arguments, not %zu\n", run.program, call->name, call->nparams, count);
+        (void)fprintf(stderr, "%s: %s takes %u arguments, not %zu\n", run.program, call->name,
+                      call->nparams, count);
         exit(EXIT_FAILURE);
     }
     if (call->flags & WH_CALL_RETAIN)
@@ -135,9 +139,9 @@ static uint64_t invoke(uint16_t number, uint64_t *a, size_t count)
     return wh_client_call(&run.session, call, a);
 }
 
-#define W(x)            ((uint64_t)(uintptr_t)(x))
-#define CALL(NAME, ...)                                                                            \
-    invoke(WH_OPENCL_##NAME, (uint64_t[WH_MAX_PARAMS + 1]){__VA_ARGS__},                           \
+#define W(x) ((uint64_t)(uintptr_t)(x))
+#define CALL(NAME, ...)                                                  \
+    invoke(WH_OPENCL_##NAME, (uint64_t[WH_MAX_PARAMS + 1]){__VA_ARGS__}, \
            sizeof((uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
 struct host {
@@ -152,12 +156,14 @@ static void start(struct host *host)
     size_t size;
     CALL(clGetPlatformIDs, 1, W(&host->platform), W(&n));
     CALL(clGetPlatformInfo, host->platform, CL_PLATFORM_NAME, sizeof(text), W(text), W(&size));
-    CALL(clGetPlatformInfo, host->platform, CL_PLATFORM_EXTENSIONS, sizeof(text), W(text), W(&size));
+    CALL(clGetPlatformInfo, host->platform, CL_PLATFORM_EXTENSIONS, sizeof(text), W(text),
+         W(&size));
     CALL(clGetDeviceIDs, host->platform, CL_DEVICE_TYPE_ALL, 2, W(host->devices), W(&n));
     CALL(clGetDeviceInfo, host->devices[0], CL_DEVICE_EXTENSIONS, sizeof(text), W(text), 0);
     CALL(clGetDeviceInfo, host->devices[0], CL_DEVICE_PLATFORM, 8, W(text), 0);
     uint64_t properties[] = {CL_CONTEXT_PLATFORM, host->platform, 0};
-    host->context = CALL(wh_create_context, W(properties), 2, W(host->devices), 77, W(&host->error));
+    host->context =
+        CALL(wh_create_context, W(properties), 2, W(host->devices), 77, W(&host->error));
     host->queue = CALL(clCreateCommandQueue, host->context, host->devices[0], 0, W(&host->error));
 }
 
@@ -173,11 +179,13 @@ static void buffers(struct host *host)
     static uint8_t bytes[30000];
     uint64_t event = 0, list[2], properties[] = {CL_QUEUE_PROPERTIES, 1, 0};
     size_t region[2] = {64, 128};
-    uint64_t queue = CALL(clCreateCommandQueueWithProperties, host->context, host->devices[1], W(properties), 0);
+    uint64_t queue =
+        CALL(clCreateCommandQueueWithProperties, host->context, host->devices[1], W(properties), 0);
     uint64_t a = CALL(wh_create_buffer, host->context, 1, 4096, W(&host->error));
     uint64_t b = CALL(wh_create_shared_buffer, host->context, 1, 4096, 4096, 5, W(&host->error));
     uint64_t c = CALL(wh_create_filled_buffer, host->context, 1, 8192, 0, W(&host->error));
-    uint64_t part = CALL(clCreateSubBuffer, b, 1, CL_BUFFER_CREATE_TYPE_REGION, W(region), W(&host->error));
+    uint64_t part =
+        CALL(clCreateSubBuffer, b, 1, CL_BUFFER_CREATE_TYPE_REGION, W(region), W(&host->error));
     CALL(wh_write_small, host->queue, a, 0, 512, W(bytes), 0, 0, 0, W(&list[0]));
     CALL(wh_write_buffer, host->queue, a, 0, 4096, 16384, 3, 0, 1, W(list), W(&list[1]));
     CALL(wh_read_buffer, host->queue, c, 0, 4096, 32768, 4, 0, 2, W(list), W(&event));
@@ -209,14 +217,17 @@ static void buffers(struct host *host)
 
 static void images(struct host *host)
 {
-    cl_image_format format = {.image_channel_order = CL_RGBA, .image_channel_data_type = CL_UNORM_INT8};
-    cl_image_desc desc = {.image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 16, .image_height = 8};
+    cl_image_format format = {.image_channel_order = CL_RGBA,
+                              .image_channel_data_type = CL_UNORM_INT8};
+    cl_image_desc desc = {
+        .image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 16, .image_height = 8};
     size_t origin[3] = {0}, region[3] = {16, 8, 1};
     uint32_t color[4] = {1, 2, 3, 4};
     uint64_t word;
     uint64_t a = CALL(wh_create_image, host->context, 1, W(&format), W(&desc), W(&host->error));
     desc.image_row_pitch = 80;
-    uint64_t b = CALL(wh_create_filled_image, host->context, 1, W(&format), W(&desc), 640, 0, W(&host->error));
+    uint64_t b = CALL(wh_create_filled_image, host->context, 1, W(&format), W(&desc), 640, 0,
+                      W(&host->error));
     uint64_t buffer = CALL(wh_create_buffer, host->context, 1, 4096, W(&host->error));
     CALL(clGetImageInfo, a, CL_IMAGE_WIDTH, 8, W(&word), 0);
     CALL(wh_read_image, host->queue, a, W(origin), W(region), 0, 0, 512, 0, 9, 1, 0, 0, 0);
@@ -237,7 +248,8 @@ static void images(struct host *host)
 
 static void programs(struct host *host)
 {
-    static const char source[] = "kernel void k(global float *a, int b, sampler_t c, long d, local float *e) {}";
+    static const char source[] =
+        "kernel void k(global float *a, int b, sampler_t c, long d, local float *e) {}";
     const char *names[] = {"a.h"};
     uint64_t kernels[2] = {0}, word, devices = host->devices[0];
     size_t sizes[2] = {40, 40}, length = sizeof(source) - 1;
@@ -251,8 +263,8 @@ static void programs(struct host *host)
     CALL(clGetProgramBuildInfo, p, devices, CL_PROGRAM_BUILD_LOG, sizeof(text), W(text), 0);
     CALL(clGetProgramInfo, p, CL_PROGRAM_DEVICES, 16, W(binaries), W(&length));
     CALL(wh_program_binaries, p, 2, W(sizes), 80, W(binaries));
-    uint64_t loaded =
-        CALL(wh_create_program_binary, host->context, 2, W(host->devices), W(sizes), 80, W(binaries), W(results), 0);
+    uint64_t loaded = CALL(wh_create_program_binary, host->context, 2, W(host->devices), W(sizes),
+                           80, W(binaries), W(results), 0);
     uint64_t il = CALL(wh_create_program_il, host->context, 40, W(binaries), W(&host->error));
     CALL(wh_compile_program, il, 0, 0, 0, 1, W(&p), W(names), 14);
     uint64_t linked = CALL(wh_link_program, host->context, 0, 0, 0, 1, W(&il), W(&host->error));
@@ -360,7 +372,8 @@ static void devices(struct host *host)
     CALL(clReleaseCommandBufferKHR, commands);
 }
 
-static void forget_nothing(struct wh_session *session, uint64_t number, const uint64_t *words, size_t nwords)
+static void forget_nothing(struct wh_session *session, uint64_t number, const uint64_t *words,
+                           size_t nwords)
 {
     (void)session;
     (void)number;
@@ -385,8 +398,8 @@ static void open_session(void)
     run.session.objects = wh_objects_new(&run.session, NULL);
     run.session.arena = wh_arena_new(run.channel.arena, run.channel.arena_size, false);
     run.session.stats.calls = calloc(WH_OPENCL_NCALLS, sizeof(*run.session.stats.calls));
-    if (!run.session.objects || !run.session.arena || !run.session.stats.calls || wh_transfers_init(&run.session) < 0 ||
-        wh_news_start(&run.session, &error) < 0)
+    if (!run.session.objects || !run.session.arena || !run.session.stats.calls ||
+        wh_transfers_init(&run.session) < 0 || wh_news_start(&run.session, &error) < 0)
         abort();
 }
 
@@ -407,8 +420,8 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         void (*body)(struct host *host);
-    } all[] = {{"buffers", buffers}, {"images", images},   {"programs", programs}, {"kernels", kernels},
-               {"svm", shared_memory}, {"devices", devices}};
+    } all[] = {{"buffers", buffers}, {"images", images},     {"programs", programs},
+               {"kernels", kernels}, {"svm", shared_memory}, {"devices", devices}};
     if (argc != 2) {
         (void)fprintf(stderr, "usage: seeds FOLDER\n");
         return 2;

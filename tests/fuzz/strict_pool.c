@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The worker's scratch memory for fuzzing: each piece an allocation of its own, freed after the message, so that a
- * sanitizer sees every byte too far and every use too late. Takes the place of src/worker/pool.c.
+ * The worker's scratch memory for fuzzing: each piece an allocation of its own, freed after the
+ * message, so that a sanitizer sees every byte too far and every use too late. Takes the place of
+ * src/worker/pool.c.
  */
 #include "worker/worker.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzzes the worker as a hostile client would: an input is a sequence of messages, carried out by the dispatcher, the
- * generated thunks and the OpenCL backend, over the fake OpenCL. A fault ends the session, as in life.
+ * Fuzzes the worker as a hostile client would: an input is a sequence of messages, carried out by
+ * the dispatcher, the generated thunks and the OpenCL backend, over the fake OpenCL. A fault ends
+ * the session, as in life.
  */
 #include "generate.h"
 #include "harness.h"

@@ -69,7 +69,8 @@ static void test_whole_and_nothing(void **state)
 static void test_addresses(void **state)
 {
     struct wh_arena *arena = new_arena();
-    const struct wh_block *a = wh_arena_allocate(arena, 100, UNIT), *b = wh_arena_allocate(arena, 100, 4096);
+    const struct wh_block *a = wh_arena_allocate(arena, 100, UNIT),
+                          *b = wh_arena_allocate(arena, 100, 4096);
     (void)state;
     assert_ptr_equal(wh_arena_address(arena, a), base + a->offset);
     assert_int_equal((uintptr_t)wh_arena_address(arena, b) % 4096, 0);
@@ -84,7 +85,8 @@ static void test_every_alignment(void **state)
     const struct wh_block *blocks[16];
     unsigned n = 0;
     (void)state;
-    const struct wh_block *first = wh_arena_allocate(arena, 1, UNIT); /* so that offset 0 is taken */
+    const struct wh_block *first =
+        wh_arena_allocate(arena, 1, UNIT); /* so that offset 0 is taken */
     for (uint64_t align = UNIT; align <= SIZE / 4; align *= 2) {
         blocks[n] = wh_arena_allocate(arena, 10, align);
         assert_non_null(blocks[n]);
@@ -102,7 +104,8 @@ static void test_every_alignment(void **state)
 /* Neighbours join whichever goes first: before, behind, between. */
 static void test_joining(void **state)
 {
-    static const unsigned orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2}, {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+    static const unsigned orders[6][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                          {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
     (void)state;
     for (unsigned i = 0; i < 6; i++) {
         struct wh_arena *arena = new_arena();
@@ -213,7 +216,8 @@ static void *allocate_often(void *argument)
         const struct wh_block **place = &held[next(&seed) % 16];
         if (*place) {
             uint8_t *bytes = wh_arena_address(arena, *place);
-            if (bytes[0] != (uint8_t)(uintptr_t)held || bytes[(*place)->size - 1] != (uint8_t)(uintptr_t)held)
+            if (bytes[0] != (uint8_t)(uintptr_t)held ||
+                bytes[(*place)->size - 1] != (uint8_t)(uintptr_t)held)
                 return (void *)1;
             wh_arena_release(arena, *place);
             *place = NULL;

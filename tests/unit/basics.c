@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The small things: sizes in text, lines of the log, errors, descriptors over a socket, lookups in tables. */
+/* The small things: sizes in text, lines of the log, errors, descriptors over a socket, lookups in
+ * tables. */
 #include "support.h"
 
 #include "base/error.h"
@@ -29,8 +30,21 @@ static void test_sizes(void **state)
         {"18446744073709551615", UINT64_MAX},
         {"16777215T", 16777215ull << 40},
     };
-    static const char *const bad[] = {"",   "M",    "-1", "+1",  " 1",   "1 ",        "1k",  "1MB",
-                                      "1X", "0x10", "1.5G", "1M2", "1KK", "16777216T", "18446744073709551616",
+    static const char *const bad[] = {"",
+                                      "M",
+                                      "-1",
+                                      "+1",
+                                      " 1",
+                                      "1 ",
+                                      "1k",
+                                      "1MB",
+                                      "1X",
+                                      "0x10",
+                                      "1.5G",
+                                      "1M2",
+                                      "1KK",
+                                      "16777216T",
+                                      "18446744073709551616",
                                       "18014398509481984K"};
     uint64_t size;
     (void)state;
@@ -47,7 +61,8 @@ static void test_sizes(void **state)
 }
 
 /* What one call of the log writes, in one piece. */
-static size_t logged(char *line, size_t size, void (*say)(const char *format, ...), const char *text)
+static size_t logged(char *line, size_t size, void (*say)(const char *format, ...),
+                     const char *text)
 {
     int ends[2];
     assert_int_equal(pipe(ends), 0);
@@ -71,7 +86,8 @@ static void test_log_lines(void **state)
     (void)state;
     assert_int_equal(logged(line, sizeof(line), wh_log, "all is well"), 22);
     assert_string_equal(line, "wormhole: all is well\n");
-    for (unsigned i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) { /* always one line, and it always ends */
+    for (unsigned i = 0; i < sizeof(lengths) / sizeof(lengths[0]);
+         i++) { /* always one line, and it always ends */
         memset(text, 'x', lengths[i]);
         text[lengths[i]] = '\0';
         size_t n = logged(line, sizeof(line), wh_log, text);
@@ -141,7 +157,8 @@ static void test_descriptors_over_a_socket(void **state)
     close(got[1]);
     int next = dup(sent[0]); /* the lowest number that is free */
     close(next);
-    assert_int_equal(wh_send_fds(ends[0], "more", 4, sent, 3), 4); /* than is wanted: closed, not leaked */
+    assert_int_equal(wh_send_fds(ends[0], "more", 4, sent, 3),
+                     4); /* than is wanted: closed, not leaked */
     assert_int_equal(wh_receive_fds(ends[1], bytes, sizeof(bytes), got, 1), 4);
     close(got[0]);
     int after = dup(sent[0]);
@@ -162,8 +179,10 @@ static void test_descriptors_over_a_socket(void **state)
 
 static void test_names(void **state)
 {
-    static const struct wh_name_desc list[] = {
-        {.label = "low", .name = -5}, {.label = "one", .name = 1}, {.label = "two", .name = 2}, {.label = "big", .name = 1ll << 40}};
+    static const struct wh_name_desc list[] = {{.label = "low", .name = -5},
+                                               {.label = "one", .name = 1},
+                                               {.label = "two", .name = 2},
+                                               {.label = "big", .name = 1ll << 40}};
     const struct wh_names names = {.names = list, .nnames = 4}, none = {0};
     (void)state;
     for (unsigned i = 0; i < 4; i++)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls from end to end: the client's marshaller in one thread, the worker's dispatcher in another, a session's memory
- * between them, and a library of the sample API that notes what it was given. Then a worker that lies in its replies.
+ * Calls from end to end: the client's marshaller in one thread, the worker's dispatcher in another,
+ * a session's memory between them, and a library of the sample API that notes what it was given.
+ * Then a worker that lies in its replies.
  */
 #include "support.h"
 
@@ -74,8 +75,9 @@ static uint64_t sum_of(const void *bytes, size_t size)
     return sum;
 }
 
-static sm_status lib_values(int8_t i8, uint8_t u8, int16_t i16, uint16_t u16, int32_t i32, uint32_t u32, int64_t i64,
-                            uint64_t u64, float real, double wide, sm_scalars *seen)
+static sm_status lib_values(int8_t i8, uint8_t u8, int16_t i16, uint16_t u16, int32_t i32,
+                            uint32_t u32, int64_t i64, uint64_t u64, float real, double wide,
+                            sm_scalars *seen)
 {
     lib.scalars = (sm_scalars){i8, u8, i16, u16, i32, u32, i64, u64, real, wide};
     if (seen)
@@ -110,7 +112,8 @@ static sm_status lib_wait(uint32_t n, const sm_event *events)
 {
     sem_post(&lib.waiting);
     sem_wait(&lib.go_on);
-    for (uint32_t i = 0; i < n; i++) /* still there, though another thread released them meanwhile */
+    for (uint32_t i = 0; i < n;
+         i++) /* still there, though another thread released them meanwhile */
         if (((const struct thing *)events[i])->references == 0)
             return SM_BAD_EVENT;
     return 0;
@@ -194,7 +197,8 @@ static sm_status answer(const void *bytes, size_t have, size_t size, void *value
     return 0;
 }
 
-static sm_status lib_info(sm_buffer buffer, sm_info name, size_t size, void *value, size_t *size_ret)
+static sm_status lib_info(sm_buffer buffer, sm_info name, size_t size, void *value,
+                          size_t *size_ret)
 {
     const struct thing *thing = (const struct thing *)(const void *)buffer;
     const sm_prop list[] = {SM_OWNER, (sm_prop)lib.devices[1], SM_MODE, (sm_prop)lib.devices[1], 0};
@@ -208,9 +212,11 @@ static sm_status lib_info(sm_buffer buffer, sm_info name, size_t size, void *val
         return answer(lib.devices, sizeof(lib.devices), size, value, size_ret);
     case SM_PROPERTIES:
         return answer(list, sizeof(list), size, value, size_ret);
-    default: /* SM_ADDRESS, and names that the description does not know: an address of this process */
-        return answer(name == SM_SIZE || name == SM_COUNT ? (const void *)&thing->size : (const void *)&thing, 8, size,
-                      value, size_ret);
+    default: /* SM_ADDRESS, and names that the description does not know: an address of this process
+              */
+        return answer(name == SM_SIZE || name == SM_COUNT ? (const void *)&thing->size
+                                                          : (const void *)&thing,
+                      8, size, value, size_ret);
     }
 }
 
@@ -270,7 +276,8 @@ static sm_status lib_release_event(sm_event event)
     return release(event);
 }
 
-static sm_status lib_use(sm_buffer buffer, sm_buffer other, uint32_t n, const sm_buffer *more, sm_event *event)
+static sm_status lib_use(sm_buffer buffer, sm_buffer other, uint32_t n, const sm_buffer *more,
+                         sm_event *event)
 {
     sm_status status = outcome();
     lib.handles[0] = buffer;
@@ -377,8 +384,8 @@ static struct life *new_life(void)
     struct life *life = calloc(1, sizeof(*life));
     assert_non_null(life);
     pair_open(&life->pair);
-    life->backend =
-        (struct wh_backend){.api = &wh_sample_api, .thunks = wh_sample_thunks, .functions = &functions};
+    life->backend = (struct wh_backend){
+        .api = &wh_sample_api, .thunks = wh_sample_thunks, .functions = &functions};
     life->worker = (struct wh_worker){
         .channel = &life->pair.worker->channel, .backend = &life->backend, .table = wh_table_new()};
     life->session = (struct wh_session){.shim = &shim, .channel = &life->pair.client->channel};
@@ -464,8 +471,8 @@ static void test_scalars(void **state)
     sm_scalars seen;
     (void)state;
     memset(&seen, 0xff, sizeof(seen));
-    assert_int_equal(smValues(INT8_MIN, UINT8_MAX, INT16_MIN, UINT16_MAX, INT32_MIN, UINT32_MAX, INT64_MIN, UINT64_MAX,
-                              -1.5f, 1e300, &seen),
+    assert_int_equal(smValues(INT8_MIN, UINT8_MAX, INT16_MIN, UINT16_MAX, INT32_MIN, UINT32_MAX,
+                              INT64_MIN, UINT64_MAX, -1.5f, 1e300, &seen),
                      0);
     assert_int_equal(lib.scalars.i8, INT8_MIN);
     assert_int_equal(lib.scalars.u8, UINT8_MAX);
@@ -500,7 +507,8 @@ static void test_results(void **state)
 static void test_bytes(void **state)
 {
     static uint8_t bytes[1u << 20];
-    static const size_t sizes[] = {0, 1, 7, 8, 9, 2000, INLINE_MOST - 1, INLINE_MOST, INLINE_MOST + 1, sizeof(bytes)};
+    static const size_t sizes[] = {
+        0, 1, 7, 8, 9, 2000, INLINE_MOST - 1, INLINE_MOST, INLINE_MOST + 1, sizeof(bytes)};
     (void)state;
     for (size_t i = 0; i < sizeof(bytes); i++)
         bytes[i] = (uint8_t)(i * 131 >> 4);
@@ -627,7 +635,8 @@ static void test_structures(void **state)
     (void)state;
     assert_int_equal(smUse(a, NULL, 0, NULL, &event), 0);
     void *real = lib.handles[0];
-    sm_region regions[3] = {{.kind = 7, .buffer = a, .size = 1ull << 40, .after = event}, {.kind = 8}, {.buffer = a}};
+    sm_region regions[3] = {
+        {.kind = 7, .buffer = a, .size = 1ull << 40, .after = event}, {.kind = 8}, {.buffer = a}};
     assert_int_equal(smRegions(3, regions), 0);
     assert_int_equal(lib.regions[0].kind, 7);
     assert_true(lib.regions[0].size == 1ull << 40);
@@ -651,7 +660,8 @@ static void test_structures(void **state)
 
 static void test_properties(void **state)
 {
-    const sm_prop list[] = {SM_MODE, 5, SM_OWNER, (sm_prop)device(1), 0x999, (sm_prop)0x7fff12345678, 0};
+    const sm_prop list[] = {
+        SM_MODE, 5, SM_OWNER, (sm_prop)device(1), 0x999, (sm_prop)0x7fff12345678, 0};
     const sm_prop empty[] = {0};
     const sm_prop bad[] = {SM_OWNER, 0x4444, 0};
     (void)state;
@@ -661,7 +671,8 @@ static void test_properties(void **state)
     assert_int_equal(lib.props[1], 5);
     assert_int_equal(lib.props[2], SM_OWNER);
     assert_ptr_equal(lib.props[3], lib.devices[1]);
-    assert_int_equal(lib.props[4], WH_PROP_UNKNOWN); /* the library refuses it; its value stays here */
+    assert_int_equal(lib.props[4],
+                     WH_PROP_UNKNOWN); /* the library refuses it; its value stays here */
     assert_int_equal(lib.props[5], 0);
     assert_int_equal(smProperties(empty), 0);
     assert_false(lib.was_null);
@@ -692,7 +703,8 @@ static void test_out(void **state)
         assert_int_equal(smOut(size, bytes, &written), 0);
         assert_false(lib.was_null);
         assert_int_equal(written, size / 2);
-        for (uint32_t k = 0; k < size + 8; k++) /* what the library left alone comes as zeros, never as old memory */
+        for (uint32_t k = 0; k < size + 8;
+             k++) /* what the library left alone comes as zeros, never as old memory */
             if (bytes[k] != (k < size / 2 ? 0xab : k < size ? 0 : 0xcd))
                 fail_msg("byte %u of %u is %02x", k, size, bytes[k]);
         lib.fail = -9; /* a failed call changes nothing */
@@ -721,7 +733,8 @@ static void test_discovered_objects(void **state)
     for (unsigned i = 0; i < DEVICES; i++) {
         assert_ptr_equal(first[i], second[i]);
         assert_true(object_of(first[i])->discovered);
-        assert_ptr_equal(*(const void **)(void *)first[i], &shim); /* the loader's table comes first */
+        assert_ptr_equal(*(const void **)(void *)first[i],
+                         &shim); /* the loader's table comes first */
     }
     assert_ptr_not_equal(first[0], first[1]);
     assert_ptr_equal(first[3], (void *)0x77); /* places that the library did not fill */
@@ -777,7 +790,8 @@ static void test_info(void **state)
     assert_int_equal(smGetInfo(a, SM_PARENT, sizeof(parent), &parent, &size), 0);
     assert_ptr_equal(parent, device(0));
     size = 0;
-    assert_int_equal(smGetInfo(a, SM_DEVICES, sizeof(devices), devices, &size), 0); /* more room than answer */
+    assert_int_equal(smGetInfo(a, SM_DEVICES, sizeof(devices), devices, &size),
+                     0); /* more room than answer */
     assert_int_equal(size, DEVICES * sizeof(void *));
     for (unsigned i = 0; i < DEVICES; i++)
         assert_ptr_equal(devices[i], device(i));
@@ -808,7 +822,8 @@ static void test_fixed_info_is_remembered(void **state)
         assert_int_equal(smGetInfo(a, SM_SIZE, 0, NULL, &size), 0);
     }
     assert_int_equal(lib.infos, before);
-    assert_int_equal(smGetInfo(b, SM_SIZE, sizeof(number), &number, NULL), 0); /* of another object: asked */
+    assert_int_equal(smGetInfo(b, SM_SIZE, sizeof(number), &number, NULL),
+                     0); /* of another object: asked */
     assert_true(lib.infos > before);
     before = lib.infos;
     for (unsigned i = 0; i < 10; i++)
@@ -824,7 +839,8 @@ static void test_fixed_info_is_remembered(void **state)
     assert_int_equal(smRelease(c), 0);
 }
 
-/* Answers that hold addresses of the worker, or that nobody knows the meaning of, do not leave it. */
+/* Answers that hold addresses of the worker, or that nobody knows the meaning of, do not leave it.
+ */
 static void test_secret_info(void **state)
 {
     static const sm_info names[] = {SM_ADDRESS, 0x999, 0, UINT32_MAX};
@@ -931,8 +947,9 @@ static void test_deferred_errors(void **state)
     (void)state;
     assert_int_equal(smFail(-71), 0);
     assert_int_equal(smFail(-72), 0); /* the first one is told */
-    assert_int_equal(smUse(a, NULL, 0, NULL, NULL), 0); /* not by a call that tells of nothing earlier */
-    assert_int_equal(smStart(a, &event), 0);            /* nor by one that made something */
+    assert_int_equal(smUse(a, NULL, 0, NULL, NULL),
+                     0);                     /* not by a call that tells of nothing earlier */
+    assert_int_equal(smStart(a, &event), 0); /* nor by one that made something */
     assert_non_null(event);
     assert_int_equal(smSync(), -71);
     assert_int_equal(smSync(), 0);
@@ -969,7 +986,8 @@ static void *wait_for_events(void *events)
     return (void *)(intptr_t)smWait(80, events);
 }
 
-/* While one thread waits, others go on, and may release what it waits for: its objects stay until it is back. */
+/* While one thread waits, others go on, and may release what it waits for: its objects stay until
+ * it is back. */
 static void test_blocked_call_keeps_its_objects(void **state)
 {
     sm_event events[80];
@@ -994,7 +1012,8 @@ static void test_blocked_call_keeps_its_objects(void **state)
     pthread_join(thread, &status);
     assert_null(status);
     assert_int_equal(smSync(), 0);
-    /* The waiting thread of the worker releases them after its reply; the next one to lead may be earlier. */
+    /* The waiting thread of the worker releases them after its reply; the next one to lead may be
+     * earlier. */
     while (atomic_load(&lib.alive) != before - 80)
         sched_yield();
     assert_int_equal(smRelease(a), 0);
@@ -1010,9 +1029,10 @@ static void *work(void *argument)
         sm_event event = NULL;
         sm_buffer a = smCreate(owner, 9, NULL), child = smSplit(a, NULL);
         if (!a || !child || smRelease(a) != 0 || smBytes(sizeof(bytes), bytes) != 0 ||
-            smOut(sizeof(bytes), bytes, &written) != 0 || written != 32 || smUse(child, a, 1, &a, &event) != 0 ||
-            smGetInfo(child, SM_SIZE, 8, &number, NULL) != 0 || number != 7 || smReleaseEvent(event) != 0 ||
-            smRelease(child) != 0 || smSync() != 0)
+            smOut(sizeof(bytes), bytes, &written) != 0 || written != 32 ||
+            smUse(child, a, 1, &a, &event) != 0 ||
+            smGetInfo(child, SM_SIZE, 8, &number, NULL) != 0 || number != 7 ||
+            smReleaseEvent(event) != 0 || smRelease(child) != 0 || smSync() != 0)
             return (void *)1;
     }
     return NULL;
@@ -1052,8 +1072,9 @@ static void *reply_with_lies(void *argument)
     const char *fault = NULL;
     bool leads = false;
     while (message && channel->ops->receive(channel, &leads, message, &fault) > 0) {
-        uint8_t *room = message->reply_at == WH_IN_SLOT ? channel->ops->reply_room(channel, message->slot)
-                                                        : channel->arena + message->reply_at;
+        uint8_t *room = message->reply_at == WH_IN_SLOT
+                            ? channel->ops->reply_room(channel, message->slot)
+                            : channel->arena + message->reply_at;
         if (message->slot == WH_NO_SLOT)
             continue;
         memcpy(room, told->words, sizeof(told->words));
@@ -1079,7 +1100,12 @@ static bool is_lost(void)
 static void test_short_replies(void **state)
 {
     static const struct lie lies[] = {
-        {{0}, 0}, {{0}, 7}, {{0, 8}, 8}, {{0, 8}, 16}, {{0, 1ull << 40}, 48}, {{0, WH_PAYLOAD_LENGTH}, 48},
+        {{0}, 0},
+        {{0}, 7},
+        {{0, 8}, 8},
+        {{0, 8}, 16},
+        {{0, 1ull << 40}, 48},
+        {{0, WH_PAYLOAD_LENGTH}, 48},
     };
     (void)state;
     for (unsigned i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
@@ -1092,7 +1118,8 @@ static void test_short_replies(void **state)
         assert_int_equal(bytes[8], 0xcd);
         assert_int_equal(smSync(), wh_sample_api.lost);
     }
-    static const struct lie many = {{0, 1ull << 40, 1}, 24}; /* objects: counted no further than the reply goes */
+    static const struct lie many = {{0, 1ull << 40, 1},
+                                    24}; /* objects: counted no further than the reply goes */
     sm_device found = NULL;
     begin_lies(&many);
     assert_int_equal(smDevices(1, &found, NULL), wh_sample_api.lost);
@@ -1151,8 +1178,11 @@ static void test_forged_types(void **state)
     begin_lies(&devices_first);
     assert_int_equal(smDevices(1, &found, NULL), 0);
     assert_non_null(found);
-    assert_null(wh_object_by_id(lives->session.objects, WH_SAMPLE_TYPE_sm_buffer, WH_ID_WORKER_FIRST));
-    assert_ptr_equal(wh_object_by_id(lives->session.objects, WH_SAMPLE_TYPE_sm_device, WH_ID_WORKER_FIRST), found);
+    assert_null(
+        wh_object_by_id(lives->session.objects, WH_SAMPLE_TYPE_sm_buffer, WH_ID_WORKER_FIRST));
+    assert_ptr_equal(
+        wh_object_by_id(lives->session.objects, WH_SAMPLE_TYPE_sm_device, WH_ID_WORKER_FIRST),
+        found);
 }
 
 /* "Yes, I made it" for a status of failure, and the other way round. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Malformed messages against the worker's dispatcher, with the real tables of the OpenCL description and functions
- * that only note that they were reached: every lie is refused with its reason, and none gets as far as the library.
- * Each lie is told in every call that can carry it.
+ * Malformed messages against the worker's dispatcher, with the real tables of the OpenCL
+ * description and functions that only note that they were reached: every lie is refused with its
+ * reason, and none gets as far as the library. Each lie is told in every call that can carry it.
  */
 #include "support.h"
 
@@ -52,7 +52,8 @@ static void make_table(void)
         wh_table_free(t.worker.table);
     t.worker.table = wh_table_new();
     for (uint16_t type = 1; type < wh_opencl_api.nobjects; type++)
-        assert_non_null(wh_table_add(t.worker.table, type, type, (void *)(uintptr_t)(0x1000u + type)));
+        assert_non_null(
+            wh_table_add(t.worker.table, type, type, (void *)(uintptr_t)(0x1000u + type)));
 }
 
 static int setup(void **state)
@@ -66,7 +67,8 @@ static int setup(void **state)
         t.thunks[i] = wh_opencl_thunks[i] ? note : NULL;
         t.functions[i] = t.thunks;
     }
-    t.backend = (struct wh_backend){.api = &wh_opencl_api, .thunks = t.thunks, .functions = t.functions};
+    t.backend =
+        (struct wh_backend){.api = &wh_opencl_api, .thunks = t.thunks, .functions = t.functions};
     t.worker = (struct wh_worker){.channel = &t.memory.channel, .backend = &t.backend};
     make_table();
     return 0;
@@ -104,8 +106,8 @@ static void expect_refused(const struct wh_call_desc *call, const char *lie, con
     const char *fault = dispatch(&t.built);
     if (fault && strstr(fault, reason) && t.reached == 0)
         return;
-    fail_msg("%s, %s: fault '%s' instead of '%s', library reached %u times", call->name, lie, fault ? fault : "none",
-             reason, t.reached);
+    fail_msg("%s, %s: fault '%s' instead of '%s', library reached %u times", call->name, lie,
+             fault ? fault : "none", reason, t.reached);
 }
 
 /* The calls that cross, one after the other; NULL at the end. */
@@ -131,7 +133,8 @@ static uint64_t *word_of(unsigned param)
 
 static bool is_array(const struct wh_param *p)
 {
-    return p->kind != WH_VALUE && p->kind != WH_HANDLE && p->kind != WH_ARENA && p->kind != WH_LOCAL;
+    return p->kind != WH_VALUE && p->kind != WH_HANDLE && p->kind != WH_ARENA &&
+           p->kind != WH_LOCAL;
 }
 
 /* Whether a rule decides the number in the parameter's first word. */
@@ -152,7 +155,8 @@ static void test_valid_messages_reach_the_library(void **state)
         const char *fault = dispatch(&t.built);
         if (fault || t.reached != 1) {
             wrong++;
-            print_error("%s: fault '%s', library reached %u times\n", call->name, fault ? fault : "none", t.reached);
+            print_error("%s: fault '%s', library reached %u times\n", call->name,
+                        fault ? fault : "none", t.reached);
         }
         make_table();
     }
@@ -170,7 +174,8 @@ static void test_valid_posts_reach_the_library(void **state)
         const char *fault = dispatch(&t.built);
         if (fault || t.reached != 1) {
             wrong++;
-            print_error("%s: fault '%s', library reached %u times\n", call->name, fault ? fault : "none", t.reached);
+            print_error("%s: fault '%s', library reached %u times\n", call->name,
+                        fault ? fault : "none", t.reached);
         }
         make_table();
     }
@@ -201,8 +206,8 @@ static void test_nulls_reach_the_library(void **state)
         built_header(&nulls)->size = at;
         const char *fault = dispatch(&nulls);
         if (fault || t.reached != 1)
-            fail_msg("%s with NULLs: fault '%s', library reached %u times", call->name, fault ? fault : "none",
-                     t.reached);
+            fail_msg("%s with NULLs: fault '%s', library reached %u times", call->name,
+                     fault ? fault : "none", t.reached);
         make_table();
     }
 }
@@ -235,7 +240,8 @@ static void test_call_numbers(void **state)
             continue;
         build(call);
         built_header(&t.built)->call = (uint16_t)number;
-        expect_refused(call, "number", number < wh_opencl_api.ncalls ? "does not cross" : "number is unknown");
+        expect_refused(call, "number",
+                       number < wh_opencl_api.ncalls ? "does not cross" : "number is unknown");
     }
 }
 
@@ -254,8 +260,9 @@ static void test_reply_places(void **state)
     expect_refused(call, "slot's room", "more reply than its slot holds");
 
     uint64_t room = t.built.reply_bound;
-    const uint64_t outside[] = {ARENA, ARENA - room + 1, ARENA + 1, 1ull << 32, 1ull << 63, UINT64_MAX - 1,
-                                UINT64_MAX - room + 1};
+    const uint64_t outside[] = {
+        ARENA,          ARENA - room + 1,     ARENA + 1, 1ull << 32, 1ull << 63,
+        UINT64_MAX - 1, UINT64_MAX - room + 1};
     for (unsigned i = 0; i < sizeof(outside) / sizeof(outside[0]); i++) {
         build(call);
         built_header(&t.built)->reply_at = outside[i];
@@ -336,7 +343,8 @@ static void test_lengths_that_break_their_rule(void **state)
 /* Scalars that make a length overflow, or an array longer than any memory. */
 static void test_absurd_lengths(void **state)
 {
-    static const uint64_t scalars[] = {UINT64_MAX, UINT64_MAX / 2, 1ull << 61, 1ull << 62, UINT32_MAX, (1u << 24) + 1};
+    static const uint64_t scalars[] = {UINT64_MAX, UINT64_MAX / 2, 1ull << 61,
+                                       1ull << 62, UINT32_MAX,     (1u << 24) + 1};
     const struct wh_call_desc *call;
     (void)state;
     for (unsigned i = 0; (call = next_call(&i));)
@@ -352,7 +360,8 @@ static void test_absurd_lengths(void **state)
                 build(call);
                 *word_of((unsigned)param->length.a) = value;
                 *word_of(p) = value * param->length.scale & WH_PAYLOAD_LENGTH;
-                /* Room for a result is memory of the worker's: refused by the pool, or by the reply's room. */
+                /* Room for a result is memory of the worker's: refused by the pool, or by the
+                 * reply's room. */
                 expect_refused(call, "absurd length", "");
             }
         }
@@ -365,8 +374,8 @@ static void test_absurdly_long_arrays(void **state)
     for (unsigned i = 0; (call = next_call(&i));)
         for (unsigned p = 0; p < call->nparams; p++) {
             const struct wh_param *param = &call->params[p];
-            bool counted = param->kind == WH_HANDLES || param->kind == WH_NEWS || param->kind == WH_STRINGS ||
-                           param->kind == WH_OUT_HANDLES;
+            bool counted = param->kind == WH_HANDLES || param->kind == WH_NEWS ||
+                           param->kind == WH_STRINGS || param->kind == WH_OUT_HANDLES;
             if (!counted || param->length.a < 0 || param->length.scale != 1)
                 continue;
             build(call);
@@ -374,12 +383,14 @@ static void test_absurdly_long_arrays(void **state)
             *word_of(p) = (1u << 24) + 1;
             bool first = true; /* an earlier array may break its own rule first */
             for (unsigned q = 0; q < p; q++)
-                first = first && !(has_rule(&call->params[q]) && call->params[q].length.a == param->length.a);
+                first = first && !(has_rule(&call->params[q]) &&
+                                   call->params[q].length.a == param->length.a);
             expect_refused(call, "long array", first ? "absurdly long" : "");
         }
     build(&wh_opencl_api.calls[WH_OPENCL_wh_create_context]);
     *word_of(0) = (1u << 24) + 1;
-    expect_refused(&wh_opencl_api.calls[WH_OPENCL_wh_create_context], "long property list", "absurdly long");
+    expect_refused(&wh_opencl_api.calls[WH_OPENCL_wh_create_context], "long property list",
+                   "absurdly long");
 }
 
 static void test_object_ids(void **state)
@@ -392,8 +403,10 @@ static void test_object_ids(void **state)
             if (param->kind != WH_HANDLE && param->kind != WH_HANDLES)
                 continue;
             uint32_t other = param->type == 1 ? 2 : 1; /* an id that exists, of another type */
-            const uint64_t lies[] = {other,         NEW_ID,     WH_ID_WORKER_FIRST, WH_ID_WORKER_FIRST + 4095, UINT32_MAX,
-                                     1ull << 32,    UINT64_MAX, param->type | 1ull << 32, 8u << 20};
+            const uint64_t lies[] = {
+                other,      NEW_ID,     WH_ID_WORKER_FIRST, WH_ID_WORKER_FIRST + 4095,
+                UINT32_MAX, 1ull << 32, UINT64_MAX,         param->type | 1ull << 32,
+                8u << 20};
             for (unsigned k = 0; k < sizeof(lies) / sizeof(lies[0]); k++) {
                 build(call);
                 word_of(p)[param->kind == WH_HANDLES] = lies[k];
@@ -415,7 +428,8 @@ static void test_ids_in_structures(void **state)
                 build(call);
                 uint64_t lie = NEW_ID;
                 memcpy((uint8_t *)(word_of(p) + 1) + desc->handles[h].offset, &lie, sizeof(lie));
-                expect_refused(call, "id in a structure", "object id is unknown or of another type");
+                expect_refused(call, "id in a structure",
+                               "object id is unknown or of another type");
             }
         }
 }
@@ -432,6 +446,11 @@ static void test_payload_words(void **state)
             build(call);
             *word_of(p) |= WH_PAYLOAD_NULL;
             expect_refused(call, "NULL with a length", "word is malformed");
+            for (unsigned bit = 62; call->params[p].kind == WH_STRINGS && bit < 64; bit++) {
+                build(call);
+                word_of(p)[1] |= 1ull << bit;
+                expect_refused(call, "a text in a list", "text's word is malformed");
+            }
             if (call->params[p].kind == WH_BYTES || call->params[p].kind == WH_STRING)
                 continue;
             build(call);
@@ -464,7 +483,8 @@ static void test_properties(void **state)
                     build(call);
                     word_of(p)[1] = (uint64_t)list->names[k].name;
                     word_of(p)[2] = NEW_ID;
-                    expect_refused(call, "property's object", "object id is unknown or of another type");
+                    expect_refused(call, "property's object",
+                                   "object id is unknown or of another type");
                 }
         }
 }
@@ -486,7 +506,8 @@ static void test_strings_without_end(void **state)
     memmove(word_of(1) + 1, word_of(1) + 2, 8); /* a text of no bytes at all */
     *word_of(1) = 0;
     built_header(&t.built)->size -= 8;
-    expect_refused(&wh_opencl_api.calls[WH_OPENCL_wh_has_function], "empty text", "does not end with a zero byte");
+    expect_refused(&wh_opencl_api.calls[WH_OPENCL_wh_has_function], "empty text",
+                   "does not end with a zero byte");
 }
 
 static void test_arena_parameters(void **state)
@@ -499,15 +520,18 @@ static void test_arena_parameters(void **state)
             if (param->kind != WH_ARENA)
                 continue;
             uint64_t length = param->length.scale * (param->length.a >= 0 ? 2 : 1);
-            const uint64_t offsets[] = {ARENA - length + 1, ARENA,          ARENA + 1,  1ull << 32,
-                                        1ull << 63,         UINT64_MAX - 1, UINT64_MAX, UINT64_MAX - length + 1};
+            const uint64_t offsets[] = {
+                ARENA - length + 1, ARENA,          ARENA + 1,  1ull << 32,
+                1ull << 63,         UINT64_MAX - 1, UINT64_MAX, UINT64_MAX - length + 1};
             for (unsigned k = 0; k < sizeof(offsets) / sizeof(offsets[0]); k++) {
                 build(call);
                 *word_of(p) = offsets[k];
                 expect_refused(call, "arena offset", "outside of the arena");
             }
-            const uint64_t sizes[] = {ARENA + 1, 1ull << 32, UINT64_MAX, UINT64_MAX - 7, UINT64_MAX / 2};
-            for (unsigned k = 0; param->length.a >= 0 && k < sizeof(sizes) / sizeof(sizes[0]); k++) {
+            const uint64_t sizes[] = {ARENA + 1, 1ull << 32, UINT64_MAX, UINT64_MAX - 7,
+                                      UINT64_MAX / 2};
+            for (unsigned k = 0; param->length.a >= 0 && k < sizeof(sizes) / sizeof(sizes[0]);
+                 k++) {
                 build(call);
                 *word_of((unsigned)param->length.a) = sizes[k];
                 *word_of(p) = 8;
@@ -543,7 +567,8 @@ static void test_payloads_in_the_arena(void **state)
     assert_int_equal(t.reached, 1);
 }
 
-/* New objects: the id must be free and one that a client may choose. The call has been made when that is found. */
+/* New objects: the id must be free and one that a client may choose. The call has been made when
+ * that is found. */
 static void test_ids_of_new_objects(void **state)
 {
     const struct wh_call_desc *call;
@@ -553,7 +578,8 @@ static void test_ids_of_new_objects(void **state)
             bool result = p == call->nparams;
             if (result ? call->result != WH_RESULT_NEW : call->params[p].kind != WH_NEWS)
                 continue;
-            const uint64_t lies[] = {WH_ID_NONE, 1, WH_ID_WORKER_FIRST, UINT32_MAX, 1ull << 32, UINT64_MAX, 1u << 24};
+            const uint64_t lies[] = {
+                WH_ID_NONE, 1, WH_ID_WORKER_FIRST, UINT32_MAX, 1ull << 32, UINT64_MAX, 1u << 24};
             for (unsigned k = 0; k < sizeof(lies) / sizeof(lies[0]); k++)
                 for (unsigned posted = 0; posted < 2; posted++) {
                     build(call);
@@ -561,14 +587,15 @@ static void test_ids_of_new_objects(void **state)
                     word_of(p)[!result] = lies[k];
                     const char *fault = dispatch(&t.built);
                     if (!fault || !strstr(fault, "new object's id is in use or out of range"))
-                        fail_msg("%s: new id %llx: fault '%s'", call->name, (unsigned long long)lies[k],
-                                 fault ? fault : "none");
+                        fail_msg("%s: new id %llx: fault '%s'", call->name,
+                                 (unsigned long long)lies[k], fault ? fault : "none");
                     make_table();
                 }
         }
 }
 
-/* Any bit of any word: whatever comes of it, nothing is read or written that should not be (a sanitizer looks on). */
+/* Any bit of any word: whatever comes of it, nothing is read or written that should not be (a
+ * sanitizer looks on). */
 static void test_every_single_bit(void **state)
 {
     const struct wh_call_desc *call;

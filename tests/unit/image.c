@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How many bytes an image's host data have: both sides rely on it, one to copy, the other to check. */
+/* How many bytes an image's host data have: both sides rely on it, one to copy, the other to check.
+ */
 #include "support.h"
 
 #include "backend/opencl/image.h"
@@ -18,26 +19,38 @@ static void test_pixel_sizes(void **state)
         cl_channel_type type;
         size_t size;
     } pixels[] = {
-        {CL_R, CL_UNORM_INT8, 1},          {CL_A, CL_SNORM_INT8, 1},
-        {CL_RG, CL_UNSIGNED_INT8, 2},      {CL_RGBA, CL_UNORM_INT8, 4},
-        {CL_BGRA, CL_UNORM_INT8, 4},       {CL_ARGB, CL_SIGNED_INT8, 4},
-        {CL_sRGBA, CL_UNORM_INT8, 4},      {CL_sRGB, CL_UNORM_INT8, 3},
-        {CL_R, CL_HALF_FLOAT, 2},          {CL_RGBA, CL_UNORM_INT16, 8},
-        {CL_RGBA, CL_FLOAT, 16},           {CL_RGBA, CL_UNSIGNED_INT32, 16},
-        {CL_R, CL_SIGNED_INT32, 4},        {CL_RGB, CL_UNORM_SHORT_565, 2},
-        {CL_RGB, CL_UNORM_SHORT_555, 2},   {CL_RGB, CL_UNORM_INT_101010, 4},
-        {CL_RGBA, CL_UNORM_INT_101010_2, 4}, {CL_DEPTH, CL_UNORM_INT16, 2},
-        {CL_DEPTH, CL_FLOAT, 4},           {CL_LUMINANCE, CL_FLOAT, 4},
-        {CL_INTENSITY, CL_UNORM_INT8, 1},  {CL_RGBA, 0, 0},
-        {CL_RGBA, 0xffffffff, 0},          {0, CL_UNORM_INT8, 0},
+        {CL_R, CL_UNORM_INT8, 1},
+        {CL_A, CL_SNORM_INT8, 1},
+        {CL_RG, CL_UNSIGNED_INT8, 2},
+        {CL_RGBA, CL_UNORM_INT8, 4},
+        {CL_BGRA, CL_UNORM_INT8, 4},
+        {CL_ARGB, CL_SIGNED_INT8, 4},
+        {CL_sRGBA, CL_UNORM_INT8, 4},
+        {CL_sRGB, CL_UNORM_INT8, 3},
+        {CL_R, CL_HALF_FLOAT, 2},
+        {CL_RGBA, CL_UNORM_INT16, 8},
+        {CL_RGBA, CL_FLOAT, 16},
+        {CL_RGBA, CL_UNSIGNED_INT32, 16},
+        {CL_R, CL_SIGNED_INT32, 4},
+        {CL_RGB, CL_UNORM_SHORT_565, 2},
+        {CL_RGB, CL_UNORM_SHORT_555, 2},
+        {CL_RGB, CL_UNORM_INT_101010, 4},
+        {CL_RGBA, CL_UNORM_INT_101010_2, 4},
+        {CL_DEPTH, CL_UNORM_INT16, 2},
+        {CL_DEPTH, CL_FLOAT, 4},
+        {CL_LUMINANCE, CL_FLOAT, 4},
+        {CL_INTENSITY, CL_UNORM_INT8, 1},
+        {CL_RGBA, 0, 0},
+        {CL_RGBA, 0xffffffff, 0},
+        {0, CL_UNORM_INT8, 0},
         {0xffffffff, CL_FLOAT, 0},
     };
     (void)state;
     for (unsigned i = 0; i < sizeof(pixels) / sizeof(pixels[0]); i++) {
         cl_image_format f = format(pixels[i].order, pixels[i].type);
         if (wh_opencl_pixel_size(&f) != pixels[i].size)
-            fail_msg("order %x, type %x: %zu bytes instead of %zu", f.image_channel_order, f.image_channel_data_type,
-                     wh_opencl_pixel_size(&f), pixels[i].size);
+            fail_msg("order %x, type %x: %zu bytes instead of %zu", f.image_channel_order,
+                     f.image_channel_data_type, wh_opencl_pixel_size(&f), pixels[i].size);
     }
 }
 
@@ -64,18 +77,27 @@ static void test_tight_images(void **state)
 {
     (void)state;
     expect((cl_image_desc){.image_type = flat, .image_width = 10}, 40, 40, 40);
-    expect((cl_image_desc){.image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 10, .image_height = 5}, 40, 200, 200);
-    expect((cl_image_desc){.image_type = CL_MEM_OBJECT_IMAGE3D, .image_width = 10, .image_height = 5, .image_depth = 3},
+    expect(
+        (cl_image_desc){.image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 10, .image_height = 5},
+        40, 200, 200);
+    expect((cl_image_desc){.image_type = CL_MEM_OBJECT_IMAGE3D,
+                           .image_width = 10,
+                           .image_height = 5,
+                           .image_depth = 3},
            40, 200, 600);
-    expect((cl_image_desc){.image_type = CL_MEM_OBJECT_IMAGE1D_ARRAY, .image_width = 10, .image_array_size = 7}, 40, 40,
-           280);
+    expect((cl_image_desc){.image_type = CL_MEM_OBJECT_IMAGE1D_ARRAY,
+                           .image_width = 10,
+                           .image_array_size = 7},
+           40, 40, 280);
     expect((cl_image_desc){.image_type = CL_MEM_OBJECT_IMAGE2D_ARRAY,
                            .image_width = 10,
                            .image_height = 5,
                            .image_array_size = 2},
            40, 200, 400);
-    expect((cl_image_desc){.image_type = CL_MEM_OBJECT_IMAGE1D_BUFFER, .image_width = 10, .image_height = 99}, 40, 40,
-           40);
+    expect((cl_image_desc){.image_type = CL_MEM_OBJECT_IMAGE1D_BUFFER,
+                           .image_width = 10,
+                           .image_height = 99},
+           40, 40, 40);
 }
 
 static void test_pitches(void **state)
@@ -115,11 +137,15 @@ static void test_impossible_images(void **state)
     (void)state;
     refuse((cl_image_desc){.image_type = flat});
     refuse((cl_image_desc){.image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 1});
-    refuse((cl_image_desc){.image_type = CL_MEM_OBJECT_IMAGE3D, .image_width = 1, .image_height = 1});
-    refuse((cl_image_desc){.image_type = CL_MEM_OBJECT_IMAGE2D_ARRAY, .image_width = 1, .image_height = 1});
+    refuse(
+        (cl_image_desc){.image_type = CL_MEM_OBJECT_IMAGE3D, .image_width = 1, .image_height = 1});
+    refuse((cl_image_desc){
+        .image_type = CL_MEM_OBJECT_IMAGE2D_ARRAY, .image_width = 1, .image_height = 1});
     refuse((cl_image_desc){.image_type = flat, .image_width = SIZE_MAX});
     refuse((cl_image_desc){.image_type = flat, .image_width = SIZE_MAX / SOME_PIXEL + 1});
-    refuse((cl_image_desc){.image_type = CL_MEM_OBJECT_IMAGE2D, .image_width = 1ull << 40, .image_height = 1ull << 40});
+    refuse((cl_image_desc){.image_type = CL_MEM_OBJECT_IMAGE2D,
+                           .image_width = 1ull << 40,
+                           .image_height = 1ull << 40});
     refuse((cl_image_desc){.image_type = CL_MEM_OBJECT_IMAGE2D,
                            .image_width = 1,
                            .image_height = 2,

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Every offset and number that docs/wire-format.md states. A change here is a change of the protocol. */
+/* Every offset and number that docs/wire-format.md states. A change here is a change of the
+ * protocol. */
 #include "support.h"
 
 #include "channel/ivshmem.h"
 
 #include <string.h>
 
-#define AT(type, member, offset, size)                                                             \
-    do {                                                                                           \
-        assert_int_equal(offsetof(struct type, member), offset);                                   \
-        assert_int_equal(sizeof(((struct type *)0)->member), size);                                \
+#define AT(type, member, offset, size)                              \
+    do {                                                            \
+        assert_int_equal(offsetof(struct type, member), offset);    \
+        assert_int_equal(sizeof(((struct type *)0)->member), size); \
     } while (0)
 
 static void test_segment(void **state)
@@ -97,6 +98,11 @@ static void test_upcall(void **state)
     assert_int_equal(WH_UPCALL_MAX, 8192);
     assert_int_equal(WH_UPCALL_OUTPUT, 1);
     assert_int_equal(WH_UPCALL_CALLBACK, 2);
+    assert_int_equal(WH_UPCALL_FREED, 3);
+    assert_int_equal(WH_TOKEN_PENDING, 0);
+    assert_int_equal(WH_TOKEN_DONE, 1);
+    assert_int_equal(WH_TOKEN_AWAITED, 2);
+    assert_int_equal(WH_TOKEN_BROKEN, 3);
 }
 
 static void test_handshake(void **state)
@@ -206,10 +212,14 @@ static void test_addresses_of_servers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_segment),   cmocka_unit_test(test_ring),
-        cmocka_unit_test(test_slot),      cmocka_unit_test(test_message),
-        cmocka_unit_test(test_upcall),    cmocka_unit_test(test_handshake),
-        cmocka_unit_test(test_region),    cmocka_unit_test(test_hello_is_checked),
+        cmocka_unit_test(test_segment),
+        cmocka_unit_test(test_ring),
+        cmocka_unit_test(test_slot),
+        cmocka_unit_test(test_message),
+        cmocka_unit_test(test_upcall),
+        cmocka_unit_test(test_handshake),
+        cmocka_unit_test(test_region),
+        cmocka_unit_test(test_hello_is_checked),
         cmocka_unit_test(test_addresses_of_servers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

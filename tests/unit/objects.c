@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The client's objects: ids, checks of whatever a program may pass as a handle, parents, objects found by the worker. */
+/* The client's objects: ids, checks of whatever a program may pass as a handle, parents, objects
+ * found by the worker. */
 #include "support.h"
 
 #include "client/session.h"
@@ -71,7 +72,8 @@ static void test_ids_are_unique(void **state)
         assert_int_equal(seen[objects[i]->id]++, 0);
     }
     for (unsigned i = 0; i < MANY; i++)
-        assert_ptr_equal(wh_object_by_id(session.objects, i % 2 ? TYPE_A : TYPE_B, objects[i]->id), objects[i]);
+        assert_ptr_equal(wh_object_by_id(session.objects, i % 2 ? TYPE_A : TYPE_B, objects[i]->id),
+                         objects[i]);
     free(seen);
 }
 
@@ -91,7 +93,8 @@ static void test_released_objects_are_gone(void **state)
     assert_int_equal(atomic_load(&b->references), 1);
 }
 
-/* Nothing but a live object's own address passes; nothing outside of the slabs is touched (a sanitizer looks on). */
+/* Nothing but a live object's own address passes; nothing outside of the slabs is touched (a
+ * sanitizer looks on). */
 static void test_garbage_is_refused(void **state)
 {
     struct wh_object *a = new_object(TYPE_A, NULL), *gone = new_object(TYPE_A, NULL);
@@ -101,9 +104,21 @@ static void test_garbage_is_refused(void **state)
     wh_object_unpin(gone);
     memcpy(heap, a, sizeof(*a)); /* looks like an object in every byte */
     const void *garbage[] = {
-        NULL,         (void *)1,          (void *)127,      (void *)128,          (void *)UINTPTR_MAX,
-        &stack,       heap,               gone,             (char *)a + 1,        (char *)a + 8,
-        (char *)a + 64, (char *)a + 128 * 3, (void *)0x7fffffff0000, (void *)0xdeadbeefdeadbe80, &types,
+        NULL,
+        (void *)1,
+        (void *)127,
+        (void *)128,
+        (void *)UINTPTR_MAX,
+        &stack,
+        heap,
+        gone,
+        (char *)a + 1,
+        (char *)a + 8,
+        (char *)a + 64,
+        (char *)a + 128 * 3,
+        (void *)0x7fffffff0000,
+        (void *)0xdeadbeefdeadbe80,
+        &types,
     };
     for (unsigned i = 0; i < sizeof(garbage) / sizeof(garbage[0]); i++)
         assert_null(wh_object_check(session.objects, garbage[i], 0));
@@ -114,7 +129,8 @@ static void test_garbage_is_refused(void **state)
 
 static void test_absurd_ids(void **state)
 {
-    static const uint64_t ids[] = {0, 2, 512, 513, 1u << 23, (1u << 23) + 1, 0x7fffffff, 1ull << 32, UINT64_MAX};
+    static const uint64_t ids[] = {0,          2,          512,       513, 1u << 23, (1u << 23) + 1,
+                                   0x7fffffff, 1ull << 32, UINT64_MAX};
     struct wh_object *a = new_object(TYPE_A, NULL);
     (void)state;
     for (unsigned i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
@@ -132,12 +148,14 @@ static void test_discovered(void **state)
     assert_ptr_equal(wh_object_discovered(session.objects, TYPE_A, WH_ID_WORKER_FIRST), a);
     assert_ptr_equal(wh_object_by_id(session.objects, TYPE_A, WH_ID_WORKER_FIRST), a);
     assert_ptr_equal(wh_object_check(session.objects, a, TYPE_A), a);
-    assert_null(wh_object_discovered(session.objects, TYPE_B, WH_ID_WORKER_FIRST)); /* it has a type already */
+    assert_null(wh_object_discovered(session.objects, TYPE_B,
+                                     WH_ID_WORKER_FIRST)); /* it has a type already */
     assert_null(wh_object_discovered(session.objects, TYPE_A, WH_ID_WORKER_FIRST - 1));
     assert_null(wh_object_discovered(session.objects, TYPE_A, 1));
     assert_null(wh_object_discovered(session.objects, TYPE_A, WH_ID_WORKER_FIRST + 4096));
     assert_null(wh_object_discovered(session.objects, TYPE_A, UINT32_MAX));
-    struct wh_object *last = wh_object_discovered(session.objects, TYPE_B, WH_ID_WORKER_FIRST + 4095);
+    struct wh_object *last =
+        wh_object_discovered(session.objects, TYPE_B, WH_ID_WORKER_FIRST + 4095);
     assert_non_null(last);
     assert_ptr_not_equal(last, a);
     wh_object_unpin(a); /* lives as long as the session */
@@ -181,7 +199,8 @@ static void *churn(void *argument)
     for (unsigned i = 0; i < 20000; i++) {
         struct wh_object **place = &held[i * 7 % 32];
         if (*place) {
-            if (!wh_object_check(session.objects, *place, type) || (*place)->word != (uintptr_t)place)
+            if (!wh_object_check(session.objects, *place, type) ||
+                (*place)->word != (uintptr_t)place)
                 return (void *)1;
             wh_object_unpin(*place);
         }
@@ -211,10 +230,14 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        OBJECTS_TEST(test_new_object),        OBJECTS_TEST(test_ids_are_unique),
-        OBJECTS_TEST(test_released_objects_are_gone), OBJECTS_TEST(test_garbage_is_refused),
-        OBJECTS_TEST(test_absurd_ids),        OBJECTS_TEST(test_discovered),
-        OBJECTS_TEST(test_parents_are_pinned), OBJECTS_TEST(test_cancelled_child),
+        OBJECTS_TEST(test_new_object),
+        OBJECTS_TEST(test_ids_are_unique),
+        OBJECTS_TEST(test_released_objects_are_gone),
+        OBJECTS_TEST(test_garbage_is_refused),
+        OBJECTS_TEST(test_absurd_ids),
+        OBJECTS_TEST(test_discovered),
+        OBJECTS_TEST(test_parents_are_pinned),
+        OBJECTS_TEST(test_cancelled_child),
         OBJECTS_TEST(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Waiting: that a change is seen, that sleepers are woken by each kind of bell, and that one core does not spin. */
+/* Waiting: that a change is seen, that sleepers are woken by each kind of bell, and that one core
+ * does not spin. */
 #include "support.h"
 
 #include "channel/park.h"
@@ -28,7 +29,8 @@ static void *sleep_until_changed(void *argument)
     return NULL;
 }
 
-/* Changes the word and rings until the sleepers are gone: a ring before the sleep is not lost, the word has changed. */
+/* Changes the word and rings until the sleepers are gone: a ring before the sleep is not lost, the
+ * word has changed. */
 static void wake(struct wh_park park, struct wh_bell bell, unsigned sleepers)
 {
     pthread_t threads[4];
@@ -50,7 +52,8 @@ static void test_futex(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 200; i++)
-        wake((struct wh_park){.kind = WH_PARK_FUTEX}, (struct wh_bell){.kind = WH_BELL_FUTEX}, 1 + i % 4);
+        wake((struct wh_park){.kind = WH_PARK_FUTEX}, (struct wh_bell){.kind = WH_BELL_FUTEX},
+             1 + i % 4);
 }
 
 static void test_eventfd(void **state)
@@ -59,8 +62,8 @@ static void test_eventfd(void **state)
     (void)state;
     assert_true(fd >= 0);
     for (unsigned i = 0; i < 200; i++)
-        wake((struct wh_park){.kind = WH_PARK_EVENTFD, .fd = fd}, (struct wh_bell){.kind = WH_BELL_EVENTFD, .fd = fd},
-             1);
+        wake((struct wh_park){.kind = WH_PARK_EVENTFD, .fd = fd},
+             (struct wh_bell){.kind = WH_BELL_EVENTFD, .fd = fd}, 1);
     close(fd);
 }
 
@@ -68,7 +71,8 @@ static void test_eventfd(void **state)
 static void test_naps(void **state)
 {
     (void)state;
-    wake((struct wh_park){.kind = WH_PARK_NAP, .longest_us = 1000}, (struct wh_bell){.kind = WH_BELL_NONE}, 3);
+    wake((struct wh_park){.kind = WH_PARK_NAP, .longest_us = 1000},
+         (struct wh_bell){.kind = WH_BELL_NONE}, 3);
     struct wh_park park = {.kind = WH_PARK_NAP, .longest_us = 10};
     unsigned naps = 0;
     atomic_store(&shared.word, 0);
@@ -138,7 +142,8 @@ static void test_budget_shrinks_to_its_least(void **state)
         before = atomic_load(&spin.budget_ns);
     }
     assert_int_equal(before, 1000);
-    struct wh_spin small = {.budget_ns = 300, .most_ns = 300}; /* less than the least is its own least */
+    struct wh_spin small = {.budget_ns = 300,
+                            .most_ns = 300}; /* less than the least is its own least */
     assert_false(wh_spin_while(&small, &shared.word, 0));
     assert_int_equal(atomic_load(&small.budget_ns), 300);
 }
@@ -152,7 +157,8 @@ static void test_no_budget_no_spin(void **state)
     assert_true(wh_spin_while(&spin, &shared.word, 1));
 }
 
-/* A process that may use one core only never spins: what it waits for could not happen meanwhile. */
+/* A process that may use one core only never spins: what it waits for could not happen meanwhile.
+ */
 static void test_one_core(void **state)
 {
     struct wh_spin spin;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The ring of records: that it carries bytes in order wherever its end falls, and that neither side's lies get past
- * the other.
+ * The ring of records: that it carries bytes in order wherever its end falls, and that neither
+ * side's lies get past the other.
  */
 #include "support.h"
 
@@ -183,7 +183,8 @@ static void test_full_because_of_filler(void **state)
     assert_true(produce(tight, 1024, 1));
     assert_true(produce(tight, 1024, 2));
     assert_true(produce(tight, 1016, 3));
-    assert_true(produce(tight, 1016, 4)); /* behind 8 bytes of filler: 1024 to 4088, then 0 to 1016 */
+    assert_true(
+        produce(tight, 1016, 4)); /* behind 8 bytes of filler: 1024 to 4088, then 0 to 1016 */
     assert_false(produce(tight, 16, 5));
     assert_true(produce(tight, 8, 6));
     free(rig);
@@ -239,7 +240,8 @@ static void forge(struct rig *rig, uint32_t place, uint32_t size, uint32_t kind)
 
 static void test_impossible_tails(void **state)
 {
-    static const uint32_t tails[] = {1, 7, 12, SIZE + 8, SIZE * 2, 1u << 31, UINT32_MAX, UINT32_MAX - 7};
+    static const uint32_t tails[] = {1,        7,        12,         SIZE + 8,
+                                     SIZE * 2, 1u << 31, UINT32_MAX, UINT32_MAX - 7};
     (void)state;
     for (unsigned i = 0; i < sizeof(tails) / sizeof(tails[0]); i++) {
         struct rig *rig = rig_new(0);
@@ -295,7 +297,8 @@ static void test_fillers_only(void **state)
     for (uint32_t at = 0; at < SIZE; at += 8)
         forge(rig, at, 8, 0xffff);
     atomic_store(&rig->control.tail, SIZE);
-    atomic_store(&rig->control.head, 12345); /* the producer may scribble there: it is never read back */
+    atomic_store(&rig->control.head,
+                 12345); /* the producer may scribble there: it is never read back */
     const char *fault = NULL;
     assert_int_equal(wh_ring_take(&rig->consumer, rig->record, ROOM, &fault), 0);
     assert_null(fault);
@@ -307,7 +310,8 @@ static void test_fillers_only(void **state)
 
 /* ---- a lying consumer ---- */
 
-/* The consumer's counter is looked at when the ring seems full; one that cannot be is the consumer's lie. */
+/* The consumer's counter is looked at when the ring seems full; one that cannot be is the
+ * consumer's lie. */
 static void test_impossible_heads(void **state)
 {
     static const uint32_t heads[] = {SIZE + 1, SIZE + 8, 1u << 31, UINT32_MAX, UINT32_MAX - SIZE};
@@ -369,7 +373,8 @@ static void test_two_threads(void **state)
         }
         wh_ring_tell(&rig->consumer, SIZE / 4);
         if (fault || size != size_of(i) || (size > 8 && rig->record[size - 1] != (uint8_t)i))
-            fail_msg("record %u: size %lld, fault '%s'", i, (long long)size, fault ? fault : "none");
+            fail_msg("record %u: size %lld, fault '%s'", i, (long long)size,
+                     fault ? fault : "none");
     }
     assert_int_equal(pthread_join(thread, &lied), 0);
     assert_null(lied);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The channel over shared memory: a client and a worker in the threads of one process. Order, reply slots, the lead
- * that passes from thread to thread, waking, loss, tokens and upcalls.
+ * The channel over shared memory: a client and a worker in the threads of one process. Order, reply
+ * slots, the lead that passes from thread to thread, waking, loss, tokens and upcalls.
  */
 #include "support.h"
 
@@ -55,7 +55,8 @@ static bool send(uint16_t call, uint32_t slot, uint64_t word, uint32_t more)
     struct wh_message *message = ops()->begin(client(), size);
     if (!message)
         return false;
-    *message = (struct wh_message){.size = size, .call = call, .slot = slot, .reply_at = WH_IN_SLOT};
+    *message =
+        (struct wh_message){.size = size, .call = call, .slot = slot, .reply_at = WH_IN_SLOT};
     memcpy(message + 1, &word, sizeof(word));
     memset((uint8_t *)(message + 1) + 8, (int)(word & 0xff), more);
     ops()->commit(client());
@@ -68,7 +69,8 @@ static int64_t call(uint16_t number, uint64_t word)
     struct wh_reply reply;
     uint32_t slot = ops()->take_slot(client());
     int64_t answer = -1;
-    if (send(number, slot, word, 0) && ops()->await(client(), slot, number == CALL_BLOCK, &reply) == 0 &&
+    if (send(number, slot, word, 0) &&
+        ops()->await(client(), slot, number == CALL_BLOCK, &reply) == 0 &&
         reply.size == sizeof(answer))
         memcpy(&answer, reply.bytes, sizeof(answer));
     ops()->put_slot(client(), slot);
@@ -151,7 +153,8 @@ static void test_order_across_threads(void **state)
 
 /* ---- replies ---- */
 
-/* One worker thread that answers everything; blocked calls wait for the semaphore after giving up the lead. */
+/* One worker thread that answers everything; blocked calls wait for the semaphore after giving up
+ * the lead. */
 static sem_t blocked, go_on;
 
 static void *serve(void *argument)
@@ -162,7 +165,8 @@ static void *serve(void *argument)
     while (ops()->receive(worker(), &leads, message, &fault) > 0) {
         if (message->call == CALL_BLOCK) {
             pthread_t thread;
-            if (!ops()->vacate(worker(), &leads) && pthread_create(&thread, NULL, serve, argument) == 0)
+            if (!ops()->vacate(worker(), &leads) &&
+                pthread_create(&thread, NULL, serve, argument) == 0)
                 pthread_detach(thread);
             sem_post(&blocked);
             sem_wait(&go_on);
@@ -175,7 +179,8 @@ static void *serve(void *argument)
     return NULL;
 }
 
-/* Ends all threads that serve: each posts `ended` as it leaves. One that was about to sleep is told again. */
+/* Ends all threads that serve: each posts `ended` as it leaves. One that was about to sleep is told
+ * again. */
 static void stop_serving(sem_t *ended, unsigned threads)
 {
     for (unsigned i = 0; i < threads; i++) {
@@ -380,11 +385,37 @@ static void test_sender_waits_for_room(void **state)
     (void)state;
     pthread_t sender = start(send_big, NULL);
     for (uint64_t i = 0; i < 40; i++) {
-        assert_int_equal(ops()->receive(worker(), &leads, message, &fault), sizeof(*message) + 8 + BIG);
+        assert_int_equal(ops()->receive(worker(), &leads, message, &fault),
+                         sizeof(*message) + 8 + BIG);
         assert_int_equal(word_of(message), i);
         assert_int_equal(((uint8_t *)(message + 1))[8 + BIG - 1], i);
     }
     pthread_join(sender, &lost);
+    assert_null(lost);
+    free(message);
+}
+
+static void *send_one_too_many(void *argument)
+{
+    (void)argument;
+    for (uint64_t i = 0; i <= WH_RING_SIZE / 8192; i++)
+        if (!send(CALL_QUIET, WH_NO_SLOT, i, 8000))
+            return (void *)1;
+    return NULL;
+}
+
+/* A thread that will be away for long tells of the room it made, however little it is. */
+static void test_room_is_told_of_before_a_long_call(void **state)
+{
+    struct wh_message *message = new_message();
+    const char *fault = NULL;
+    bool leads = false;
+    void *lost;
+    (void)state;
+    pthread_t sender = start(send_one_too_many, NULL);
+    assert_true(ops()->receive(worker(), &leads, message, &fault) > 0);
+    ops()->vacate(worker(), &leads);
+    pthread_join(sender, &lost); /* nobody receives meanwhile */
     assert_null(lost);
     free(message);
 }
@@ -491,7 +522,8 @@ static void test_reason_of_the_end(void **state)
     ops()->end(worker(), "protocol violation: for the test");
     ops()->end_reason(client(), reason, sizeof(reason));
     assert_string_equal(reason, "protocol violation: for the test");
-    memset(pair.worker->segment->reason, 'x', sizeof(pair.worker->segment->reason)); /* no end to it */
+    memset(pair.worker->segment->reason, 'x',
+           sizeof(pair.worker->segment->reason)); /* no end to it */
     ops()->end_reason(client(), reason, sizeof(reason));
     assert_int_equal(strlen(reason), sizeof(pair.worker->segment->reason) - 1);
 }
@@ -596,9 +628,17 @@ static void test_forged_upcalls(void **state)
         uint32_t size, produced;
         uint64_t payload;
     } lies[] = {
-        {8, 8, 0},           {16, 16, 0},      {24, 24, 1},          {24, 24, UINT64_MAX}, {32, 32, 9},
-        {32, 24, 0},         {0, 24, 0},       {WH_UPCALL_MAX + 8, WH_UPCALL_MAX + 8, 0},  {20, 24, 0},
-        {32, 32, 1ull << 63}, {24, WH_UPCALL_SIZE + 8, 0},
+        {8, 8, 0},
+        {16, 16, 0},
+        {24, 24, 1},
+        {24, 24, UINT64_MAX},
+        {32, 32, 9},
+        {32, 24, 0},
+        {0, 24, 0},
+        {WH_UPCALL_MAX + 8, WH_UPCALL_MAX + 8, 0},
+        {20, 24, 0},
+        {32, 32, 1ull << 63},
+        {24, WH_UPCALL_SIZE + 8, 0},
     };
     static union {
         struct wh_upcall upcall;
@@ -607,7 +647,8 @@ static void test_forged_upcalls(void **state)
     (void)state;
     for (unsigned i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
         struct wh_segment *segment = pair.worker->segment;
-        struct wh_upcall forged = {.size = lies[i].size, .kind = WH_UPCALL_OUTPUT, .payload = lies[i].payload};
+        struct wh_upcall forged = {
+            .size = lies[i].size, .kind = WH_UPCALL_OUTPUT, .payload = lies[i].payload};
         pair.client->upcalls.at = pair.client->upcalls.known = pair.client->upcalls.told = 0;
         memcpy(segment->upcall_data, &forged, sizeof(forged));
         atomic_store(&segment->upcalls.tail, lies[i].produced);
@@ -663,6 +704,7 @@ int main(void)
         PAIRED(test_blocked_calls_hold_up_nobody),
         PAIRED(test_lead_changes_hands),
         PAIRED(test_sender_waits_for_room),
+        PAIRED(test_room_is_told_of_before_a_long_call),
         PAIRED(test_loss_frees_a_waiting_sender),
         PAIRED(test_worker_waits_for_room),
         PAIRED(test_loss_wakes_every_waiter),

@@ -95,7 +95,8 @@ static uint64_t length_of(const struct builder *b, const struct wh_param *p)
     return n * (p->length.b >= 0 ? b->value[p->length.b] : 1);
 }
 
-/* Two of each: a scalar that a length depends on is 2, one that names an information is that name, others are 0. */
+/* Two of each: a scalar that a length depends on is 2, one that names an information is that name,
+ * others are 0. */
 static void choose_values(struct builder *b)
 {
     for (unsigned i = 0; i < b->call->nparams; i++) {
@@ -172,7 +173,8 @@ static void put_param(struct builder *b, unsigned i)
         put_array(b, p);
 }
 
-void build_valid(struct built *built, const struct wh_api *api, const struct wh_call_desc *call, uint32_t new_id)
+void build_valid(struct built *built, const struct wh_api *api, const struct wh_call_desc *call,
+                 uint32_t new_id)
 {
     struct builder b = {.built = built, .api = api, .call = call, .new_id = new_id};
     struct wh_message *header = built_header(built);

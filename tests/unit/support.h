@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What several unit tests need: cmocka with its headers, both ends of a shared-memory channel in one process, and
- * messages built by hand from the tables of a description.
+ * What several unit tests need: cmocka with its headers, both ends of a shared-memory channel in
+ * one process, and messages built by hand from the tables of a description.
  */
 #ifndef WH_TESTS_UNIT_SUPPORT_H
 #define WH_TESTS_UNIT_SUPPORT_H
@@ -25,7 +25,8 @@ struct pair {
 
 #define PAIR_ARENA (3u << 20)
 
-/* Over a memfd with an arena of PAIR_ARENA bytes; both sleep by futex, the client's listener by the ring's door. */
+/* Over a memfd with an arena of PAIR_ARENA bytes; both sleep by futex, the client's listener by the
+ * ring's door. */
 void pair_open(struct pair *pair);
 void pair_close(struct pair *pair);
 
@@ -43,10 +44,12 @@ struct built {
 };
 
 /*
- * A valid message for `call`: every array has two units, every pointer is given, every handle names an object whose id
- * is its type's number, and new objects get ids from `new_id` on. The reply is expected in slot 3.
+ * A valid message for `call`: every array has two units, every pointer is given, every handle names
+ * an object whose id is its type's number, and new objects get ids from `new_id` on. The reply is
+ * expected in slot 3.
  */
-void build_valid(struct built *built, const struct wh_api *api, const struct wh_call_desc *call, uint32_t new_id);
+void build_valid(struct built *built, const struct wh_api *api, const struct wh_call_desc *call,
+                 uint32_t new_id);
 
 static inline struct wh_message *built_header(struct built *built)
 {

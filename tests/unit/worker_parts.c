@@ -36,7 +36,8 @@ static void test_add_and_find(void **state)
 
 static void test_ids_out_of_range(void **state)
 {
-    static const uint32_t ids[] = {WH_ID_NONE, (1u << 23) + 1024, 0x7fffffff, WH_ID_WORKER_FIRST, UINT32_MAX};
+    static const uint32_t ids[] = {WH_ID_NONE, (1u << 23) + 1024, 0x7fffffff, WH_ID_WORKER_FIRST,
+                                   UINT32_MAX};
     struct wh_table *table = wh_table_new();
     (void)state;
     for (unsigned i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
@@ -56,7 +57,8 @@ static void test_discovery(void **state)
     assert_false(discovered);
     assert_int_equal(wh_table_id_of(table, 3, NULL, &discovered), WH_ID_NONE);
     assert_false(discovered);
-    uint32_t id = wh_table_id_of(table, 4, real(5), &discovered); /* the same address as another type */
+    uint32_t id =
+        wh_table_id_of(table, 4, real(5), &discovered); /* the same address as another type */
     assert_int_equal(id, WH_ID_WORKER_FIRST);
     assert_true(discovered);
     assert_int_equal(wh_table_id_of(table, 4, real(5), &discovered), id);
@@ -74,7 +76,8 @@ static void test_discovery_ends(void **state)
     bool discovered;
     (void)state;
     for (uintptr_t i = 0; i < 4096; i++)
-        assert_int_equal(wh_table_id_of(table, 1, real(i + 1), &discovered), WH_ID_WORKER_FIRST + i);
+        assert_int_equal(wh_table_id_of(table, 1, real(i + 1), &discovered),
+                         WH_ID_WORKER_FIRST + i);
     assert_int_equal(wh_table_id_of(table, 1, real(5000), &discovered), WH_ID_NONE);
     assert_false(discovered);
     assert_int_equal(wh_table_id_of(table, 1, real(17), &discovered), WH_ID_WORKER_FIRST + 16);

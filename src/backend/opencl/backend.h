@@ -19,7 +19,7 @@
 struct wh_opencl_transfer {
     struct wh_opencl_transfer *next, **link; /* in the state's list until the token is set */
     struct wh_worker *worker;
-    cl_event event; /* a reference of ours until the token is set */
+    cl_event event; /* a reference of ours until the library has called back */
     cl_uint token;
     unsigned users; /* sweeps that look at it */
     bool over;      /* the library has called back: whoever uses it last frees it */

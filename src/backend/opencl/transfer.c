@@ -12,49 +12,49 @@
 
 #define TOKENS 1024u /* and so many transfers with one can be in flight */
 
-/*
- * Takes a transfer off the list and says how it ended; the lock is held. Whoever sees the end first
- * does it: the sweep, so that no reply leaves with a reference of ours still showing, or the
- * callback. Returns the event for the caller to release when he no longer holds the lock (the
- * library has locks of its own), or NULL.
- */
-static cl_event mark(struct wh_opencl_transfer *t, cl_int outcome)
+/* Takes a transfer off the list and says how it ended; the lock is held. Whoever sees the end first
+ * does it: the sweep or the callback. */
+static void mark(struct wh_opencl_transfer *t, cl_int outcome)
 {
     struct wh_channel *channel = t->worker->channel;
     if (!t->link)
-        return NULL;
+        return;
     *t->link = t->next;
     if (t->next)
         t->next->link = t->link;
     t->link = NULL;
-    if (t->token != WH_NO_TOKEN)
-        channel->ops->set_token(channel, outcome < 0 ? t->token | WH_TOKEN_FAILED : t->token);
-    return t->event;
+    channel->ops->set_token(channel, outcome < 0 ? t->token | WH_TOKEN_FAILED : t->token);
 }
 
-/* Frees a transfer that the library has called back for and no sweep looks at; the lock is held. */
-static void free_if_over(struct wh_opencl_transfer *t)
+/*
+ * Frees a transfer that the library has called back for and no sweep looks at; the lock is held.
+ * Returns its event for the caller to release without the lock (the library has locks of its own),
+ * or NULL.
+ */
+static cl_event free_if_over(struct wh_opencl_transfer *t)
 {
+    cl_event event = t->event;
     if (!t->over || t->users)
-        return;
+        return NULL;
     free(t->copy);
     free(t);
+    return event;
 }
 
 /* A library need not call back for a command that failed: then the sweep has marked it, and this
- * small record is all that stays. */
+ * record and the event stay until the session ends. */
 static void at_completion(cl_event event, cl_int outcome, void *data)
 {
     struct wh_opencl_transfer *t = data;
     struct wh_opencl_state *state = t->worker->state;
     (void)event;
     pthread_mutex_lock(&state->lock);
-    cl_event marked = mark(t, outcome);
+    mark(t, outcome);
     t->over = true;
-    free_if_over(t);
+    cl_event unused = free_if_over(t);
     pthread_mutex_unlock(&state->lock);
-    if (marked)
-        state->f.clReleaseEvent(marked);
+    if (unused)
+        state->f.clReleaseEvent(unused);
 }
 
 static cl_int outcome_of(const struct wh_opencl_state *state, cl_event event)
@@ -70,8 +70,8 @@ void wh_opencl_sync(struct wh_worker *worker)
     struct wh_opencl_state *state = worker->state;
     struct wh_opencl_transfer *list[TOKENS];
     cl_int outcomes[TOKENS];
-    cl_event marked[TOKENS];
-    unsigned n = 0, done = 0;
+    cl_event unused[TOKENS];
+    unsigned n = 0;
     pthread_mutex_lock(&state->lock);
     for (struct wh_opencl_transfer *t = state->transfers; t && n < TOKENS; t = t->next) {
         t->users++; /* keeps it while the lock is not held */
@@ -82,22 +82,21 @@ void wh_opencl_sync(struct wh_worker *worker)
         outcomes[i] = outcome_of(state, list[i]->event);
     pthread_mutex_lock(&state->lock);
     for (unsigned i = 0; i < n; i++) {
-        cl_event event = outcomes[i] <= CL_COMPLETE ? mark(list[i], outcomes[i]) : NULL;
-        if (event)
-            marked[done++] = event;
+        if (outcomes[i] <= CL_COMPLETE)
+            mark(list[i], outcomes[i]);
         list[i]->users--;
-        free_if_over(list[i]);
+        unused[i] = free_if_over(list[i]);
     }
     pthread_mutex_unlock(&state->lock);
-    for (unsigned i = 0; i < done; i++)
-        state->f.clReleaseEvent(marked[i]);
+    for (unsigned i = 0; i < n; i++)
+        if (unused[i])
+            state->f.clReleaseEvent(unused[i]);
 }
 
 /* Puts a transfer on the list, with a reference to its event: the library need not keep a failed
  * command's. */
 static void enlist(struct wh_opencl_state *state, struct wh_opencl_transfer *t)
 {
-    state->f.clRetainEvent(t->event);
     pthread_mutex_lock(&state->lock);
     t->next = state->transfers;
     t->link = &state->transfers;
@@ -122,6 +121,7 @@ static void watch(struct wh_call *call, cl_event event, cl_uint token, void *cop
     }
     *t = (struct wh_opencl_transfer){
         .worker = call->worker, .event = event, .token = token, .copy = copy};
+    state->f.clRetainEvent(event);
     if (token != WH_NO_TOKEN)
         enlist(state, t);
     if (state->f.clSetEventCallback(event, CL_COMPLETE, at_completion, t) == CL_SUCCESS)
