@@ -61,7 +61,7 @@ END
 mkfifo "$work/log"
 build/bin/wormholed --config "$work/config" --listen "unix:$work/socket" 2>"$work/log" &
 daemon=$!
-children+=($daemon)
+children+=("$daemon")
 exec 3<"$work/log"
 while read -r line <&3; do
     case $line in *"serving the VM second"*) break ;; esac
@@ -113,7 +113,7 @@ guest second &
 second=$!
 "$wormhole" run "--server=unix:$work/socket" -- "$work/loop" "$seconds" "$work/native" "${paths[@]}" >"$work/host.out" 2>&1 &
 host=$!
-children+=($first $second $host)
+children+=("$first" "$second" "$host")
 
 # ---- what it costs ----
 

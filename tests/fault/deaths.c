@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Something dies: the worker, the client, the daemon. What is left must say so, clean up, and go on. Run by meson; the
- * measured latencies are printed, not judged: a bound of seconds only tells an answer from a hang.
+ * Something dies: the worker, the client, the daemon. What is left must say so, clean up, and go
+ * on. Run by meson; the measured latencies are printed, not judged: a bound of seconds only tells
+ * an answer from a hang.
  */
 #include "support.h"
 
@@ -31,7 +32,8 @@ static int parse_result(const char *line, const char *what, unsigned long long *
     return status;
 }
 
-/* The next `count` results are all 'device not available', and none came later than a hang would. */
+/* The next `count` results are all 'device not available', and none came later than a hang would.
+ */
 static void expect_losses(struct process *victim, unsigned count, unsigned long long killed)
 {
     char line[256];
@@ -115,7 +117,8 @@ static void worker_killed_while_idle(void **state)
     daemon_stop(&daemon);
 }
 
-/* A program whose kernel would have taken it down natively is told that the device is gone, and why. */
+/* A program whose kernel would have taken it down natively is told that the device is gone, and
+ * why. */
 static void worker_crashes(void **state)
 {
     struct daemon daemon;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What adds up: many sessions one after the other and at the same time leave nothing behind, an idle one costs
- * nothing, and what kernels print comes home once and in order. Run by meson.
+ * What adds up: many sessions one after the other and at the same time leave nothing behind, an
+ * idle one costs nothing, and what kernels print comes home once and in order. Run by meson.
  */
 #include "support.h"
 
@@ -36,7 +36,8 @@ static void one_session(void)
     await_end_of(worker);
 }
 
-/* What the daemon holds, always seen in the same state: it has one session, and has reaped every earlier worker. */
+/* What the daemon holds, always seen in the same state: it has one session, and has reaped every
+ * earlier worker. */
 static void look_at_daemon(unsigned *fds, unsigned long *memory)
 {
     struct wh_shm *shm = raw_connect(server.url);
@@ -123,7 +124,8 @@ static void idle_costs_nothing(void **state)
     await_end_of(worker);
 }
 
-/* Each of the two streams of lines is whole, single and in its own order, however they interleave. */
+/* Each of the two streams of lines is whole, single and in its own order, however they interleave.
+ */
 static void output_comes_home(void **state)
 {
     struct process program;
@@ -143,7 +145,8 @@ static void output_comes_home(void **state)
     assert_int_equal(kernel, 500);
     assert_int_equal(own, 500);
     assert_int_equal(process_wait(&program), 0);
-    if (process_line(&program, 0, line, sizeof(line)) || process_line(&program, 1, line, sizeof(line)))
+    if (process_line(&program, 0, line, sizeof(line)) ||
+        process_line(&program, 1, line, sizeof(line)))
         fail_msg("something came after the end: %s", line);
     process_end(&program);
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Clients that lie: rings whose counters are impossible, records and messages that are malformed, ids that are
- * somebody else's, places outside of the arena. Each ends its own session, with one line in the daemon's log that
- * says why and the same words for the client, and no other session notices. Run by meson.
+ * Clients that lie: rings whose counters are impossible, records and messages that are malformed,
+ * ids that are somebody else's, places outside of the arena. Each ends its own session, with one
+ * line in the daemon's log that says why and the same words for the client, and no other session
+ * notices. Run by meson.
  */
 #include "support.h"
 
@@ -96,7 +97,8 @@ static void lies_of_the_ring(void **state)
     }
 }
 
-/* A filler may only fill up the ring's end: one that the tail contradicts is a lie, one in the middle is skipped. */
+/* A filler may only fill up the ring's end: one that the tail contradicts is a lie, one in the
+ * middle is skipped. */
 static void fillers(void **state)
 {
     struct wh_shm *shm = honest_start();
@@ -109,7 +111,8 @@ static void fillers(void **state)
     expect_end(shm, "a record is longer than what was produced");
 }
 
-/* The client's own counters of the other ring: a worker that has something to say must not be led astray or hang. */
+/* The client's own counters of the other ring: a worker that has something to say must not be led
+ * astray or hang. */
 static void lies_about_upcalls(void **state)
 {
     struct wh_shm *shm = honest_start();
@@ -129,7 +132,8 @@ static void noise_everywhere(void **state)
         struct wh_shm *shm = honest_start();
         uint8_t *control = (uint8_t *)shm->segment;
         for (size_t i = 0; i < sizeof(*shm->segment); i++)
-            control[i] = (uint8_t)((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 56);
+            control[i] =
+                (uint8_t)((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 56);
         wake_worker(shm);
         expect_end(shm, "the ring's tail is impossible");
     }
@@ -300,14 +304,10 @@ static void reasons_are_clean(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lies_of_the_ring),
-        cmocka_unit_test(fillers),
-        cmocka_unit_test(lies_about_upcalls),
-        cmocka_unit_test(noise_everywhere),
-        cmocka_unit_test(lies_in_headers),
-        cmocka_unit_test(lies_in_payloads),
-        cmocka_unit_test(ids_of_other_sessions),
-        cmocka_unit_test(memories_are_apart),
+        cmocka_unit_test(lies_of_the_ring),      cmocka_unit_test(fillers),
+        cmocka_unit_test(lies_about_upcalls),    cmocka_unit_test(noise_everywhere),
+        cmocka_unit_test(lies_in_headers),       cmocka_unit_test(lies_in_payloads),
+        cmocka_unit_test(ids_of_other_sessions), cmocka_unit_test(memories_are_apart),
         cmocka_unit_test(reasons_are_clean),
     };
     return cmocka_run_group_tests(tests, start, stop);

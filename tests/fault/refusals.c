@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sessions that must not come about: no server, another version, nonsense instead of a handshake, too many, too big.
- * Each refusal says why in words that its reader can act on, and the daemon serves the next client as if nothing had
- * been. Run by meson.
+ * Sessions that must not come about: no server, another version, nonsense instead of a handshake,
+ * too many, too big. Each refusal says why in words that its reader can act on, and the daemon
+ * serves the next client as if nothing had been. Run by meson.
  */
 #include "support.h"
 
@@ -69,9 +69,10 @@ static void expect_no_platform(const char *url, const char *why)
 static void no_daemon(void **state)
 {
     (void)state;
-    expect_no_platform("unix:/nonexistent/wormhole.sock",
-                       "no Wormhole daemon answers at unix:/nonexistent/wormhole.sock (No such file "
-                       "or directory)");
+    expect_no_platform(
+        "unix:/nonexistent/wormhole.sock",
+        "no Wormhole daemon answers at unix:/nonexistent/wormhole.sock (No such file "
+        "or directory)");
 }
 
 static void path_too_long(void **state)
@@ -271,10 +272,11 @@ static void limits(void **state)
     struct wh_welcome answer;
     char config[200];
     (void)state;
-    (void)snprintf(config, sizeof(config),
-                   "max_sessions = 3\n"
-                   "tenant \"these\" {\n uid = {%u}\n max_sessions = 2\n session_memory = \"16M\"\n}\n",
-                   geteuid());
+    (void)snprintf(
+        config, sizeof(config),
+        "max_sessions = 3\n"
+        "tenant \"these\" {\n uid = {%u}\n max_sessions = 2\n session_memory = \"16M\"\n}\n",
+        geteuid());
     daemon_start(&limited, config);
     hello.arena = 17u << 20;
     assert_true(raw_ask(&limited, &hello, sizeof(hello), &answer));

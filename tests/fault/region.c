@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sessions of virtual machines, without one: this program connects where QEMU would, gets the region and the
- * doorbells, and plays the guest through the mailboxes: honest, dying, reset, and lying ones. Run by meson.
+ * Sessions of virtual machines, without one: this program connects where QEMU would, gets the
+ * region and the doorbells, and plays the guest through the mailboxes: honest, dying, reset, and
+ * lying ones. Run by meson.
  */
 #include "support.h"
 
@@ -60,7 +61,8 @@ static int connect_to(const struct daemon *daemon, const char *name)
     return fd;
 }
 
-/* One message of QEMU's protocol: a number, perhaps with a descriptor (else -1). False at its end. */
+/* One message of QEMU's protocol: a number, perhaps with a descriptor (else -1). False at its end.
+ */
 static bool receive(int socket, int64_t *number, int *fd)
 {
     if (!wait_readable(socket, PATIENCE_MS))
@@ -89,8 +91,7 @@ static void boot(struct machine *machine, const struct daemon *daemon, const cha
         machine->bells[number] = fd;
     }
     machine->own_bell = fd;
-    machine->memory =
-        mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_SHARED, machine->memory_fd, 0);
+    machine->memory = mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_SHARED, machine->memory_fd, 0);
     assert_true(machine->memory != MAP_FAILED);
     machine->region = (struct wh_region *)(void *)machine->memory;
     /* The daemon introduces itself before it writes its header. */
@@ -140,7 +141,8 @@ static struct wh_mailbox *claim(struct machine *machine)
 }
 
 /* Asks for a session; returns the mailbox's new state. */
-static uint32_t ask(struct machine *machine, struct wh_mailbox *mailbox, const struct wh_hello *hello)
+static uint32_t ask(struct machine *machine, struct wh_mailbox *mailbox,
+                    const struct wh_hello *hello)
 {
     mailbox->hello = *hello;
     atomic_store(&mailbox->state, WH_MAILBOX_ASKED);
@@ -483,7 +485,8 @@ static void lies_in_the_header(void **state)
         boot(&liar, &server, "one");
         open_guest(&victim, &liar, "a");
         for (size_t i = 0; i < sizeof(struct wh_region); i++)
-            liar.memory[i] = (uint8_t)((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 60);
+            liar.memory[i] =
+                (uint8_t)((seed = seed * 6364136223846793005u + 1442695040888963407u) >> 60);
         ring(&liar, WH_PEER_SERVER);
         for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++)
             atomic_store(&liar.region->mailboxes[i].state, (uint32_t)(round + (int)i) % 7);

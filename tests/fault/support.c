@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Helpers of the fault tests; see support.h. They fail the test themselves when something that must work does not. */
+/* Helpers of the fault tests; see support.h. They fail the test themselves when something that must
+ * work does not. */
 #include "support.h"
 
 #include "base/util.h"
@@ -168,8 +169,8 @@ static void run_daemon(struct daemon *daemon)
 {
     char config[96];
     (void)snprintf(config, sizeof(config), "%s/config", daemon->folder);
-    const char *const argv[] = {setting("WORMHOLED"), "--config", config, "--listen", daemon->url,
-                                NULL};
+    const char *const argv[] = {setting("WORMHOLED"), "--config",  config,
+                                "--listen",           daemon->url, NULL};
     process_start(&daemon->process, NULL, argv);
     process_expect(&daemon->process, 1, "listening at", NULL, 0);
 }
@@ -436,8 +437,8 @@ int32_t raw_platforms(struct wh_shm *shm, uint64_t *platform)
     uint64_t words[8] = {0};
     unsigned n = 8;
     letter_begin(&letter, WH_OPENCL_clGetPlatformIDs, 0);
-    letter_add(&letter, 1);                /* num_entries */
-    letter_add(&letter, 1);                /* room for one platform */
+    letter_add(&letter, 1);               /* num_entries */
+    letter_add(&letter, 1);               /* room for one platform */
     letter_add(&letter, WH_PAYLOAD_NULL); /* num_platforms is not wanted */
     if (!raw_call(shm, &letter, words, &n))
         return INT32_MAX;
@@ -449,7 +450,8 @@ int32_t raw_platforms(struct wh_shm *shm, uint64_t *platform)
 
 void raw_await_end(struct wh_shm *shm, char *reason, size_t size)
 {
-    /* The socket closes when the worker ends; why is in the segment by then, or the daemon writes it soon. */
+    /* The socket closes when the worker ends; why is in the segment by then, or the daemon writes
+     * it soon. */
     if (shm->socket >= 0 && !wait_readable(shm->socket, PATIENCE_MS))
         fail_msg("the session should have ended");
     if (!raw_wait_while(&shm->segment->state, WH_SEGMENT_OPEN, PATIENCE_MS))

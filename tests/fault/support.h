@@ -39,8 +39,8 @@ void process_start(struct process *process, const char *url, const char *const *
 /* The next line of stdout (stream 0) or stderr (1), without its end; false at the stream's end. */
 bool process_line(struct process *process, int stream, char *line, size_t size);
 
-/* Reads lines until one holds `text`, which is copied to `line` (may be NULL). Fails the test at the
- * stream's end. */
+/* Reads lines until one holds `text`, which is copied to `line` (may be NULL). Fails the test at
+ * the stream's end. */
 void process_expect(struct process *process, int stream, const char *text, char *line, size_t size);
 
 /* Sends a line to its stdin. */
@@ -63,8 +63,8 @@ struct daemon {
     char socket[96], url[112];
 };
 
-/* Starts wormholed in a folder of its own, with `config` (may be NULL) as more of its configuration; %s in it is the
- * folder. */
+/* Starts wormholed in a folder of its own, with `config` (may be NULL) as more of its
+ * configuration; %s in it is the folder. */
 void daemon_start(struct daemon *daemon, const char *config);
 
 /* Starts it again at the same place, after it was killed. */
@@ -108,8 +108,10 @@ struct wh_hello raw_hello(void);
 /* A connected socket to the daemon, without a handshake. */
 int raw_socket(const struct daemon *daemon);
 
-/* Sends `bytes` as a handshake and receives the answer; false when the connection was closed without one. */
-bool raw_ask(const struct daemon *daemon, const void *bytes, size_t size, struct wh_welcome *answer);
+/* Sends `bytes` as a handshake and receives the answer; false when the connection was closed
+ * without one. */
+bool raw_ask(const struct daemon *daemon, const void *bytes, size_t size,
+             struct wh_welcome *answer);
 
 /* A message under construction. */
 struct letter {
@@ -126,15 +128,17 @@ void letter_add_bytes(struct letter *letter, const void *bytes, size_t size);
 /* Sends it as it is. */
 void raw_send(struct wh_shm *shm, struct letter *letter);
 
-/* Sends it and waits for its reply: the words, of which there are `*n`. False: the session ended. */
+/* Sends it and waits for its reply: the words, of which there are `*n`. False: the session ended.
+ */
 bool raw_call(struct wh_shm *shm, struct letter *letter, uint64_t *words, unsigned *n);
 
-/* clGetPlatformIDs: the sign of life of a session. Returns the status, INT32_MAX when the session ended. */
+/* clGetPlatformIDs: the sign of life of a session. Returns the status, INT32_MAX when the session
+ * ended. */
 int32_t raw_platforms(struct wh_shm *shm, uint64_t *platform);
 
 /*
- * Waits while a shared word has a value, as a guest waits whom nobody can ring: by looking now and then. False: the
- * bound passed.
+ * Waits while a shared word has a value, as a guest waits whom nobody can ring: by looking now and
+ * then. False: the bound passed.
  */
 bool raw_wait_while(_Atomic uint32_t *word, uint32_t value, int ms);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The program to which bad things happen: an ordinary OpenCL program with several roles (victim ROLE), started by the
- * fault tests. It says on stdout what it is about to do and what came of it, one line each, and does not know Wormhole.
+ * The program to which bad things happen: an ordinary OpenCL program with several roles (victim
+ * ROLE), started by the fault tests. It says on stdout what it is about to do and what came of it,
+ * one line each, and does not know Wormhole.
  */
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
@@ -136,8 +137,8 @@ static void *block_in_read(void *unused)
 {
     cl_uint words[WORDS];
     (void)unused;
-    tell("blocked read", clEnqueueReadBuffer(queue, blocked_buffer, CL_TRUE, 0, sizeof(words), words,
-                                             0, NULL, NULL));
+    tell("blocked read", clEnqueueReadBuffer(queue, blocked_buffer, CL_TRUE, 0, sizeof(words),
+                                             words, 0, NULL, NULL));
     return NULL;
 }
 
@@ -201,11 +202,13 @@ static int role_crashing(void)
 static cl_int compute(cl_kernel kernel, cl_mem buffer)
 {
     cl_uint words[WORDS], again[WORDS];
-    cl_int result = clEnqueueReadBuffer(queue, buffer, CL_TRUE, 0, sizeof(words), words, 0, NULL, NULL);
+    cl_int result =
+        clEnqueueReadBuffer(queue, buffer, CL_TRUE, 0, sizeof(words), words, 0, NULL, NULL);
     if (result == CL_SUCCESS)
         result = launch(kernel, WORDS, NULL);
     if (result == CL_SUCCESS)
-        result = clEnqueueReadBuffer(queue, buffer, CL_TRUE, 0, sizeof(again), again, 0, NULL, NULL);
+        result =
+            clEnqueueReadBuffer(queue, buffer, CL_TRUE, 0, sizeof(again), again, 0, NULL, NULL);
     for (cl_uint i = 0; i < WORDS && result == CL_SUCCESS; i++)
         if (again[i] != words[i] * 2)
             result = -9999;
@@ -281,12 +284,9 @@ int main(int argc, char **argv)
     static const struct {
         const char *name;
         int (*run)(void);
-    } roles[] = {{"blocked", role_blocked},
-                 {"computing", role_computing},
-                 {"crashing", role_crashing},
-                 {"obedient", role_obedient},
-                 {"busy", role_busy},
-                 {"printing", role_printing}};
+    } roles[] = {{"blocked", role_blocked},   {"computing", role_computing},
+                 {"crashing", role_crashing}, {"obedient", role_obedient},
+                 {"busy", role_busy},         {"printing", role_printing}};
     if (argc != 2)
         return 2;
     if (strcmp(argv[1], "platforms") == 0)

@@ -13,6 +13,16 @@
 
 #define MOST_SCRATCH ((size_t)8 << 20)
 
+/* What the backend tries addresses with. Made once. */
+static void open_probe(int probe[2])
+{
+    static int ends[2] = {-1, -1};
+    if (ends[0] < 0 && pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        abort();
+    probe[0] = ends[0];
+    probe[1] = ends[1];
+}
+
 /* The arena in a memfd, as in a real session, with a page behind it that may not be touched. Made
  * once. */
 static uint8_t *map_arena(int *fd)
@@ -42,6 +52,7 @@ void harness_open(struct harness *harness)
         harness->arena[i] = (uint8_t)(i * 7 >> 3);
     wh_memory_init(&harness->memory, harness->arena, HARNESS_ARENA, fd);
     pthread_mutex_init(&harness->state.lock, NULL);
+    open_probe(harness->state.probe);
     fake_opencl_fill(&harness->state.f);
     harness->backend = (struct wh_backend){.api = &wh_opencl_api,
                                            .thunks = wh_opencl_thunks,

@@ -118,7 +118,7 @@ static void read_upcalls(struct input *input)
 
 static struct {
     struct wh_channel channel;
-    struct wh_session session;
+    struct wh_session *session;
     uint8_t message[WH_MESSAGE_MAX];
     struct input *input;
     uint8_t *slot;
@@ -227,13 +227,8 @@ static void open_session(void)
                                        .arena_fd = -1,
                                        .slot_room = WH_SLOT_ROOM};
     expect(liar.slot && liar.channel.arena);
-    liar.session = (struct wh_session){.shim = &shim, .channel = &liar.channel};
-    sem_init(&liar.session.may_block, 0, 200);
-    liar.session.objects = wh_objects_new(&liar.session, NULL);
-    liar.session.arena = wh_arena_new(liar.channel.arena, ARENA, false);
-    liar.session.stats.calls = calloc(wh_opencl_api.ncalls, sizeof(*liar.session.stats.calls));
-    expect(liar.session.objects && liar.session.arena && liar.session.stats.calls);
-    expect(wh_transfers_init(&liar.session) == 0 && wh_news_start(&liar.session, &error) == 0);
+    liar.session = wh_session_over(&shim, &liar.channel, &error);
+    expect(liar.session != NULL);
     liar.ready = true;
 }
 
@@ -267,7 +262,7 @@ static void make_arguments(const struct wh_call_desc *call, uint64_t *a, struct 
 static void let_go(uint64_t handle, uint16_t type)
 {
     struct wh_object *object =
-        wh_object_check(liar.session.objects, (void *)(uintptr_t)handle, type);
+        wh_object_check(liar.session->objects, (void *)(uintptr_t)handle, type);
     expect(object || !handle);
     if (object)
         wh_object_unpin(object);
@@ -297,7 +292,7 @@ static void read_replies(struct input *input)
     if (call->flags & (WH_CALL_RETAIN | WH_CALL_RELEASE))
         return;
     make_arguments(call, a, input);
-    uint64_t result = wh_client_call(&liar.session, call, a);
+    uint64_t result = wh_client_call(liar.session, call, a);
     if (call->result == WH_RESULT_NEW)
         let_go(result, call->result_type);
     free_arguments(call, a);

@@ -21,7 +21,7 @@
 static struct {
     struct wh_channel channel;
     struct harness harness;
-    struct wh_session session;
+    struct wh_session *session;
     uint8_t *at;
     uint8_t record[MOST_RECORD];
     const char *program;
@@ -133,10 +133,10 @@ static uint64_t invoke(uint16_t number, uint64_t *a, size_t count)
         exit(EXIT_FAILURE);
     }
     if (call->flags & WH_CALL_RETAIN)
-        return wh_client_retain(&run.session, call, a);
+        return wh_client_retain(run.session, call, a);
     if (call->flags & WH_CALL_RELEASE)
-        return wh_client_release(&run.session, call, a);
-    return wh_client_call(&run.session, call, a);
+        return wh_client_release(run.session, call, a);
+    return wh_client_call(run.session, call, a);
 }
 
 #define W(x) ((uint64_t)(uintptr_t)(x))
@@ -393,13 +393,8 @@ static void open_session(void)
                                       .arena_size = HARNESS_ARENA,
                                       .arena_fd = -1,
                                       .slot_room = WH_SLOT_ROOM};
-    run.session = (struct wh_session){.shim = &shim, .channel = &run.channel};
-    sem_init(&run.session.may_block, 0, 200);
-    run.session.objects = wh_objects_new(&run.session, NULL);
-    run.session.arena = wh_arena_new(run.channel.arena, run.channel.arena_size, false);
-    run.session.stats.calls = calloc(WH_OPENCL_NCALLS, sizeof(*run.session.stats.calls));
-    if (!run.session.objects || !run.session.arena || !run.session.stats.calls ||
-        wh_transfers_init(&run.session) < 0 || wh_news_start(&run.session, &error) < 0)
+    run.session = wh_session_over(&shim, &run.channel, &error);
+    if (!run.session)
         abort();
 }
 

@@ -347,7 +347,7 @@ static const struct wh_sample_functions_table functions = {
 /* Sessions live as long as the process: nothing in the client ends one. */
 struct life {
     struct pair pair;
-    struct wh_session session;
+    struct wh_session *session;
     struct wh_worker worker;
     struct wh_backend backend;
     struct life *next;
@@ -355,11 +355,11 @@ struct life {
 
 static struct life *lives; /* the newest is the one in use */
 
-static const struct wh_shim shim = {.api = &wh_sample_api};
+static const struct wh_shim shim = {.api = &wh_sample_api, .dispatch = &shim};
 
 uint64_t wh_sample_invoke(uint16_t number, uint64_t *a)
 {
-    struct wh_session *session = &lives->session;
+    struct wh_session *session = lives->session;
     const struct wh_call_desc *call = &wh_sample_api.calls[number];
     if (call->flags & WH_CALL_RETAIN)
         return wh_client_retain(session, call, a);
@@ -388,14 +388,8 @@ static struct life *new_life(void)
         .api = &wh_sample_api, .thunks = wh_sample_thunks, .functions = &functions};
     life->worker = (struct wh_worker){
         .channel = &life->pair.worker->channel, .backend = &life->backend, .table = wh_table_new()};
-    life->session = (struct wh_session){.shim = &shim, .channel = &life->pair.client->channel};
-    sem_init(&life->session.may_block, 0, 200);
-    life->session.objects = wh_objects_new(&life->session, &shim);
-    life->session.arena = wh_arena_new(life->session.channel->arena, PAIR_ARENA, false);
-    life->session.stats.calls = calloc(wh_sample_api.ncalls, sizeof(*life->session.stats.calls));
-    assert_non_null(life->session.stats.calls);
-    assert_int_equal(wh_transfers_init(&life->session), 0);
-    assert_int_equal(wh_news_start(&life->session, &error), 0);
+    life->session = wh_session_over(&shim, &life->pair.client->channel, &error);
+    assert_non_null(life->session);
     life->next = lives;
     lives = life;
     return life;
@@ -446,7 +440,7 @@ static sm_buffer buffer(void)
 
 static struct wh_object *object_of(const void *handle)
 {
-    return wh_object_check(lives->session.objects, handle, 0);
+    return wh_object_check(lives->session->objects, handle, 0);
 }
 
 /* Things of the library that live once the worker has carried out everything sent so far. */
@@ -459,9 +453,9 @@ static int settled(void)
 /* The whole arena is free again: nothing was left behind. */
 static void expect_arena_empty(void)
 {
-    const struct wh_block *block = wh_arena_allocate(lives->session.arena, PAIR_ARENA, 64);
+    const struct wh_block *block = wh_arena_allocate(lives->session->arena, PAIR_ARENA, 64);
     assert_non_null(block);
-    wh_arena_release(lives->session.arena, block);
+    wh_arena_release(lives->session->arena, block);
 }
 
 /* ---- scalars and results ---- */
@@ -966,15 +960,15 @@ static void test_deferred_errors(void **state)
 static void test_arena_parameter(void **state)
 {
     sm_buffer a = buffer();
-    const struct wh_block *block = wh_arena_allocate(lives->session.arena, 1000, 64);
-    uint8_t *bytes = wh_arena_address(lives->session.arena, block);
+    const struct wh_block *block = wh_arena_allocate(lives->session->arena, 1000, 64);
+    uint8_t *bytes = wh_arena_address(lives->session->arena, block);
     (void)state;
     memset(bytes, 0x42, 1000);
     uint64_t sum = sum_of(bytes, 1000);
     assert_int_equal(wh_sample_call_move(a, 1000, block->offset), 0);
     assert_true(lib.sum == sum);
     assert_int_equal(bytes[999], 0x11);
-    wh_arena_release(lives->session.arena, block);
+    wh_arena_release(lives->session->arena, block);
     assert_int_equal(smRelease(a), 0);
     expect_arena_empty();
 }
@@ -1093,7 +1087,7 @@ static void begin_lies(const struct lie *lie)
 
 static bool is_lost(void)
 {
-    return wh_session_lost(&lives->session);
+    return wh_session_lost(lives->session);
 }
 
 /* Replies that end too early end the session. */
@@ -1179,9 +1173,9 @@ static void test_forged_types(void **state)
     assert_int_equal(smDevices(1, &found, NULL), 0);
     assert_non_null(found);
     assert_null(
-        wh_object_by_id(lives->session.objects, WH_SAMPLE_TYPE_sm_buffer, WH_ID_WORKER_FIRST));
+        wh_object_by_id(lives->session->objects, WH_SAMPLE_TYPE_sm_buffer, WH_ID_WORKER_FIRST));
     assert_ptr_equal(
-        wh_object_by_id(lives->session.objects, WH_SAMPLE_TYPE_sm_device, WH_ID_WORKER_FIRST),
+        wh_object_by_id(lives->session->objects, WH_SAMPLE_TYPE_sm_device, WH_ID_WORKER_FIRST),
         found);
 }
 
@@ -1236,7 +1230,7 @@ static void test_lost_session(void **state)
     uint8_t *bytes = calloc(1, 100000);
     (void)state;
     assert_non_null(bytes);
-    life->session.channel->ops->lose(life->session.channel, "for the test");
+    life->session->channel->ops->lose(life->session->channel, "for the test");
     assert_int_equal(smSync(), wh_sample_api.lost);
     assert_null(smCreate(NULL, 1, &status));
     assert_int_equal(status, wh_sample_api.lost);
@@ -1274,11 +1268,11 @@ static void test_lost_while_waiting(void **state)
     assert_non_null(message);
     assert_int_equal(pthread_create(&thread, NULL, create_in_vain, NULL), 0);
     assert_true(channel->ops->receive(channel, &leads, message, &fault) > 0);
-    life->session.channel->ops->lose(life->session.channel, "for the test");
+    life->session->channel->ops->lose(life->session->channel, "for the test");
     pthread_join(thread, &wrong);
     assert_null(wrong);
     for (uint32_t id = 1; id < 512; id++)
-        assert_null(wh_object_by_id(life->session.objects, WH_SAMPLE_TYPE_sm_buffer, id));
+        assert_null(wh_object_by_id(life->session->objects, WH_SAMPLE_TYPE_sm_buffer, id));
     free(message);
 }
 
