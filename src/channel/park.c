@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 
 #define LEAST_BUDGET_NS 1000u
-#define ROUND_SPINS     24    /* looks at the word between two looks at the clock */
+#define ROUND_SPINS     64    /* looks at the word between two looks at the clock */
 #define YIELD_COST_NS   15000 /* a yield that took longer ran somebody else */
 
 static void relax(void)

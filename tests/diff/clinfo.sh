@@ -3,6 +3,7 @@
 #
 # The distribution's clinfo sees the same platform and device through Wormhole, but for the platform's name,
 # which begins with "Wormhole: " there.
+# shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
 clinfo=$(command -v clinfo) || {

@@ -4,6 +4,7 @@
 # lenet.sh LENET: training gives the same numbers natively and through Wormhole; only the platform's name
 # differs. Three passes over the digits are too few for the accuracy that the program wants for status 0, so that
 # its status is compared but not judged.
+# shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
 native "$1" --epochs 3

@@ -3,6 +3,7 @@
 #
 # oclgrind.sh CMD ARG...: as program.sh, with the Oclgrind simulator as the accelerator's library: another
 # OpenCL implementation than the usual one, and one that checks every argument it gets.
+# shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
 library=

@@ -3,6 +3,7 @@
 #
 # program.sh CMD ARG...: the command must do the same natively and through Wormhole. Exits with 77 when it
 # does so by saying that it cannot run here.
+# shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 
 native "$@"

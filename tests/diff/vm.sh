@@ -3,6 +3,7 @@
 #
 # vm.sh PROGRAM...: each program must do in a virtual machine what it does natively on the host, byte for byte. One
 # guest runs them all, one after the other, and hands the results over as an archive on its stdout.
+# shellcheck source=common.sh
 . "$(dirname "$0")/common.sh"
 seconds=60 # for one program
 
