@@ -16,6 +16,13 @@
 
 #define REASON_WAIT_US 50000u
 
+/*
+ * Where a client maps its segment if it can: it is large, and where the system puts mappings by
+ * itself the worker's library may choose an address for shared virtual memory, which must then be
+ * free here too.
+ */
+#define AWAY_FROM_LIBRARIES ((void *)0x200000000000)
+
 static int connect_socket(const char *path, struct wh_error *error)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -98,7 +105,8 @@ static void unix_release(struct wh_shm *shm)
 static int map_segment(int *fds, uint64_t size, int socket, struct wh_channel **channel,
                        struct wh_error *error)
 {
-    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fds[0], 0);
+    void *memory = mmap(AWAY_FROM_LIBRARIES, size, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_NORESERVE, fds[0], 0);
     if (memory == MAP_FAILED)
         return wh_error_set(error, errno, "cannot map %llu bytes of shared memory: %s",
                             (unsigned long long)size, strerror(errno));
