@@ -12,13 +12,14 @@
 #include <stdint.h>
 #include <string.h>
 
-#define WH_PROTOCOL     1u
-#define WH_PROP_UNKNOWN 0x7ffffff1u /* a property name that no list knows; the library refuses it \
-                                     */
-#define WH_MESSAGE_MAX 65536u       /* bytes of one message; larger payloads go through the arena */
-#define WH_NO_SLOT     UINT32_MAX   /* a post: nobody waits */
-#define WH_IN_SLOT     UINT64_MAX   /* the reply fits into the slot */
-#define WH_CALL_FILLER 0xffffu      /* a record that only fills the ring's end */
+#define WH_PROTOCOL 1u
+#define WH_PROP_UNKNOWN                                                                         \
+    0x7ffffff1u                   /* a property name that no list knows; the library refuses it \
+                                   */
+#define WH_MESSAGE_MAX 65536u     /* bytes of one message; larger payloads go through the arena */
+#define WH_NO_SLOT     UINT32_MAX /* a post: nobody waits */
+#define WH_IN_SLOT     UINT64_MAX /* the reply fits into the slot */
+#define WH_CALL_FILLER 0xffffu    /* a record that only fills the ring's end */
 
 struct wh_message {
     uint32_t size;       /* bytes, header included; a multiple of 8 */
