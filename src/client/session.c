@@ -21,11 +21,6 @@ static struct {
     bool complained, prepared;
 } process = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-const struct wh_shim *wh_session_shim(const struct wh_session *session)
-{
-    return session->shim;
-}
-
 struct wh_objects *wh_session_objects(struct wh_session *session)
 {
     return session->objects;

@@ -51,7 +51,6 @@ struct wh_session;
  */
 struct wh_session *wh_session_get(const struct wh_shim *shim);
 
-const struct wh_shim *wh_session_shim(const struct wh_session *session);
 struct wh_objects *wh_session_objects(struct wh_session *session);
 struct wh_arena *wh_session_arena(struct wh_session *session);
 struct wh_channel *wh_session_channel(struct wh_session *session);

@@ -5,6 +5,7 @@
  * hand the lead to another. The hot path makes no system call and no allocation.
  */
 #include "base/log.h"
+#include "channel/segment.h"
 #include "worker/worker.h"
 
 #include <stdlib.h>
@@ -141,7 +142,7 @@ static const char *check_header(const struct wh_worker *worker, const struct wh_
         return "a message's header is malformed";
     if (m->call >= api->ncalls)
         return "a message's call number is unknown";
-    if (m->slot != WH_NO_SLOT && m->slot >= 256)
+    if (m->slot != WH_NO_SLOT && m->slot >= WH_SLOTS)
         return "a message's reply slot does not exist";
     if (m->slot != WH_NO_SLOT && m->reply_at == WH_IN_SLOT &&
         m->reply_room > worker->channel->slot_room)

@@ -7,6 +7,7 @@
 #ifndef WH_BACKEND_OPENCL_BACKEND_H
 #define WH_BACKEND_OPENCL_BACKEND_H
 
+#include "channel/segment.h"
 #include "opencl_api.h"
 #include "opencl_thunks.h"
 #include "opencl_types.h"

@@ -250,7 +250,7 @@ static cl_int copy(struct wh_call *call, cl_command_queue queue, void *to, const
 {
     struct wh_opencl_state *state = wh_opencl_state(call);
     cl_event done = NULL;
-    if (token != WH_NO_TOKEN && token >= 1024) {
+    if (token != WH_NO_TOKEN && token >= WH_TOKENS) {
         wh_call_fault(call, "a transfer token does not exist");
         return CL_INVALID_VALUE;
     }

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TOKENS 1024u /* and so many transfers with one can be in flight */
-
 /* Takes a transfer off the list and says how it ended; the lock is held. Whoever sees the end first
  * does it: the sweep or the callback. */
 static void mark(struct wh_opencl_transfer *t, cl_int outcome)
@@ -68,16 +66,18 @@ static cl_int outcome_of(const struct wh_opencl_state *state, cl_event event)
 void wh_opencl_sync(struct wh_worker *worker)
 {
     struct wh_opencl_state *state = worker->state;
-    struct wh_opencl_transfer *list[TOKENS];
-    cl_int outcomes[TOKENS];
-    cl_event unused[TOKENS];
+    struct wh_opencl_transfer *list[WH_TOKENS];
+    cl_int outcomes[WH_TOKENS];
+    cl_event unused[WH_TOKENS];
     unsigned n = 0;
     pthread_mutex_lock(&state->lock);
-    for (struct wh_opencl_transfer *t = state->transfers; t && n < TOKENS; t = t->next) {
+    for (struct wh_opencl_transfer *t = state->transfers; t && n < WH_TOKENS; t = t->next) {
         t->users++; /* keeps it while the lock is not held */
         list[n++] = t;
     }
     pthread_mutex_unlock(&state->lock);
+    if (n == 0) /* the usual case, before every reply that tells of completion */
+        return;
     for (unsigned i = 0; i < n; i++)
         outcomes[i] = outcome_of(state, list[i]->event);
     pthread_mutex_lock(&state->lock);
@@ -167,7 +167,7 @@ cl_int wh_opencl_finish_transfer(struct wh_call *call, cl_int result, cl_event e
 
 static bool bad_token(struct wh_call *call, cl_uint token)
 {
-    if (token == WH_NO_TOKEN || token < TOKENS)
+    if (token == WH_NO_TOKEN || token < WH_TOKENS)
         return false;
     wh_call_fault(call, "a transfer token does not exist");
     return true;
