@@ -6,7 +6,7 @@
 set -euo pipefail
 
 build=(gcc libc6-dev make meson ninja-build pkg-config libcmocka-dev libconfuse-dev libseccomp-dev
-    ocl-icd-opencl-dev opencl-headers)
+    liblz4-dev libzstd-dev ocl-icd-opencl-dev opencl-headers)
 demo=("${build[@]}" ocl-icd-libopencl1 pocl-opencl-icd clinfo qemu-system-x86 busybox-static cpio)
 test=("${demo[@]}" clang clang-format libclang-rt-dev oclgrind procps)
 

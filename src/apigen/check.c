@@ -115,6 +115,35 @@ static void check_post(const struct api *api, const struct call *call)
     }
 }
 
+/* The answer is kept by its inputs: they and it must be plain words and bytes. */
+static void check_remembered(const struct api *api, const struct call *call)
+{
+    if (!(call->flags & WH_CALL_REMEMBERED))
+        return;
+    if (call->result_kind != WH_RESULT_STATUS)
+        fail(api->source, call->remembered_where, "'remembered' needs a function that returns '%s'",
+             api->status.type->name);
+    for (size_t i = 0; i < call->params.count; i++) {
+        const struct param *param = &call->params.items[i];
+        uint8_t kind = param->desc.kind;
+
+        if (kind != WH_VALUE && kind != WH_HANDLE && kind != WH_OUT)
+            fail(api->source, call->remembered_where,
+                 "'remembered' needs values, objects and plain 'out' only, which '%s' is not",
+                 param->name);
+    }
+}
+
+static void check_forgets(const struct api *api, const struct call *call)
+{
+    bool found = !(call->flags & WH_CALL_FORGETS);
+
+    for (size_t i = 0; i < call->params.count; i++)
+        found |= call->params.items[i].desc.kind == WH_HANDLE;
+    if (!found)
+        fail(api->source, call->forgets_where, "'forgets' needs an object among the parameters");
+}
+
 /* An extension often names what the core has too: the core's function is the one to know. */
 static void check_reference(const struct api *api, struct call *call)
 {
@@ -159,8 +188,15 @@ static void check_call(struct api *api, struct call *call)
     find_error_param(api, call);
     check_result(api, call);
     check_post(api, call);
+    check_remembered(api, call);
+    check_forgets(api, call);
     check_reference(api, call);
     mark_vendor_types(call);
+}
+
+static bool is_function(const struct symbol *symbol)
+{
+    return symbol->class == SYMBOL_CALL && call_is_exported(symbol->call);
 }
 
 static void check_table(const struct api *api, const struct table *table)
@@ -171,9 +207,19 @@ static void check_table(const struct api *api, const struct table *table)
         if (!slot->name)
             continue;
         const struct symbol *symbol = find_symbol(api, slot->name);
-        if (!symbol || symbol->class != SYMBOL_CALL || !call_is_exported(symbol->call))
+        if (!symbol || (symbol->class != SYMBOL_VARIANT && !is_function(symbol)))
             fail(api->source, slot->where, "'%s' is not a function of this API", slot->name);
     }
+}
+
+static void check_variant(const struct api *api, struct variant *variant)
+{
+    const struct symbol *symbol = find_symbol(api, variant->target_name);
+
+    if (!symbol || !is_function(symbol))
+        fail(api->source, variant->target_where, "'%s' is not a function of this API",
+             variant->target_name);
+    variant->target = symbol->call;
 }
 
 void check_api(struct api *api)
@@ -187,6 +233,8 @@ void check_api(struct api *api)
         check_call(api, api->calls.items[i]);
         exported += call_is_exported(api->calls.items[i]);
     }
+    for (size_t i = 0; i < api->variants.count; i++)
+        check_variant(api, api->variants.items[i]);
     for (size_t i = 0; i < api->tables.count; i++)
         check_table(api, &api->tables.items[i]);
     if (!exported)

@@ -17,10 +17,10 @@ struct context {
 static const char *role_word(enum role role)
 {
     static const char *const words[] = {
-        [ROLE_NONE] = "",           [ROLE_IN] = "in",       [ROLE_STRING] = "string",
-        [ROLE_STRINGS] = "strings", [ROLE_PROPS] = "props", [ROLE_OUT] = "out",
-        [ROLE_NEW] = "new",         [ROLE_ERROR] = "error", [ROLE_LOCAL] = "local",
-        [ROLE_ARENA] = "arena"};
+        [ROLE_NONE] = "",           [ROLE_IN] = "in",        [ROLE_STRING] = "string",
+        [ROLE_STRINGS] = "strings", [ROLE_PROPS] = "props",  [ROLE_OUT] = "out",
+        [ROLE_NEW] = "new",         [ROLE_ERROR] = "error",  [ROLE_LOCAL] = "local",
+        [ROLE_ARENA] = "arena",     [ROLE_MEMORY] = "memory"};
 
     return words[role];
 }
@@ -128,8 +128,9 @@ static void need_plain_struct(const struct context *context)
     if (base->class == TYPE_STRUCT && base->pointer &&
         !(context->call->flags & WH_CALL_HAND_WORKER))
         fail(context->api->source, context->param->role_where,
-             "'%s' has an address in its member '%s': the function must be 'worker'", base->name,
-             base->pointer);
+             "'%s' has an address, or an object in a union, in its member '%s': the function must "
+             "be 'worker'",
+             base->name, base->pointer);
 }
 
 static uint8_t small_size(uint32_t size)
@@ -284,6 +285,19 @@ static void check_arena(const struct context *context)
     set_bytes(context, WH_ARENA);
 }
 
+static void check_memory(const struct context *context)
+{
+    struct param *param = context->param;
+
+    if (!is_integer(&param->type) || context->base->scalar != SCALAR_UNSIGNED ||
+        context->base->size != 8)
+        fail(context->api->source, param->role_where,
+             "'memory' needs an unsigned integer of 8 bytes, which '%s' is not", param->name);
+    param->desc.kind = WH_MEMORY;
+    param->desc.size = 8;
+    set_length(context, param->has_length);
+}
+
 /* A parameter about which its C type says all, or must. */
 static void check_plain(const struct context *context)
 {
@@ -378,6 +392,8 @@ void check_param(struct api *api, struct call *call, size_t index)
         check_error(&context);
     else if (param->role == ROLE_ARENA)
         check_arena(&context);
+    else if (param->role == ROLE_MEMORY)
+        check_memory(&context);
     else
         param->desc.kind = WH_LOCAL;
     set_invalid(&context);

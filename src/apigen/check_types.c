@@ -21,8 +21,12 @@ static void note_content(struct api *api, struct type *type, const struct member
 {
     const struct type *base = type_base(member->type.base);
 
-    if (member->type.depth || base->class == TYPE_FUNCTION) {
+    if (member->type.depth || base->class == TYPE_FUNCTION ||
+        (type->is_union && base->class == TYPE_OBJECT)) {
         type->pointer = member->name;
+    } else if (type->is_union && base->class == TYPE_STRUCT) {
+        if (base->pointer || base->handles.count)
+            type->pointer = member->name ? member->name : base->pointer;
     } else if (base->class == TYPE_OBJECT) {
         add_handle(api, type, offset, base);
     } else if (base->class == TYPE_STRUCT) {
@@ -33,27 +37,31 @@ static void note_content(struct api *api, struct type *type, const struct member
             LIST_ADD(api->pool, &type->handles, handle);
         }
         if (base->pointer)
-            type->pointer = member->name;
+            type->pointer = member->name ? member->name : base->pointer;
     }
 }
 
+static void lay_out_struct(struct api *api, struct type *type);
+
 static void lay_out_member(struct api *api, struct type *type, struct member *member)
 {
-    const struct type *base = type_base(member->type.base);
+    struct type *base = type_base(member->type.base);
     bool address = member->type.depth || base->class == TYPE_FUNCTION;
+
+    if (base->is_inline)
+        lay_out_struct(api, base);
     uint32_t size = address ? 8 : base->size, align = address ? 8 : base->align;
     uint32_t elements = member->elements ? member->elements : 1;
-
     if (!address && base->class == TYPE_VOID)
         fail(api->source, member->where, "the member '%s' is void", member->name);
-    type->size = (type->size + align - 1) / align * align;
-    member->offset = type->size;
+    member->offset = type->is_union ? 0 : (type->size + align - 1) / align * align;
     if (__builtin_mul_overflow(size, elements, &member->size) || member->size > 1u << 24 ||
         type->size > 1u << 24)
         fail(api->source, member->where, "'%s' is larger than 16 MiB", type->name);
     for (uint32_t i = 0; i < elements; i++)
-        note_content(api, type, member, type->size + i * size);
-    type->size += member->size;
+        note_content(api, type, member, member->offset + i * size);
+    if (type->size < member->offset + member->size)
+        type->size = member->offset + member->size;
     if (type->align < align)
         type->align = align;
 }

@@ -78,7 +78,7 @@ static const char *kind_text(uint8_t kind)
         [WH_BYTES] = "WH_BYTES",     [WH_STRING] = "WH_STRING", [WH_STRINGS] = "WH_STRINGS",
         [WH_STRUCTS] = "WH_STRUCTS", [WH_PROPS] = "WH_PROPS",   [WH_ARENA] = "WH_ARENA",
         [WH_OUT] = "WH_OUT",         [WH_INFO] = "WH_INFO",     [WH_OUT_HANDLES] = "WH_OUT_HANDLES",
-        [WH_NEWS] = "WH_NEWS",       [WH_LOCAL] = "WH_LOCAL",
+        [WH_NEWS] = "WH_NEWS",       [WH_LOCAL] = "WH_LOCAL",   [WH_MEMORY] = "WH_MEMORY",
     };
 
     return names[kind];
@@ -143,9 +143,9 @@ static void emit_params(const struct api *api, FILE *out, const struct call *cal
 static const char *flags_text(const struct api *api, unsigned flags)
 {
     static const char *const names[] = {
-        "WH_CALL_POST",        "WH_CALL_BLOCKS",      "WH_CALL_SYNCS",  "WH_CALL_HAND_CLIENT",
-        "WH_CALL_HAND_WORKER", "WH_CALL_MESSAGE",     "WH_CALL_RETAIN", "WH_CALL_RELEASE",
-        "WH_CALL_EXTENSION",   "WH_CALL_UNSUPPORTED",
+        "WH_CALL_POST",        "WH_CALL_BLOCKS",      "WH_CALL_SYNCS",      "WH_CALL_HAND_CLIENT",
+        "WH_CALL_HAND_WORKER", "WH_CALL_MESSAGE",     "WH_CALL_RETAIN",     "WH_CALL_RELEASE",
+        "WH_CALL_EXTENSION",   "WH_CALL_UNSUPPORTED", "WH_CALL_REMEMBERED", "WH_CALL_FORGETS",
     };
     const char *text = "";
 
@@ -215,6 +215,8 @@ static void emit_objects(const struct api *api, FILE *out)
         emit_item(&list, pool_print(api->pool, ".invalid = %d", type->invalid));
         emit_item(&list, pool_print(api->pool, ".retain = %s", call_number(api, type->retain)));
         emit_item(&list, pool_print(api->pool, ".release = %s", call_number(api, type->release)));
+        if (type->special)
+            emit_item(&list, ".special = true");
         emit_close(&list, "},\n");
     }
     fputs("};\n", out);

@@ -51,21 +51,51 @@ static void emit_scalar(FILE *out, struct type *type)
         fprintf(out, "CHECK_SIZE(%s, %u);\n", type->name, base->size);
 }
 
+/* A member by the path to it from the structure that has a name, `offset` bytes into which its own
+ * structure begins. */
+static void emit_member(const struct api *api, FILE *out, const char *struct_name, const char *path,
+                        const struct member *member, uint32_t offset)
+{
+    struct emit_list list;
+
+    emit_open(&list, out, "CHECK_MEMBER(");
+    emit_item(&list, struct_name);
+    emit_item(&list, path);
+    emit_item(&list, pool_print(api->pool, "%u", offset + member->offset));
+    emit_item(&list, pool_print(api->pool, "%u", member->size));
+    emit_close(&list, ");\n");
+}
+
+/* The members of `type`, which are at `path` (empty or ending in a dot) of the structure. */
+static void emit_members(const struct api *api, FILE *out, const char *struct_name,
+                         const struct type *type, const char *path, uint32_t offset)
+{
+    for (size_t i = 0; i < type->members.count; i++) {
+        const struct member *member = &type->members.items[i];
+        const struct type *base = member->type.base;
+        const char *inner = path;
+
+        if (member->name) {
+            emit_member(api, out, struct_name, pool_print(api->pool, "%s%s", path, member->name),
+                        member, offset);
+            inner =
+                pool_print(api->pool, "%s%s%s.", path, member->name, member->elements ? "[0]" : "");
+        }
+        if (base->is_inline)
+            emit_members(api, out, struct_name, base, inner, offset + member->offset);
+    }
+}
+
 static void emit_struct(const struct api *api, FILE *out, const struct type *type)
 {
     fprintf(out, "CHECK_SIZE(%s, %u);\n", type->name, type->size);
-    for (size_t i = 0; i < type->members.count; i++) {
-        const struct member *member = &type->members.items[i];
+    emit_members(api, out, type->name, type, "", 0);
+}
 
-        struct emit_list list;
-
-        emit_open(&list, out, "CHECK_MEMBER(");
-        emit_item(&list, type->name);
-        emit_item(&list, member->name);
-        emit_item(&list, pool_print(api->pool, "%u", member->offset));
-        emit_item(&list, pool_print(api->pool, "%u", member->size));
-        emit_close(&list, ");\n");
-    }
+/* Names of ours, which no vendor's header has: what only messages use. */
+static bool is_ours(const char *name)
+{
+    return strncmp(name, "wh_", 3) == 0 || strncmp(name, "WH_", 3) == 0;
 }
 
 static void emit_layouts(const struct api *api, FILE *out)
@@ -74,6 +104,8 @@ static void emit_layouts(const struct api *api, FILE *out)
     for (size_t i = 0; i < api->types.count; i++) {
         struct type *type = api->types.items[i];
 
+        if (is_ours(type->name))
+            continue;
         if (type->checked)
             emit_scalar(out, type);
         else if (type->class == TYPE_STRUCT)
@@ -81,7 +113,8 @@ static void emit_layouts(const struct api *api, FILE *out)
     }
 }
 
-static void emit_function(const struct api *api, FILE *out, const struct call *call)
+static void emit_function(const struct api *api, FILE *out, const struct call *call,
+                          const char *name)
 {
     const char *result = vendor_type_text(api, &call->result);
     struct emit_list list;
@@ -89,7 +122,7 @@ static void emit_function(const struct api *api, FILE *out, const struct call *c
     if (call->guard)
         fprintf(out, "#ifdef %s\n", call->guard);
     emit_open(&list, out,
-              pool_print(api->pool, "CHECK_FUNCTION(%s, %s%s(*)(", call->name, result,
+              pool_print(api->pool, "CHECK_FUNCTION(%s, %s%s(*)(", name, result,
                          result[strlen(result) - 1] == '*' ? "" : " "));
     for (size_t i = 0; i < call->params.count; i++)
         emit_item(&list, vendor_type_text(api, &call->params.items[i].type));
@@ -114,6 +147,8 @@ void emit_check_c(const struct api *api, FILE *out)
     fputc('\n', out);
     for (size_t i = 0; i < api->calls.count; i++) {
         if (call_is_exported(api->calls.items[i]))
-            emit_function(api, out, api->calls.items[i]);
+            emit_function(api, out, api->calls.items[i], api->calls.items[i]->name);
     }
+    for (size_t i = 0; i < api->variants.count; i++)
+        emit_function(api, out, api->variants.items[i]->target, api->variants.items[i]->name);
 }

@@ -105,6 +105,26 @@ static void emit_stub(const struct api *api, FILE *out, const struct call *call)
         emit_unsupported_body(api, out, call);
 }
 
+/* The function itself, between words to the API's by-hand code that say under which name it was
+ * called. */
+static void emit_variant(const struct api *api, FILE *out, const struct variant *variant)
+{
+    const struct call *call = variant->target;
+    bool is_void = call->result_kind == WH_RESULT_VOID;
+    const char *result = is_void ? "" : type_text(api, &call->result, "status = ");
+    struct emit_list list;
+
+    fputc('\n', out);
+    emit_prototype(api, out, "WH_EXPORT ", call, variant->name, "\n");
+    fprintf(out, "{\n    wh_%s_variant_enter();\n", api->name);
+    emit_open(&list, out, pool_print(api->pool, "    %s%s(", result, call->name));
+    for (size_t i = 0; i < call->params.count; i++)
+        emit_item(&list, call->params.items[i].name);
+    emit_close(&list, ");\n");
+    fprintf(out, "    wh_%s_variant_leave();\n%s}\n", api->name,
+            is_void ? "" : "    return status;\n");
+}
+
 static void emit_dispatch_table(const struct api *api, FILE *out, const struct table *table)
 {
     fprintf(out, "\nvoid *const wh_%s_%s[] = {\n", api->name, table->name);
@@ -119,30 +139,53 @@ static void emit_dispatch_table(const struct api *api, FILE *out, const struct t
     fputs("    NULL,\n};\n", out);
 }
 
-static int compare_calls(const void *a, const void *b)
-{
-    const struct call *const *left = a, *const *right = b;
+/* A name that programs can look up. */
+struct exported {
+    const char *name;
+    const struct call *call;
+};
 
-    return strcmp((*left)->name, (*right)->name);
+static int compare_exported(const void *a, const void *b)
+{
+    const struct exported *left = a, *right = b;
+
+    return strcmp(left->name, right->name);
+}
+
+/* All of them, ascending; returns how many. */
+static size_t list_exported(const struct api *api, struct exported *list)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < api->calls.count; i++) {
+        const struct call *call = api->calls.items[i];
+
+        if (call_is_exported(call))
+            list[count++] = (struct exported){.name = call->name, .call = call};
+    }
+    for (size_t i = 0; i < api->variants.count; i++)
+        list[count++] = (struct exported){.name = api->variants.items[i]->name,
+                                          .call = api->variants.items[i]->target};
+    qsort(list, count, sizeof *list, compare_exported);
+    return count;
 }
 
 static void emit_function_table(const struct api *api, FILE *out)
 {
-    struct call **calls = pool_alloc(api->pool, api->calls.count * sizeof *calls);
+    size_t most = api->calls.count + api->variants.count;
+    struct exported *exported = pool_alloc(api->pool, most * sizeof *exported);
+    size_t count = list_exported(api, exported);
 
-    memcpy(calls, api->calls.items, api->calls.count * sizeof *calls);
-    qsort(calls, api->calls.count, sizeof *calls, compare_calls);
     fprintf(out, "\nconst struct wh_function wh_%s_functions[] = {\n", api->name);
-    for (size_t i = 0; i < api->calls.count; i++) {
-        const char *name = calls[i]->name;
+    for (size_t i = 0; i < count; i++) {
+        const char *name = exported[i].name;
+        const struct call *call = exported[i].call;
         struct emit_list list;
 
-        if (!call_is_exported(calls[i]))
-            continue;
         emit_open(&list, out, "    {");
         emit_item(&list, pool_print(api->pool, "\"%s\"", name));
-        emit_item(&list, pool_print(api->pool, "%s_%s", api->prefix, name));
-        emit_item(&list, calls[i]->flags & WH_CALL_EXTENSION ? "true" : "false");
+        emit_item(&list, pool_print(api->pool, "%s_%s", api->prefix, call->name));
+        emit_item(&list, call->flags & WH_CALL_EXTENSION ? "true" : "false");
         emit_item(&list, pool_print(api->pool, "ADDRESS(%s)", name));
         emit_close(&list, "},\n");
     }
@@ -170,8 +213,13 @@ void emit_stubs_c(const struct api *api, FILE *out)
             "#define ADDRESS(function) __extension__(void *)(function)\n",
             api->name, api->name);
     emit_runtime(api, out);
+    if (api->variants.count)
+        fprintf(out, "void wh_%s_variant_enter(void);\nvoid wh_%s_variant_leave(void);\n",
+                api->name, api->name);
     for (size_t i = 0; i < api->calls.count; i++)
         emit_stub(api, out, api->calls.items[i]);
+    for (size_t i = 0; i < api->variants.count; i++)
+        emit_variant(api, out, api->variants.items[i]);
     for (size_t i = 0; i < api->tables.count; i++)
         emit_dispatch_table(api, out, &api->tables.items[i]);
     emit_function_table(api, out);

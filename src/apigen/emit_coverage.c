@@ -4,11 +4,23 @@
  */
 #include "emit.h"
 
-enum crossing { POSTED, WAITS, MAY_BLOCK, LOCAL, BY_HAND, NOT_SUPPORTED, NCROSSINGS };
+enum crossing {
+    POSTED,
+    WAITS,
+    ASKED_ONCE,
+    MAY_BLOCK,
+    LOCAL,
+    BY_HAND,
+    VARIANT,
+    NOT_SUPPORTED,
+    NCROSSINGS
+};
 
 static const char *const crossing_names[NCROSSINGS] = {
-    [POSTED] = "posted", [WAITS] = "waits",     [MAY_BLOCK] = "may block",
-    [LOCAL] = "local",   [BY_HAND] = "by hand", [NOT_SUPPORTED] = "not supported",
+    [POSTED] = "posted",         [WAITS] = "waits",
+    [ASKED_ONCE] = "asked once", [MAY_BLOCK] = "may block",
+    [LOCAL] = "local",           [BY_HAND] = "by hand",
+    [VARIANT] = "as another",    [NOT_SUPPORTED] = "not supported",
 };
 
 static enum crossing crossing_of(const struct call *call)
@@ -21,7 +33,14 @@ static enum crossing crossing_of(const struct call *call)
         return BY_HAND;
     if (call->flags & WH_CALL_POST)
         return POSTED;
+    if (call->flags & WH_CALL_REMEMBERED)
+        return ASKED_ONCE;
     return call->flags & WH_CALL_BLOCKS ? MAY_BLOCK : WAITS;
+}
+
+static enum crossing crossing_of_variant(const struct variant *variant)
+{
+    return crossing_of(variant->target) == NOT_SUPPORTED ? NOT_SUPPORTED : VARIANT;
 }
 
 static const char *note_text(const struct api *api, const struct call *call)
@@ -47,6 +66,10 @@ static void emit_counts(const struct api *api, FILE *out)
         counts[crossing_of(api->calls.items[i])]++;
         total++;
     }
+    for (size_t i = 0; i < api->variants.count; i++) {
+        counts[crossing_of_variant(api->variants.items[i])]++;
+        total++;
+    }
     fputs("| how | functions |\n| --- | ---: |\n", out);
     for (size_t i = 0; i < NCROSSINGS; i++)
         fprintf(out, "| %s | %u |\n", crossing_names[i], counts[i]);
@@ -56,10 +79,12 @@ static void emit_counts(const struct api *api, FILE *out)
 void emit_coverage_md(const struct api *api, FILE *out)
 {
     fprintf(out, "# Functions of %s %u.%u\n\n", api->name, api->major, api->minor);
-    fputs("*posted*: sent without waiting; *waits*: answered by the worker; *may block*: may wait "
-          "long there;\n*local*: never leaves the client; *by hand*: the client decides what it "
-          "sends.\n\n",
-          out);
+    fputs(
+        "*posted*: sent without waiting; *waits*: answered by the worker; *asked once*: the client "
+        "remembers the answer;\n*may block*: may wait long there; *local*: never leaves the "
+        "client; *by hand*: the client decides what it sends;\n*as another*: a second name of a "
+        "function.\n\n",
+        out);
     emit_counts(api, out);
     fputs("| function | since | how | note |\n| --- | --- | --- | --- |\n", out);
     for (size_t i = 0; i < api->calls.count; i++) {
@@ -68,5 +93,12 @@ void emit_coverage_md(const struct api *api, FILE *out)
         if (call_is_exported(call))
             fprintf(out, "| `%s` | %u.%u | %s | %s |\n", call->name, call->since_major,
                     call->since_minor, crossing_names[crossing_of(call)], note_text(api, call));
+    }
+    for (size_t i = 0; i < api->variants.count; i++) {
+        const struct variant *variant = api->variants.items[i];
+
+        fprintf(out, "| `%s` | %u.%u | %s | `%s` |\n", variant->name, variant->since_major,
+                variant->since_minor, crossing_names[crossing_of_variant(variant)],
+                variant->target->name);
     }
 }

@@ -17,17 +17,35 @@ static void emit_constants(const struct api *api, FILE *out)
         fputc('\n', out);
 }
 
-static void emit_struct(const struct api *api, FILE *out, const struct type *type)
+static const char *struct_word(const struct type *type)
 {
-    fprintf(out, "typedef struct %s {\n", type->tag);
+    return type->is_union ? "union" : "struct";
+}
+
+static void emit_members(const struct api *api, FILE *out, const struct type *type, int indent)
+{
     for (size_t i = 0; i < type->members.count; i++) {
         const struct member *member = &type->members.items[i];
+        const struct type *base = member->type.base;
 
-        fprintf(out, "    %s", type_text(api, &member->type, member->name));
+        if (base->is_inline) {
+            fprintf(out, "%*s%s {\n", indent, "", struct_word(base));
+            emit_members(api, out, base, indent + 4);
+            fprintf(out, "%*s}%s%s", indent, "", member->name ? " " : "",
+                    member->name ? member->name : "");
+        } else {
+            fprintf(out, "%*s%s", indent, "", type_text(api, &member->type, member->name));
+        }
         if (member->elements)
             fprintf(out, "[%u]", member->elements);
         fputs(";\n", out);
     }
+}
+
+static void emit_struct(const struct api *api, FILE *out, const struct type *type)
+{
+    fprintf(out, "typedef %s %s {\n", struct_word(type), type->tag);
+    emit_members(api, out, type, 4);
     fprintf(out, "} %s;\n", type->name);
 }
 
@@ -65,5 +83,8 @@ void emit_types_h(const struct api *api, FILE *out)
         if (call_is_exported(call))
             emit_prototype(api, out, "", call, call->name, ";\n");
     }
+    for (size_t i = 0; i < api->variants.count; i++)
+        emit_prototype(api, out, "", api->variants.items[i]->target, api->variants.items[i]->name,
+                       ";\n");
     fputs("\n#endif\n", out);
 }

@@ -20,9 +20,27 @@ static void write_objects(const struct api *api, FILE *out)
     for (size_t i = 0; i < api->objects.count; i++) {
         const struct type *type = api->objects.items[i];
 
-        fprintf(out, "object %s %d %d %d\n", type->name, type->invalid,
+        fprintf(out, "object %s %d %d %d%s\n", type->name, type->invalid,
                 type->retain ? type->retain->number : -1,
-                type->release ? type->release->number : -1);
+                type->release ? type->release->number : -1, type->special ? " special" : "");
+    }
+}
+
+static void write_members(const struct api *api, const struct type *type, FILE *out)
+{
+    for (size_t i = 0; i < type->members.count; i++) {
+        const struct member *member = &type->members.items[i];
+        const struct type *base = member->type.base;
+
+        fprintf(out, "member %s %s %u %u\n", member->name ? member->name : "",
+                !base->is_inline ? type_text(api, &member->type, NULL)
+                : base->is_union ? "union {"
+                                 : "struct {",
+                member->offset, member->size);
+        if (base->is_inline) {
+            write_members(api, base, out);
+            fputs("}\n", out);
+        }
     }
 }
 
@@ -31,13 +49,8 @@ static void write_structs(const struct api *api, FILE *out)
     for (size_t i = 0; i < api->structs.count; i++) {
         const struct type *type = api->structs.items[i];
 
-        fprintf(out, "struct %s %u\n", type->name, type->size);
-        for (size_t k = 0; k < type->members.count; k++) {
-            const struct member *member = &type->members.items[k];
-
-            fprintf(out, "member %s %s %u %u\n", member->name, type_text(api, &member->type, NULL),
-                    member->offset, member->size);
-        }
+        fprintf(out, "%s %s %u\n", type->is_union ? "union" : "struct", type->name, type->size);
+        write_members(api, type, out);
         for (size_t k = 0; k < type->handles.count; k++)
             fprintf(out, "handle %u %u\n", type->handles.items[k].offset,
                     type->handles.items[k].type);

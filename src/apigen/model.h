@@ -23,7 +23,7 @@ struct ctype {
 };
 
 struct member {
-    const char *name;
+    const char *name; /* NULL: an anonymous structure or union */
     struct where where;
     struct ctype type;
     uint32_t elements; /* 0: not an array */
@@ -38,6 +38,9 @@ struct type {
     uint16_t index; /* number among the objects (from 1) or the structs (from 0) */
     uint32_t size;  /* in bytes, scalars and structs */
     bool checked;   /* the check file compares its size with the vendor's */
+    bool is_union;  /* of a structure */
+    bool is_inline; /* written where its only member stands, without a name of its own */
+    bool special;   /* of an object: small words are not handles */
     enum scalar scalar;
     struct type *target; /* of an alias */
     const char *text;    /* of a function type, with (*) where the name goes */
@@ -46,7 +49,8 @@ struct type {
     struct call *retain, *release;
     LIST(struct member) members;
     LIST(struct wh_member) handles;
-    const char *pointer; /* name of a member that holds an address, or NULL */
+    const char *pointer; /* name of a member that holds an address, or an object in a union, or NULL
+                          */
     uint32_t align;
 };
 
@@ -90,7 +94,8 @@ enum role {
     ROLE_NEW,
     ROLE_ERROR,
     ROLE_LOCAL,
-    ROLE_ARENA
+    ROLE_ARENA,
+    ROLE_MEMORY
 };
 
 /* One factor of a length: a parameter or constant by name, or a number. */
@@ -126,11 +131,22 @@ struct call {
     uint16_t number;
     unsigned flags; /* enum wh_call_flags */
     bool is_new, is_local;
-    struct where new_where, post_where;
+    bool has_since; /* of its own */
+    struct where new_where, post_where, remembered_where, forgets_where;
     const char *guard; /* macro of `extension "MACRO"`, or NULL */
     uint8_t since_major, since_minor;
     enum wh_result result_kind;
     int error_param; /* index or -1 */
+};
+
+/* A second name of an exported function, under which it acts a little differently. */
+struct variant {
+    const char *name;
+    struct where where;
+    const char *target_name;
+    struct where target_where;
+    const struct call *target; /* found by the checker: it may be declared later */
+    uint8_t since_major, since_minor;
 };
 
 struct slot {
@@ -144,7 +160,7 @@ struct table {
     LIST(struct slot) slots;
 };
 
-enum symbol_class { SYMBOL_TYPE, SYMBOL_CONSTANT, SYMBOL_CALL };
+enum symbol_class { SYMBOL_TYPE, SYMBOL_CONSTANT, SYMBOL_CALL, SYMBOL_VARIANT };
 
 /* A name of C: one name space for types, constants and functions. */
 struct symbol {
@@ -181,6 +197,7 @@ struct api {
     LIST(struct names *) infos;
     LIST(struct names *) props;
     LIST(struct call *) calls;
+    LIST(struct variant *) variants;
     LIST(struct table) tables;
     uint64_t hash;
 };

@@ -65,7 +65,7 @@ static void parse_role(struct parser *parser, struct param *param)
     } roles[] = {
         {"in", ROLE_IN},       {"string", ROLE_STRING}, {"strings", ROLE_STRINGS},
         {"props", ROLE_PROPS}, {"out", ROLE_OUT},       {"new", ROLE_NEW},
-        {"error", ROLE_ERROR}, {"local", ROLE_LOCAL},
+        {"error", ROLE_ERROR}, {"local", ROLE_LOCAL},   {"memory", ROLE_MEMORY},
     };
 
     param->role_where = parser->at->where;
@@ -74,15 +74,15 @@ static void parse_role(struct parser *parser, struct param *param)
             param->role = roles[i].role;
     }
     if (!param->role && !at_word(parser, "invalid"))
-        expected(parser, "'in', 'string', 'strings', 'props', 'out', 'new', 'error', 'local' or "
-                         "'invalid'");
+        expected(parser, "'in', 'string', 'strings', 'props', 'out', 'new', 'error', 'local', "
+                         "'memory' or 'invalid'");
     if (param->role == ROLE_PROPS) {
         expect_mark(parser, '(');
         parse_list_name(parser, param, "the name of a property list");
         expect_mark(parser, ')');
     }
     if (param->role == ROLE_IN || param->role == ROLE_STRINGS || param->role == ROLE_OUT ||
-        param->role == ROLE_NEW)
+        param->role == ROLE_NEW || param->role == ROLE_MEMORY)
         parse_length(parser, param);
     if (param->role == ROLE_OUT)
         parse_info(parser, param);
@@ -154,6 +154,10 @@ static const struct flag_word flag_words[] = {
     {"worker", WH_CALL_HAND_WORKER, WH_CALL_MESSAGE | WH_CALL_UNSUPPORTED},
     {"retain", WH_CALL_RETAIN, WH_CALL_RELEASE | WH_CALL_UNSUPPORTED},
     {"release", WH_CALL_RELEASE, WH_CALL_RETAIN | WH_CALL_UNSUPPORTED},
+    {"remembered", WH_CALL_REMEMBERED,
+     WH_CALL_POST | WH_CALL_BLOCKS | WH_CALL_SYNCS | WH_CALL_RETAIN | WH_CALL_RELEASE |
+         WH_CALL_FORGETS | WH_CALL_UNSUPPORTED},
+    {"forgets", WH_CALL_FORGETS, WH_CALL_REMEMBERED | WH_CALL_UNSUPPORTED},
     {"unsupported", WH_CALL_UNSUPPORTED, ~(unsigned)WH_CALL_EXTENSION},
     {"extension", WH_CALL_EXTENSION, WH_CALL_MESSAGE},
 };
@@ -167,8 +171,23 @@ static const struct flag_word *find_flag(const struct parser *parser)
     expected(parser, "';' or a word such as 'post', 'blocks', 'client' or 'unsupported'");
 }
 
+/* `since 1.2` after the parameters: the function is newer than its neighbours. */
+static void parse_own_since(struct parser *parser, struct call *call)
+{
+    if (call->has_since)
+        fail(parser->source, parser->at->where, "'since' does not go with what stands before it");
+    parser->at++;
+    call->has_since = true;
+    parse_since_version(parser, &call->since_major, &call->since_minor);
+}
+
 static void parse_flag(struct parser *parser, struct call *call)
 {
+    if (at_word(parser, "since")) {
+        parse_own_since(parser, call);
+        return;
+    }
+
     const struct flag_word *word = find_flag(parser);
     struct where where = parser->at->where;
     bool is_new = !word->flags;
@@ -183,6 +202,10 @@ static void parse_flag(struct parser *parser, struct call *call)
     }
     if (word->flags == WH_CALL_POST)
         call->post_where = where;
+    if (word->flags == WH_CALL_REMEMBERED)
+        call->remembered_where = where;
+    if (word->flags == WH_CALL_FORGETS)
+        call->forgets_where = where;
     if (word->flags == (WH_CALL_UNSUPPORTED | WH_CALL_HAND_CLIENT))
         call->is_local = true;
     if (word->flags == WH_CALL_EXTENSION && parser->at->kind == TOKEN_STRING)
@@ -216,8 +239,34 @@ static void parse_call(struct parser *parser, uint8_t major, uint8_t minor)
     LIST_ADD(api->pool, &api->calls, call);
 }
 
+/* `variant NAME of FUNCTION [since VERSION];` */
+static void parse_variant(struct parser *parser, uint8_t major, uint8_t minor)
+{
+    struct api *api = parser->api;
+    struct variant *variant = pool_alloc(api->pool, sizeof *variant);
+
+    variant->where = parser->at->where;
+    variant->name = expect_name(parser, "the variant's name");
+    variant->since_major = major;
+    variant->since_minor = minor;
+    add_symbol(api, (struct symbol){
+                        .name = variant->name, .where = variant->where, .class = SYMBOL_VARIANT});
+    if (!accept_word(parser, "of"))
+        expected(parser, "'of'");
+    variant->target_where = parser->at->where;
+    variant->target_name = expect_name(parser, "the name of the function that it is a variant of");
+    if (accept_word(parser, "since"))
+        parse_since_version(parser, &variant->since_major, &variant->since_minor);
+    expect_mark(parser, ';');
+    LIST_ADD(api->pool, &api->variants, variant);
+}
+
 void parse_calls(struct parser *parser, uint8_t major, uint8_t minor)
 {
-    while (!at_mark(parser, '}'))
-        parse_call(parser, major, minor);
+    while (!at_mark(parser, '}')) {
+        if (accept_word(parser, "variant"))
+            parse_variant(parser, major, minor);
+        else
+            parse_call(parser, major, minor);
+    }
 }

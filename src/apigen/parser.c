@@ -372,6 +372,7 @@ static void parse_object(struct parser *parser)
     type->tag = expect_name(parser, "the tag of the structure it points to");
     expect_word(parser, "invalid");
     type->invalid = parse_int32(parser);
+    type->special = accept_word(parser, "special");
     expect_mark(parser, ';');
     type->size = type->align = 8;
     LIST_ADD(api->pool, &api->objects, type);
@@ -379,34 +380,85 @@ static void parse_object(struct parser *parser)
     enter_type(parser, type);
 }
 
+static uint32_t parse_elements(struct parser *parser)
+{
+    if (!accept_mark(parser, '['))
+        return 0;
+
+    struct where where = parser->at->where;
+    struct number number = parse_number(parser);
+    if (number.negative || !number.magnitude || number.magnitude > 65536)
+        fail(parser->source, where, "an array has 1 to 65536 elements");
+    expect_mark(parser, ']');
+    return (uint32_t)number.magnitude;
+}
+
+/* Members of anonymous structures and unions have their names in the scope around them. */
+static bool has_member(const struct type *type, const char *name)
+{
+    for (size_t i = 0; i < type->members.count; i++) {
+        const struct member *member = &type->members.items[i];
+
+        if (member->name ? !strcmp(member->name, name) : has_member(member->type.base, name))
+            return true;
+    }
+    return false;
+}
+
+static void check_member_names(const struct parser *parser, const struct type *type,
+                               const struct member *member)
+{
+    if (member->name) {
+        if (has_member(type, member->name))
+            fail(parser->source, member->where, "'%s' already has a member '%s'", type->name,
+                 member->name);
+        return;
+    }
+    for (size_t i = 0; i < member->type.base->members.count; i++)
+        check_member_names(parser, type, &member->type.base->members.items[i]);
+}
+
+static void parse_members(struct parser *parser, struct type *type);
+
+/* `struct {` or `union {` in the place of a member's type. */
+static bool at_inline(const struct parser *parser)
+{
+    const struct token *next = parser->at + 1;
+
+    return (at_word(parser, "struct") || at_word(parser, "union")) && next->kind == TOKEN_MARK &&
+           next->text[0] == '{';
+}
+
+static struct ctype parse_inline(struct parser *parser, const struct type *outer)
+{
+    struct type *type = pool_alloc(parser->api->pool, sizeof *type);
+
+    type->class = TYPE_STRUCT;
+    type->where = parser->at->where;
+    type->name = outer->name;
+    type->is_inline = true;
+    type->is_union = at_word(parser, "union");
+    parser->at++;
+    parse_members(parser, type);
+    return (struct ctype){.base = type, .where = type->where};
+}
+
 static void parse_member(struct parser *parser, struct type *type)
 {
-    struct member member = {.type = parse_ctype(parser)};
+    bool is_inline = at_inline(parser);
+    struct member member = {.type = is_inline ? parse_inline(parser, type) : parse_ctype(parser)};
 
     member.where = parser->at->where;
-    member.name = expect_name(parser, "the member's name");
-    for (size_t i = 0; i < type->members.count; i++) {
-        if (!strcmp(type->members.items[i].name, member.name))
-            fail(parser->source, member.where, "'%s' already has a member '%s'", type->name,
-                 member.name);
+    if (!is_inline || parser->at->kind == TOKEN_NAME) {
+        member.name = expect_name(parser, "the member's name");
+        member.elements = parse_elements(parser);
     }
-    if (accept_mark(parser, '[')) {
-        struct where where = parser->at->where;
-        struct number number = parse_number(parser);
-
-        if (number.negative || !number.magnitude || number.magnitude > 65536)
-            fail(parser->source, where, "an array has 1 to 65536 elements");
-        member.elements = (uint32_t)number.magnitude;
-        expect_mark(parser, ']');
-    }
+    check_member_names(parser, type, &member);
     LIST_ADD(parser->api->pool, &type->members, member);
 }
 
-static void parse_struct(struct parser *parser)
+static void parse_members(struct parser *parser, struct type *type)
 {
-    struct api *api = parser->api;
-    struct type *type = declare_type(parser, TYPE_STRUCT);
-
     expect_mark(parser, '{');
     while (!at_mark(parser, '}')) {
         parse_member(parser, type);
@@ -416,6 +468,15 @@ static void parse_struct(struct parser *parser)
     if (!type->members.count)
         fail(parser->source, type->where, "'%s' has no members", type->name);
     expect_mark(parser, '}');
+}
+
+static void parse_struct(struct parser *parser, bool is_union)
+{
+    struct api *api = parser->api;
+    struct type *type = declare_type(parser, TYPE_STRUCT);
+
+    type->is_union = is_union;
+    parse_members(parser, type);
     type->tag =
         accept_word(parser, "tag") ? expect_string(parser, "the tag in quotes") : type->name;
     accept_mark(parser, ';');
@@ -503,16 +564,22 @@ static void parse_table(struct parser *parser)
     LIST_ADD(parser->api->pool, &parser->api->tables, table);
 }
 
+void parse_since_version(struct parser *parser, uint8_t *major, uint8_t *minor)
+{
+    const struct api *api = parser->api;
+    struct where where = parser->at->where;
+
+    parse_version(parser, major, minor);
+    if (*major > api->major || (*major == api->major && *minor > api->minor))
+        fail(parser->source, where, "%u.%u is newer than the version described, %u.%u", *major,
+             *minor, api->major, api->minor);
+}
+
 static void parse_since(struct parser *parser)
 {
-    struct api *api = parser->api;
-    struct where where = parser->at->where;
     uint8_t major, minor;
 
-    parse_version(parser, &major, &minor);
-    if (major > api->major || (major == api->major && minor > api->minor))
-        fail(parser->source, where, "%u.%u is newer than the version described, %u.%u", major,
-             minor, api->major, api->minor);
+    parse_since_version(parser, &major, &minor);
     expect_mark(parser, '{');
     parse_calls(parser, major, minor);
     expect_mark(parser, '}');
@@ -533,7 +600,9 @@ static void parse_declaration(struct parser *parser)
     else if (accept_word(parser, "object"))
         parse_object(parser);
     else if (accept_word(parser, "struct"))
-        parse_struct(parser);
+        parse_struct(parser, false);
+    else if (accept_word(parser, "union"))
+        parse_struct(parser, true);
     else if (accept_word(parser, "info"))
         parse_names(parser, false);
     else if (accept_word(parser, "props"))

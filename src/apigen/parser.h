@@ -32,6 +32,8 @@ const char *expect_string(struct parser *parser, const char *what);
 struct number parse_number(struct parser *parser);
 int32_t parse_int32(struct parser *parser);
 struct ctype parse_ctype(struct parser *parser);
+/* A version of the API, not above the one described. */
+void parse_since_version(struct parser *parser, uint8_t *major, uint8_t *minor);
 /* The functions inside the braces of `since`. */
 void parse_calls(struct parser *parser, uint8_t major, uint8_t minor);
 

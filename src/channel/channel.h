@@ -96,6 +96,9 @@ struct wh_channel_ops {
     /* Lets another thread lead while the caller is busy with a call that may take long. Returns
      * true when one sleeps in receive already, false when the caller should start one. */
     bool (*vacate)(struct wh_channel *channel, bool *leads);
+    /* After vacating, before the reply: leads again if nobody else does, so that the client's next
+     * message needs no wake-up. */
+    void (*resume)(struct wh_channel *channel, bool *leads);
     /* Room for the reply: in the slot or where the message asked for it in the arena (both checked
      * by the caller). */
     void *(*reply_room)(struct wh_channel *channel, uint32_t slot);

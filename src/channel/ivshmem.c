@@ -163,7 +163,7 @@ static int check_region(const struct wh_ivshmem_device *device, struct wh_error 
     return 0;
 }
 
-static struct wh_mailbox *claim_mailbox(struct wh_region *region, struct wh_error *error)
+static struct wh_mailbox *claim_free(struct wh_region *region)
 {
     for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++) {
         uint32_t free_state = WH_MAILBOX_FREE;
@@ -171,8 +171,42 @@ static struct wh_mailbox *claim_mailbox(struct wh_region *region, struct wh_erro
                                            WH_MAILBOX_CLAIMED))
             return &region->mailboxes[i];
     }
-    wh_error_set(error, EBUSY, "all %u sessions of this VM are in use", WH_REGION_MAILBOXES);
     return NULL;
+}
+
+/* Nobody is left who could close the sessions of an earlier boot. Returns how many are closing. */
+static unsigned close_other_boots(struct wh_region *region, const struct wh_hello *hello)
+{
+    unsigned closing = 0;
+    for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++) {
+        struct wh_mailbox *mailbox = &region->mailboxes[i];
+        uint32_t state = WH_MAILBOX_OPEN;
+        if (*hello->boot && *mailbox->hello.boot &&
+            strncmp(hello->boot, mailbox->hello.boot, sizeof(hello->boot)) != 0)
+            (void)atomic_compare_exchange_strong(&mailbox->state, &state, WH_MAILBOX_CLOSING);
+        closing += atomic_load(&mailbox->state) == WH_MAILBOX_CLOSING;
+    }
+    return closing;
+}
+
+struct wh_mailbox *wh_ivshmem_claim(struct wh_region *region, const struct wh_hello *hello,
+                                    const struct wh_bell *server, struct wh_error *error)
+{
+    struct wh_park park = {.kind = WH_PARK_NAP, .longest_us = 5000};
+    _Atomic uint32_t nothing = 0;
+    unsigned naps = 0;
+    uint64_t start = wh_now_ns();
+    struct wh_mailbox *mailbox = claim_free(region);
+    while (!mailbox && close_other_boots(region, hello) > 0 &&
+           wh_now_ns() - start < OPEN_TIMEOUT_MS * 1000000ull) {
+        wh_bell_ring(server, NULL, 0);
+        wh_park_while(&park, &nothing, 0, &naps);
+        mailbox = claim_free(region);
+    }
+    /* The last one may have been given back between the two looks. */
+    if (!mailbox && !(mailbox = claim_free(region)))
+        wh_error_set(error, EBUSY, "all %u sessions of this VM are in use", WH_REGION_MAILBOXES);
+    return mailbox;
 }
 
 /* Asks for a session and waits for the answer. */
@@ -369,10 +403,10 @@ int wh_ivshmem_connect(const char *rest, const struct wh_hello *hello, struct wh
     session->region = region;
     if (check_region(&session->device, error) < 0)
         goto unmap;
-    session->mailbox = claim_mailbox(region, error);
+    struct wh_bell server = bell_of(&session->device, region->server_peer);
+    session->mailbox = wh_ivshmem_claim(region, hello, &server, error);
     if (!session->mailbox)
         goto unmap;
-    struct wh_bell server = bell_of(&session->device, region->server_peer);
     if (ask(session->mailbox, hello, &server, error) < 0 ||
         open_segment(session, channel, error) < 0)
         goto give_back;

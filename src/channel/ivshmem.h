@@ -56,6 +56,14 @@ _Static_assert(sizeof(struct wh_region) <= WH_REGION_START, "segments start behi
 int wh_ivshmem_connect(const char *rest, const struct wh_hello *hello, struct wh_channel **channel,
                        struct wh_error *error);
 
+/*
+ * Guest: takes a free mailbox for the client that `hello` describes. When all are taken, those of
+ * before the VM's reset are given back first, which takes the server behind `server` a moment. NULL
+ * with a reason when there is none.
+ */
+struct wh_mailbox *wh_ivshmem_claim(struct wh_region *region, const struct wh_hello *hello,
+                                    const struct wh_bell *server, struct wh_error *error);
+
 /* A device's memory and registers, mapped through sysfs. */
 struct wh_ivshmem_device {
     char address[32]; /* PCI address */

@@ -58,6 +58,13 @@ static void memory_reply(struct wh_channel *channel, uint32_t slot, uint32_t siz
     memory->reply_size = size;
 }
 
+/* There is one thread, which leads. */
+static void memory_resume(struct wh_channel *channel, bool *leads)
+{
+    (void)channel;
+    (void)leads;
+}
+
 static _Atomic uint32_t *memory_token(struct wh_channel *channel, uint32_t token)
 {
     return &memory_of(channel)->tokens[token];
@@ -95,6 +102,7 @@ static const struct wh_channel_ops memory_ops = {
     .token = memory_token,
     .receive = memory_receive,
     .vacate = memory_vacate,
+    .resume = memory_resume,
     .reply_room = memory_reply_room,
     .reply = memory_reply,
     .set_token = memory_set_token,

@@ -12,10 +12,10 @@
 #define WH_SLOTS         256u
 #define WH_SLOT_ROOM     2024u /* bytes of a reply that needs no arena */
 #define WH_TOKENS        1024u
-#define WH_RING_SIZE     (256u << 10)
+#define WH_RING_SIZE     (4u << 20)
 #define WH_UPCALL_SIZE   (64u << 10)
-#define WH_ARENA_START   (1u << 20)
-#define WH_SEGMENT_LEAST (4u << 20)
+#define WH_ARENA_START   (8u << 20)
+#define WH_SEGMENT_LEAST (12u << 20)
 
 enum wh_segment_state { WH_SEGMENT_STARTING, WH_SEGMENT_OPEN, WH_SEGMENT_ENDED };
 

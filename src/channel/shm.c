@@ -323,6 +323,11 @@ static bool worker_vacate(struct wh_channel *channel, bool *leads)
     return atomic_load(&shm->sleepers) > 0;
 }
 
+static void worker_resume(struct wh_channel *channel, bool *leads)
+{
+    *leads = *leads || try_to_lead(shm_of(channel));
+}
+
 static void *worker_reply_room(struct wh_channel *channel, uint32_t slot)
 {
     return shm_of(channel)->segment->slots[slot].data;
@@ -412,6 +417,7 @@ static const struct wh_channel_ops shm_ops = {
     .lose = client_lose,
     .receive = worker_receive,
     .vacate = worker_vacate,
+    .resume = worker_resume,
     .reply_room = worker_reply_room,
     .reply = worker_reply,
     .set_token = worker_set_token,

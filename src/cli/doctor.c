@@ -10,6 +10,7 @@
 #include "cli/host.h"
 #include "cli/probe.h"
 #include "daemon/config.h"
+#include "daemon/view.h"
 
 #include <argp.h>
 #include <errno.h>
@@ -189,6 +190,16 @@ static void check_memory(struct findings *findings)
             strerror(errno));
 }
 
+static void check_view(void)
+{
+    if (wh_view_supported())
+        say(OK, "landlock", "workers see the files that they need, and no others");
+    else
+        say(WARN, "landlock",
+            "this kernel does not have it (from 5.19 on, lsm=landlock): workers read whatever files "
+            "their user may read");
+}
+
 static void check_cores(void)
 {
     cpu_set_t cores;
@@ -302,6 +313,7 @@ int wh_cli_doctor(int argc, char **argv)
     check_daemon(&findings);
     check_region(&findings);
     check_memory(&findings);
+    check_view();
     check_cores();
     check_kvm();
     check_vmfunc();

@@ -11,7 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define LEAST_REGION (8ull << 20)
+#define LEAST_REGION (16ull << 20)
 
 enum {
     OPTION_MEMORY = 'm',
@@ -72,7 +72,7 @@ static void parse_region_size(struct parsed *parsed, const char *text, struct ar
 {
     uint64_t size;
     if (wh_parse_size(text, &size) < 0 || size < LEAST_REGION || (size & (size - 1)) != 0)
-        argp_error(state, "--region-size: %s is not a power of two from 8M on", text);
+        argp_error(state, "--region-size: %s is not a power of two from 16M on", text);
     parsed->region_size = size;
 }
 

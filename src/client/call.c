@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define INLINE_MOST (16u << 10) /* larger payloads go through the arena */
+#define INLINE_MOST     (16u << 10) /* larger payloads go through the arena */
+#define SPECIAL_HANDLES 4096u       /* no object's address is below */
 
 /* One call on its way. */
 struct call {
@@ -151,8 +152,11 @@ static void measure_param(struct call *call, unsigned i)
     case WH_VALUE:
     case WH_LOCAL:
     case WH_ARENA:
+    case WH_MEMORY:
         return;
     case WH_HANDLE:
+        if (call->api->objects[p->type].special && call->a[i] < SPECIAL_HANDLES)
+            call->a[i] = call->session->shim->special(call->session, p->type, call->a[i]);
         if (!valid_handle(call, call->a[i], p->type))
             refuse(call, object_error(call, p));
         return;
@@ -316,7 +320,8 @@ static void write_param(struct call *call, struct wh_writer *w, unsigned i)
     const struct wh_param *p = &call->desc->params[i];
     const void *pointer = (const void *)(uintptr_t)call->a[i];
     uint64_t n = 0;
-    if (p->kind == WH_VALUE || p->kind == WH_ARENA || p->kind == WH_LOCAL) {
+    if (p->kind == WH_VALUE || p->kind == WH_ARENA || p->kind == WH_LOCAL ||
+        p->kind == WH_MEMORY) {
         wh_write_word(w, p->kind == WH_LOCAL ? 0 : call->a[i]);
         return;
     }
@@ -454,7 +459,7 @@ static void read_param(struct call *call, struct wh_reader *r, unsigned i)
     const struct wh_param *p = &call->desc->params[i];
     void *pointer = (void *)(uintptr_t)call->a[i];
     uint64_t room = 0;
-    if (p->kind < WH_OUT || p->kind == WH_LOCAL || !pointer)
+    if (p->kind < WH_OUT || p->kind > WH_NEWS || !pointer)
         return;
     uint64_t n = wh_read_word(r);
     length_of(p, call->a, &room);

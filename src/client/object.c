@@ -3,6 +3,7 @@
 #include "client/object.h"
 
 #include "base/util.h"
+#include "client/answers.h"
 #include "client/session.h"
 #include "wire/message.h"
 
@@ -125,6 +126,7 @@ static void fill(struct wh_objects *objects, struct wh_object *object, uint16_t 
     object->extra = NULL;
     object->word = 0;
     atomic_store_explicit(&object->cache, NULL, memory_order_relaxed);
+    atomic_store_explicit(&object->answers, NULL, memory_order_relaxed);
     atomic_store_explicit(&object->references, 1, memory_order_relaxed);
     atomic_store_explicit(&object->pins, 1, memory_order_relaxed);
     /* Release pairs with the acquire in wh_object_check. */
@@ -195,6 +197,7 @@ static void give_slot_back(struct wh_object *object)
 {
     struct wh_objects *objects = wh_session_objects(object->session);
     wh_session_drop_cache(object);
+    wh_answers_drop(&object->answers);
     atomic_store_explicit(&object->alive, false, memory_order_relaxed);
     pthread_mutex_lock(&objects->lock);
     object->parent = objects->free_slots;

@@ -14,6 +14,7 @@
 
 struct wh_session;
 struct wh_cached_info;
+struct wh_answer;
 
 struct wh_object {
     const void *dispatch; /* first: what the API's loader wants there */
@@ -27,6 +28,7 @@ struct wh_object {
     struct wh_object *parent;    /* pinned as long as this object exists */
     struct wh_session *session;
     struct wh_cached_info *_Atomic cache;
+    struct wh_answer *_Atomic answers;
     void *extra;   /* the shim's own, freed by its hook */
     uint64_t word; /* the shim's own */
 };

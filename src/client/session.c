@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "client/answers.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -94,7 +95,8 @@ struct wh_session *wh_session_over(const struct wh_shim *shim, struct wh_channel
     session->objects = wh_objects_new(session, shim->dispatch);
     session->arena = wh_arena_new(channel->arena, channel->arena_size, channel->returns_pages);
     session->stats.calls = calloc(shim->api->ncalls, sizeof(*session->stats.calls));
-    if (session->objects && session->arena && session->stats.calls &&
+    session->answers = wh_answers_new();
+    if (session->objects && session->arena && session->answers && session->stats.calls &&
         wh_transfers_init(session) == 0 && wh_news_start(session, error) == 0)
         return session;
     if (!error->code)

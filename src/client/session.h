@@ -28,6 +28,9 @@ struct wh_shim {
     void (*lost)(struct wh_session *session);
     /* The worker no longer uses something in the arena. Must not call the program or wait. */
     void (*freed)(struct wh_session *session, uint64_t token);
+    /* What a handle stands for that is a small number, of a type declared `special`: an object's
+     * address, or 0 for none. Runs before a message is begun; may make calls of its own. */
+    uint64_t (*special)(struct wh_session *session, uint16_t type, uint64_t handle);
 };
 
 /* Counters, for `wormhole run --stats` and benchmarks. */
@@ -81,6 +84,18 @@ uint64_t wh_client_release(struct wh_session *session, const struct wh_call_desc
  */
 uint64_t wh_client_info(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a,
                         const char *prefix);
+
+/*
+ * A call whose answer to equal questions never changes (WH_CALL_REMEMBERED): sent once. Answers
+ * about an object (its first one) are kept with it, others with the session. Failures are not kept.
+ */
+uint64_t wh_client_remembered(struct wh_session *session, const struct wh_call_desc *call,
+                              uint64_t *a);
+
+/* Drops what is remembered about the call's first object (WH_CALL_FORGETS). */
+void wh_client_forget_answers(struct wh_session *session, const struct wh_call_desc *call,
+                              const uint64_t *a);
+void wh_object_forget_answers(struct wh_object *object);
 
 /* Answers an information query from the client's own knowledge, by the usual rules for size and
  * size_ret. */
@@ -174,6 +189,7 @@ struct wh_session {
     struct wh_stats stats;
     struct wh_transfers *transfers;
     struct wh_news *news;
+    struct wh_answers *answers; /* to questions about no object */
     sem_t may_block; /* calls that may wait long leave some reply slots to the others */
 };
 

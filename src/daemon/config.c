@@ -40,6 +40,13 @@ void wh_config_init(struct wh_config *config)
     find_worker(config->worker);
 }
 
+static void free_paths(struct wh_paths *paths)
+{
+    for (size_t i = 0; i < paths->count; i++)
+        free(paths->paths[i]);
+    free(paths->paths);
+}
+
 void wh_config_free(struct wh_config *config)
 {
     for (size_t i = 0; i < config->nlisten; i++)
@@ -57,6 +64,8 @@ void wh_config_free(struct wh_config *config)
     free(config->listen);
     free(config->tenants);
     free(config->vms);
+    free_paths(&config->worker_reads);
+    free_paths(&config->worker_writes);
     free(config->worker_user);
     free(config->state_dir);
     free(config->region_url);
@@ -99,8 +108,8 @@ static int check_vm(const struct wh_config *config, const struct wh_config_vm *v
     if (check_path(vm->socket, error) < 0 || (vm->service && check_path(vm->service, error) < 0))
         return -1;
     if (vm->region < WH_REGION_LEAST || (vm->region & (vm->region - 1)) != 0)
-        return wh_error_set(error, EINVAL,
-                            "VM %s: the region's size must be a power of two from 8M on", vm->name);
+        return wh_error_set(
+            error, EINVAL, "VM %s: the region's size must be a power of two from 16M on", vm->name);
     return 0;
 }
 

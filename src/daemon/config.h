@@ -21,6 +21,12 @@
 struct wh_limits {
     unsigned max_sessions;
     uint64_t session_memory; /* bytes of a session's shared memory */
+    uint64_t worker_memory;  /* bytes of memory that a worker's process may write */
+};
+
+struct wh_paths {
+    char **paths;
+    size_t count;
 };
 
 struct wh_config_tenant {
@@ -45,9 +51,10 @@ struct wh_config {
     size_t nlisten;
     mode_t socket_mode;
     struct wh_limits
-        limits; /* max_sessions: of all together; session_memory: of tenants without their own */
+        limits; /* max_sessions: of all together; the rest: of tenants without their own */
     char worker[PATH_MAX];
-    char *worker_user; /* NULL: the daemon's own */
+    char *worker_user;                           /* NULL: chosen when workers can be started */
+    struct wh_paths worker_reads, worker_writes; /* files of the host beyond the usual ones */
     char *state_dir;   /* workers' home folders, one per tenant; NULL: workers share the daemon's
                           environment */
     unsigned stall_ms; /* a client that began to open a session and does not go on is given up after

@@ -89,7 +89,7 @@ static int check_user(cfg_t *cfg, cfg_opt_t *option)
 
 static int check_absolute(cfg_t *cfg, cfg_opt_t *option)
 {
-    const char *path = cfg_opt_getnstr(option, 0);
+    const char *path = cfg_opt_getnstr(option, cfg_opt_size(option) - 1);
     if (*path == '/' && strlen(path) < PATH_MAX)
         return 0;
     cfg_error(cfg, "%s: '%s' is not an absolute path", cfg_opt_name(option), path);
@@ -127,6 +127,7 @@ static void fill_vm(cfg_t *section, struct wh_config_vm *vm)
                               .limits.max_sessions = (unsigned)cfg_getint(section, "max_sessions")};
     take_size(&vm->region, section, "region");
     take_size(&vm->limits.session_memory, section, "session_memory");
+    take_size(&vm->limits.worker_memory, section, "worker_memory");
 }
 
 static int check_vm(cfg_t *cfg, cfg_opt_t *option)
@@ -154,6 +155,16 @@ static int take_string(char **place, cfg_t *cfg, const char *name)
     return *place ? 0 : -1;
 }
 
+static int take_paths(struct wh_paths *paths, cfg_t *cfg, const char *name)
+{
+    unsigned count = cfg_size(cfg, name);
+    paths->paths = calloc(count + 1, sizeof(*paths->paths));
+    for (unsigned i = 0; paths->paths && i < count; i++)
+        if ((paths->paths[i] = strdup(cfg_getnstr(cfg, name, i))))
+            paths->count++;
+    return paths->count == count ? 0 : -1;
+}
+
 static int take_tenant(struct wh_config *config, cfg_t *section)
 {
     struct wh_config_tenant *tenants =
@@ -167,6 +178,7 @@ static int take_tenant(struct wh_config *config, cfg_t *section)
                                         .limits.max_sessions =
                                             (unsigned)cfg_getint(section, "max_sessions")};
     take_size(&tenant->limits.session_memory, section, "session_memory");
+    take_size(&tenant->limits.worker_memory, section, "worker_memory");
     tenant->uids = calloc(tenant->nuids + 1, sizeof(*tenant->uids));
     if (!tenant->name || !tenant->uids)
         return -1;
@@ -195,7 +207,9 @@ static int take_all(struct wh_config *config, cfg_t *cfg, struct wh_error *error
         if (wh_config_add_listen(config, cfg_getnstr(cfg, "listen", i), error) < 0)
             return -1;
     if (take_string(&config->worker_user, cfg, "worker_user") < 0 ||
-        take_string(&config->state_dir, cfg, "state_dir") < 0)
+        take_string(&config->state_dir, cfg, "state_dir") < 0 ||
+        take_paths(&config->worker_reads, cfg, "worker_reads") < 0 ||
+        take_paths(&config->worker_writes, cfg, "worker_writes") < 0)
         return wh_error_set(error, ENOMEM, "out of memory");
     if (cfg_getstr(cfg, "worker"))
         (void)snprintf(config->worker, sizeof(config->worker), "%s", cfg_getstr(cfg, "worker"));
@@ -206,6 +220,7 @@ static int take_all(struct wh_config *config, cfg_t *cfg, struct wh_error *error
     if (cfg_getint(cfg, "stall_timeout"))
         config->stall_ms = (unsigned)cfg_getint(cfg, "stall_timeout") * 1000u;
     take_size(&config->limits.session_memory, cfg, "session_memory");
+    take_size(&config->limits.worker_memory, cfg, "worker_memory");
     return take_sections(config, cfg, error);
 }
 
@@ -220,17 +235,22 @@ static void set_checks(cfg_t *cfg)
         {"worker", check_absolute},
         {"worker_user", check_user},
         {"state_dir", check_absolute},
+        {"worker_reads", check_absolute},
+        {"worker_writes", check_absolute},
         {"session_memory", check_size},
+        {"worker_memory", check_size},
         {"max_sessions", check_count},
         {"stall_timeout", check_seconds},
         {"tenant|uid", check_uid},
         {"tenant|max_sessions", check_count},
         {"tenant|session_memory", check_size},
+        {"tenant|worker_memory", check_size},
         {"vm", check_vm},
         {"vm|user", check_user},
         {"vm|region", check_size},
         {"vm|max_sessions", check_count},
         {"vm|session_memory", check_size},
+        {"vm|worker_memory", check_size},
     };
     for (size_t i = 0; i < sizeof(checks) / sizeof(checks[0]); i++)
         cfg_set_validate_func(cfg, checks[i].name, checks[i].check);
@@ -240,20 +260,22 @@ int wh_config_read(struct wh_config *config, const char *path, struct wh_error *
 {
     cfg_opt_t tenant[] = {CFG_INT_LIST("uid", NULL, CFGF_NONE),
                           CFG_INT("max_sessions", 0, CFGF_NONE),
-                          CFG_STR("session_memory", NULL, CFGF_NONE), CFG_END()};
-    cfg_opt_t vm[] = {CFG_STR("socket", NULL, CFGF_NONE),
-                      CFG_STR("service", NULL, CFGF_NONE),
-                      CFG_STR("user", NULL, CFGF_NONE),
-                      CFG_STR("region", NULL, CFGF_NONE),
-                      CFG_INT("max_sessions", 0, CFGF_NONE),
-                      CFG_STR("session_memory", NULL, CFGF_NONE),
-                      CFG_END()};
+                          CFG_STR("session_memory", NULL, CFGF_NONE),
+                          CFG_STR("worker_memory", NULL, CFGF_NONE), CFG_END()};
+    cfg_opt_t vm[] = {
+        CFG_STR("socket", NULL, CFGF_NONE),        CFG_STR("service", NULL, CFGF_NONE),
+        CFG_STR("user", NULL, CFGF_NONE),          CFG_STR("region", NULL, CFGF_NONE),
+        CFG_INT("max_sessions", 0, CFGF_NONE),     CFG_STR("session_memory", NULL, CFGF_NONE),
+        CFG_STR("worker_memory", NULL, CFGF_NONE), CFG_END()};
     cfg_opt_t options[] = {CFG_STR_LIST("listen", NULL, CFGF_NONE),
                            CFG_STR("socket_mode", NULL, CFGF_NONE),
                            CFG_STR("session_memory", NULL, CFGF_NONE),
                            CFG_INT("max_sessions", 0, CFGF_NONE),
+                           CFG_STR("worker_memory", NULL, CFGF_NONE),
                            CFG_STR("worker", NULL, CFGF_NONE),
                            CFG_STR("worker_user", NULL, CFGF_NONE),
+                           CFG_STR_LIST("worker_reads", NULL, CFGF_NONE),
+                           CFG_STR_LIST("worker_writes", NULL, CFGF_NONE),
                            CFG_STR("state_dir", NULL, CFGF_NONE),
                            CFG_INT("stall_timeout", 0, CFGF_NONE),
                            CFG_SEC("tenant", tenant, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),

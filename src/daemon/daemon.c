@@ -7,14 +7,18 @@
 #include "channel/unix.h"
 #include "daemon/config.h"
 #include "daemon/server.h"
+#include "daemon/spawn.h"
+#include "daemon/view.h"
 #include "wire/hello.h"
 
 #include <argp.h>
 #include <errno.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <string.h>
 
 #define SYSTEM_STATE_DIR "/var/cache/wormhole"
+#define USER_STATE_DIR   "wormhole/workers" /* in the user's cache */
 
 enum {
     OPTION_CONFIG = 'c',
@@ -97,6 +101,29 @@ static void drop_listeners(struct wh_config *config)
         free(config->listen[--config->nlisten]);
 }
 
+/* Where workers keep what they compile: beside the daemon's user's own files, not among them. */
+static char *default_state_dir(void)
+{
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    const struct passwd *user = getpwuid(geteuid());
+    char *path = NULL;
+    if (geteuid() == 0)
+        return strdup(SYSTEM_STATE_DIR);
+    if (!home || *home != '/')
+        home = user ? user->pw_dir : "/nonexistent";
+    int n = cache && *cache == '/' ? asprintf(&path, "%s/" USER_STATE_DIR, cache)
+                                   : asprintf(&path, "%s/.cache/" USER_STATE_DIR, home);
+    return n < 0 ? NULL : path;
+}
+
+static int choose_worker_user(struct wh_config *config, struct wh_error *error)
+{
+    const char *user = config->worker_user ? NULL : wh_spawn_default_user(config);
+    if (user && !(config->worker_user = strdup(user)))
+        return wh_error_set(error, ENOMEM, "out of memory");
+    return 0;
+}
+
 /* Without a word about where to listen, a daemon that serves local clients listens at the usual
  * place. */
 static int add_defaults(struct wh_config *config, struct wh_error *error)
@@ -104,9 +131,9 @@ static int add_defaults(struct wh_config *config, struct wh_error *error)
     if (config->nlisten == 0 && config->nvms == 0 && !config->region_url &&
         wh_config_add_listen(config, "unix:" WH_DEFAULT_SOCKET, error) < 0)
         return -1;
-    if (!config->state_dir && geteuid() == 0)
-        config->state_dir = strdup(SYSTEM_STATE_DIR);
-    return 0;
+    if (!config->state_dir && !(config->state_dir = default_state_dir()))
+        return wh_error_set(error, ENOMEM, "out of memory");
+    return choose_worker_user(config, error);
 }
 
 static int make_config(struct wh_config *config, const struct command *command,
@@ -148,6 +175,8 @@ int wh_daemon_main(int argc, char **argv, const char *name)
         return EXIT_FAILURE;
     wh_config_init(&config);
     int result = make_config(&config, &command, &error);
+    if (result == 0 && !wh_view_supported())
+        wh_log("this kernel has no Landlock: workers read whatever files their user may read");
     if (result == 0 && !command.check)
         result = wh_server_run(&config, -1, &error);
     if (result < 0)

@@ -39,7 +39,8 @@ struct wh_listener {
     struct wh_server *server;
     struct wh_source source;
     struct connection *connections;
-    int spare; /* given up to turn a connection away when descriptors are short */
+    struct wh_log_limit log; /* lines about connections that it does not take */
+    int spare;               /* given up to turn a connection away when descriptors are short */
     char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
 };
 
@@ -113,8 +114,11 @@ static void close_connection(struct connection *connection)
 
 static void refuse(struct connection *connection, const struct wh_error *why)
 {
-    wh_log("a client (pid %d, user %u) is refused: %s", connection->peer.pid, connection->peer.uid,
-           why->text);
+    struct wh_tenant *tenant =
+        wh_tenant_of_user(connection->listener->server, connection->peer.uid);
+    if (tenant)
+        wh_log_limited(&tenant->log, "a client (pid %d, user %u) is refused: %s",
+                       connection->peer.pid, connection->peer.uid, why->text);
     wh_unix_refuse(connection->fd, why);
     close_connection(connection);
 }
@@ -262,7 +266,8 @@ static struct connection *enter_connection(struct wh_listener *listener, int fd,
  * reported for ever. */
 static void turn_away(struct wh_listener *listener)
 {
-    wh_log(
+    wh_log_limited(
+        &listener->log,
         "a client is turned away: the server has no file descriptors left; raise its limit (LimitNOFILE)");
     wh_close_fd(&listener->spare);
     listener->spare = accept4(listener->source.fd, NULL, NULL, SOCK_CLOEXEC);
@@ -285,7 +290,8 @@ static void on_connect(struct wh_source *source, uint32_t events)
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
         return;
     if (count_waiting(listener, peer.uid) >= MOST_WAITING)
-        wh_log(
+        wh_log_limited(
+            &listener->log,
             "a client (pid %d) is turned away: user %u has too many connections that do not say hello",
             peer.pid, peer.uid);
     else if (enter_connection(listener, fd, &peer))

@@ -182,7 +182,8 @@ static void on_end_of_session(void *owner)
 static void refuse(struct slot *slot, const struct wh_error *why)
 {
     struct wh_mailbox *mailbox = mailbox_of(slot);
-    wh_log("a client in %s is refused: %s", slot->owner->tenant->name, why->text);
+    wh_log_limited(&slot->owner->tenant->log, "a client in %s is refused: %s",
+                   slot->owner->tenant->name, why->text);
     mailbox->refused = why->code ? (uint32_t)why->code : EIO;
     (void)snprintf(mailbox->text, sizeof(mailbox->text), "%.*s", (int)sizeof(mailbox->text) - 1,
                    why->text);
@@ -476,8 +477,9 @@ int wh_region_serve_device(struct wh_server *server, const char *url, struct wh_
     if (device->size < WH_REGION_LEAST)
         return wh_error_set(
             error, EINVAL,
-            "the ivshmem region of %s is too small: it has %llu KiB, sessions need 8 MiB",
-            device->address, (unsigned long long)(device->size >> 10));
+            "the ivshmem region of %s is too small: it has %llu KiB, sessions need %llu MiB",
+            device->address, (unsigned long long)(device->size >> 10),
+            (unsigned long long)(WH_REGION_LEAST >> 20));
     struct wh_region_setup setup = {.name = device->address,
                                     .memory = device->memory,
                                     .fd = device->memory_fd,

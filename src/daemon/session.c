@@ -85,12 +85,17 @@ static void on_exit_of_worker(struct wh_source *source, uint32_t events)
     siginfo_t info = {0};
     char reason[200];
     (void)events;
-    if (waitid(P_PIDFD, (id_t)source->fd, &info, WEXITED | WNOHANG) < 0 || info.si_pid == 0)
+    if (waitid(P_PIDFD, (id_t)source->fd, &info, WEXITED | WNOHANG | WNOWAIT) < 0 ||
+        info.si_pid == 0)
         return;
+    /* What it started goes with it; before it is reaped, so that the number is still its own. */
+    kill(-session->pid, SIGKILL);
+    (void)waitid(P_PIDFD, (id_t)source->fd, &info, WEXITED | WNOHANG);
     bool loud = describe_end(&info, reason, sizeof(reason));
     tell_reason(session, reason);
     if (loud)
-        wh_log("session %u of %s ends: %s", session->number, session->tenant->name, reason);
+        wh_log_limited(&session->tenant->log, "session %u of %s ends: %s", session->number,
+                       session->tenant->name, reason);
     else
         wh_debug("session %u of %s ends: %s", session->number, session->tenant->name, reason);
     unlink_session(session);

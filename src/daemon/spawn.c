@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "channel/unix.h"
+#include "daemon/view.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,10 +18,14 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
-#define FIRST_FD     3  /* life, memory, bell */
-#define PARKING_FD   10 /* above all of those */
-#define USUAL_NOFILE 1024u
+#define FIRST_FD     3      /* life, memory, bell */
+#define PARKING_FD   10     /* above all of those */
+#define USUAL_NOFILE 1024u  /* select(2) takes no more */
+#define MOST_NOFILE  16384u /* for libraries that ask for more */
+#define NO_POWERS    "nobody"
+#define OWN_USER     "wormhole"
 
 /* The worker's user, when it is not the daemon's own. */
 struct identity {
@@ -62,11 +67,67 @@ int wh_spawn_check(const struct wh_config *config, struct wh_error *error)
     return find_identity(config, &identity, error);
 }
 
+static int become(const struct identity *identity)
+{
+    if (!identity->other)
+        return 0;
+    if (initgroups(identity->name, identity->gid) < 0 ||
+        setresgid(identity->gid, identity->gid, identity->gid) < 0)
+        return -1;
+    return setresuid(identity->uid, identity->uid, identity->uid);
+}
+
+/* ---- root's choice of a user ---- */
+
+/* Whether `path`, or what there is of it, can be reached: what is missing will be made. */
+static bool can_reach(const char *path)
+{
+    char part[PATH_MAX];
+    (void)snprintf(part, sizeof(part), "%s", path);
+    while (access(part, F_OK) < 0 && errno == ENOENT && strrchr(part, '/') != part)
+        *strrchr(part, '/') = '\0';
+    return access(part, X_OK) == 0;
+}
+
+/* As that user, in a process of its own: 0, or which of the two it cannot reach. */
+static int try_as(const char *name, const struct wh_config *config)
+{
+    const struct passwd *user = getpwnam(name);
+    int status = 0;
+    pid_t pid = user ? fork() : -1;
+    if (pid == 0) {
+        struct identity identity = {
+            .other = true, .uid = user->pw_uid, .gid = user->pw_gid, .name = name};
+        if (become(&identity) < 0 || access(config->worker, X_OK) < 0)
+            _exit(1);
+        _exit(can_reach(config->state_dir) ? 0 : 2);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) < 0 || !WIFEXITED(status))
+        return -1;
+    return WEXITSTATUS(status);
+}
+
+const char *wh_spawn_default_user(const struct wh_config *config)
+{
+    if (geteuid() != 0)
+        return NULL;
+    const char *name = getpwnam(OWN_USER) ? OWN_USER : NO_POWERS;
+    int obstacle = try_as(name, config);
+    if (obstacle == 0)
+        return name;
+    wh_log(
+        "workers run as root, because the user %s cannot reach %s; set worker_user to one who can",
+        name, obstacle == 2 ? config->state_dir : config->worker);
+    return NULL;
+}
+
 /* ---- a tenant's own folder: caches and home ---- */
 
 static int make_folder(const char *path, mode_t mode, struct wh_error *error)
 {
-    if (mkdir(path, mode) < 0 && errno != EEXIST)
+    if (mkdir(path, mode) == 0 && chmod(path, mode) == 0) /* whatever the umask is */
+        return 0;
+    if (errno != EEXIST)
         return wh_error_set(error, errno, "the server cannot make the folder %s: %s", path,
                             strerror(errno));
     return 0;
@@ -122,30 +183,42 @@ static void reset_process(void)
     struct sigaction standard = {.sa_handler = SIG_DFL};
     struct rlimit files;
     sigset_t none;
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
     for (int signal = 1; signal < NSIG; signal++)
-        (void)sigaction(signal, &standard, NULL);
+        (void)sigaction(signal, signal == SIGPIPE ? &ignore : &standard, NULL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     (void)setpgid(0, 0);
     (void)umask(077);
-    if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > USUAL_NOFILE) {
-        files.rlim_cur = USUAL_NOFILE;
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_max = files.rlim_max < MOST_NOFILE ? files.rlim_max : MOST_NOFILE;
+        files.rlim_cur = files.rlim_max < USUAL_NOFILE ? files.rlim_max : USUAL_NOFILE;
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
 }
 
-static int become(const struct identity *identity)
+/* What counts is memory that only this process can write: accelerators' drivers reserve far more
+ * addresses than that, and the session's shared memory has a limit of its own. */
+static int limit_memory(const struct wh_config *config, const struct wh_tenant *tenant)
 {
-    if (!identity->other)
-        return 0;
-    if (initgroups(identity->name, identity->gid) < 0 ||
-        setresgid(identity->gid, identity->gid, identity->gid) < 0)
-        return -1;
-    return setresuid(identity->uid, identity->uid, identity->uid);
+    uint64_t own = tenant->limits.worker_memory;
+    uint64_t most = own ? own : config->limits.worker_memory;
+    const struct rlimit limit = {most, most};
+    return most ? setrlimit(RLIMIT_DATA, &limit) : 0;
+}
+
+/* A cache of the daemon's user is of no use to a worker of another. */
+static void drop_useless_caches(void)
+{
+    static const char *const caches[] = {"POCL_CACHE_DIR", "CUDA_CACHE_PATH"};
+    for (size_t i = 0; i < sizeof(caches) / sizeof(caches[0]); i++)
+        if (getenv(caches[i]) && access(getenv(caches[i]), W_OK) < 0)
+            unsetenv(caches[i]);
 }
 
 static void set_environment(const char *home)
 {
+    char temporary[PATH_MAX + 8];
     unsetenv("WORMHOLE_SERVER");
     unsetenv("NOTIFY_SOCKET");
     setenv("WORMHOLE_WORKER", "1", 1);
@@ -154,6 +227,10 @@ static void set_environment(const char *home)
     setenv("HOME", home, 1);
     setenv("XDG_CACHE_HOME", home, 1);
     unsetenv("XDG_RUNTIME_DIR");
+    (void)snprintf(temporary, sizeof(temporary), "%s/tmp", home);
+    (void)mkdir(temporary, 0700);
+    setenv("TMPDIR", temporary, 1);
+    drop_useless_caches();
     (void)!chdir(home);
 }
 
@@ -178,12 +255,14 @@ static _Noreturn void run_child(const struct wh_config *config,
     struct wh_error error;
     reset_process();
     bool placed = place_descriptors(request) == 0;
-    if (placed && become(identity) == 0) {
+    if (placed && limit_memory(config, request->tenant) == 0 && become(identity) == 0) {
         /* The client's socket was the daemon's, which never waits; the worker may. */
         int flags = fcntl(FIRST_FD, F_GETFL);
         (void)fcntl(FIRST_FD, F_SETFL, flags & ~O_NONBLOCK);
         set_environment(home);
-        execute(config, request, session);
+        /* A private daemon's clients have its files already. */
+        if (config->private || wh_view_enter(config, home) == 0)
+            execute(config, request, session);
     }
     wh_error_set(&error, errno, "the server cannot run its worker %s: %s", config->worker,
                  strerror(errno));

@@ -12,6 +12,12 @@
 pid_t wh_spawn_worker(const struct wh_config *config, const struct wh_session_request *request,
                       uint32_t session, struct wh_error *error);
 
+/*
+ * Who root's workers are to be when the configuration does not say: a user without powers who can
+ * reach what a worker needs, or NULL: root, which is logged. For any other user NULL: itself.
+ */
+const char *wh_spawn_default_user(const struct wh_config *config);
+
 /* Whether workers can be started at all: their program is there, their user exists. */
 int wh_spawn_check(const struct wh_config *config, struct wh_error *error);
 

@@ -6,6 +6,7 @@
 #ifndef WH_DAEMON_TENANT_H
 #define WH_DAEMON_TENANT_H
 
+#include "daemon/log_limit.h"
 #include "daemon/server.h"
 
 struct wh_tenant {
@@ -13,6 +14,7 @@ struct wh_tenant {
     char name[64]; /* also the name of its folder: no '/' and no leading '.' */
     struct wh_limits limits;
     unsigned nsessions;
+    struct wh_log_limit log; /* lines that it causes */
 };
 
 /* The tenant that a local user belongs to; one is made for users without any. NULL: out of memory.

@@ -31,8 +31,10 @@ enum wh_kind {
     WH_OUT,     /* bytes out, length by rule */
     WH_INFO,    /* bytes out, length by rule, whose content the parameter `selector` decides */
     WH_OUT_HANDLES, /* array of existing objects out, length by rule (counted in objects) */
-    WH_NEWS,  /* array of objects out that this call makes, length by rule (counted in objects) */
-    WH_LOCAL, /* stays in the client: user data, function pointers; the worker sees 0 */
+    WH_NEWS,   /* array of objects out that this call makes, length by rule (counted in objects) */
+    WH_LOCAL,  /* stays in the client: user data, function pointers; the worker sees 0 */
+    WH_MEMORY, /* an address in device memory, a scalar on the wire; the session must be allowed to
+                  touch the bytes there, length by rule (scale 0: only the address is known) */
     WH_NKINDS
 };
 
@@ -68,6 +70,8 @@ enum wh_call_flags {
     WH_CALL_RELEASE = 1u << 7,     /* takes a reference from its first parameter */
     WH_CALL_EXTENSION = 1u << 8,   /* reached through the API's function for extension addresses */
     WH_CALL_UNSUPPORTED = 1u << 9, /* answers the API's 'not supported' error */
+    WH_CALL_REMEMBERED = 1u << 10, /* equal questions have equal answers: asked once */
+    WH_CALL_FORGETS = 1u << 11,    /* answers remembered about its first object no longer hold */
 };
 
 enum wh_result { WH_RESULT_VOID, WH_RESULT_STATUS, WH_RESULT_VALUE, WH_RESULT_NEW };
@@ -89,6 +93,7 @@ struct wh_object_desc {
     const char *name;
     int32_t invalid;         /* the API's error for a bad handle of this type */
     int16_t retain, release; /* call numbers, -1: the type is not counted */
+    bool special;            /* small numbers are handles too; the shim says of what */
 };
 
 /* A handle inside a structure or a property list. */

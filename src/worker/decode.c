@@ -205,6 +205,7 @@ static void decode_param(struct wh_call *call, struct wh_reader *r, unsigned i)
     const struct wh_param *p = &call->desc->params[i];
     switch ((enum wh_kind)p->kind) {
     case WH_VALUE:
+    case WH_MEMORY: /* looked up in check_lengths */
         call->a[i] = sign_extend(wh_read_word(r), p);
         break;
     case WH_LOCAL:
@@ -221,6 +222,21 @@ static void decode_param(struct wh_call *call, struct wh_reader *r, unsigned i)
     }
 }
 
+/* A device address that is not the session's is the program's mistake, not a malformed message. */
+static void check_memory(struct wh_call *call, unsigned i)
+{
+    const struct wh_backend *backend = call->worker->backend;
+    const struct wh_param *p = &call->desc->params[i];
+    uint64_t size = p->length.scale;
+    bool overflow =
+        (p->length.a >= 0 && __builtin_mul_overflow(size, call->a[p->length.a], &size)) ||
+        (p->length.b >= 0 && __builtin_mul_overflow(size, call->a[p->length.b], &size));
+    bool some = p->length.scale == 0 ? call->a[i] != 0 : size != 0;
+    if (some &&
+        (overflow || !backend->reaches || !backend->reaches(call->worker, call->a[i], size)))
+        call->beyond = true;
+}
+
 /* A length may be said by a parameter that comes later: rules are checked when all are known. */
 static void check_lengths(struct wh_call *call)
 {
@@ -229,6 +245,8 @@ static void check_lengths(struct wh_call *call)
         if (p->kind == WH_ARENA) {
             call->n[i] = length_of(call, p);
             call->a[i] = (uintptr_t)wh_call_arena(call, call->a[i], call->n[i]);
+        } else if (p->kind == WH_MEMORY) {
+            check_memory(call, i);
         } else if ((call->present >> i & 1) && p->kind != WH_STRING && p->kind != WH_PROPS &&
                    call->n[i] != length_of(call, p)) {
             wh_call_fault(call, "a payload's length breaks its rule");

@@ -98,7 +98,7 @@ static void release_object(struct wh_worker *worker, struct wh_entry *entry)
     int16_t number = backend->api->objects[entry->type].release;
     if (backend->forget)
         backend->forget(worker, entry);
-    if (number >= 0 && backend->thunks[number]) {
+    if (entry->real && number >= 0 && backend->thunks[number]) {
         uint64_t a[WH_MAX_PARAMS + 1] = {(uintptr_t)entry->real};
         backend->thunks[number](NULL, backend->functions, a);
     }
@@ -158,17 +158,21 @@ static bool is_ok(const struct wh_call *call)
     return call->desc->result != WH_RESULT_STATUS || (int32_t)call->a[WH_RESULT] == api->success;
 }
 
+/* The call ends before the library sees it, with an error of the API. */
+static void answer(struct wh_call *call, int32_t error)
+{
+    int8_t place = call->desc->error_param;
+    call->a[WH_RESULT] =
+        call->desc->result == WH_RESULT_STATUS ? (uint64_t)(int64_t)error : 0;
+    if (place >= 0 && call->a[place])
+        *(int32_t *)(uintptr_t)call->a[place] = error;
+}
+
 /* The library lacks the function: the API's own answer. */
 static void refuse(struct wh_call *call)
 {
-    const struct wh_api *api = call->worker->backend->api;
-    int8_t place = call->desc->error_param;
     wh_debug("%s: the accelerator's library does not have it", call->desc->name);
-    call->a[WH_RESULT] = 0;
-    if (call->desc->result == WH_RESULT_STATUS)
-        call->a[WH_RESULT] = (uint64_t)(int64_t)api->unsupported;
-    else if (place >= 0 && call->a[place])
-        *(int32_t *)(uintptr_t)call->a[place] = api->unsupported;
+    answer(call, call->worker->backend->api->unsupported);
 }
 
 static void carry_out(struct wh_call *call)
@@ -181,6 +185,12 @@ static void carry_out(struct wh_call *call)
         refuse(call);
         return;
     }
+    if (call->beyond) {
+        answer(call, backend->api->invalid_value);
+        return;
+    }
+    if (backend->enter)
+        backend->enter(call->worker, call->thread);
     if ((flags & (WH_CALL_RETAIN | WH_CALL_RELEASE)) && count_reference(call))
         return;
     if (flags & WH_CALL_BLOCKS)
@@ -248,7 +258,7 @@ const char *wh_worker_dispatch(struct wh_worker *worker, const struct wh_message
 {
     uint64_t a[WH_MAX_PARAMS + 1] = {0};
     struct wh_call call = {
-        .worker = worker, .slot = message->slot, .a = a, .pool = pool, .leads = leads};
+        .worker = worker, .slot = message->slot, .thread = message->thread, .a = a, .pool = pool, .leads = leads};
     uint8_t *room = NULL;
     call.fault = check_header(worker, message);
     if (call.fault)
@@ -262,6 +272,8 @@ const char *wh_worker_dispatch(struct wh_worker *worker, const struct wh_message
     if (call.fault)
         return call.fault;
     carry_out(&call);
+    if (call.vacated)
+        worker->channel->ops->resume(worker->channel, leads);
     unpin_objects(&call); /* before the reply: the program may release them right after */
     if (!call.fault && message->slot == WH_NO_SLOT) {
         wh_adopt_new(&call);

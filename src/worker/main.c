@@ -5,6 +5,7 @@
  * own socket), 4 the shared memory, 5 the eventfd that the guest rings (`ivshmem`). It must never
  * outlive its client, and never touch descriptors that it was not given.
  */
+#include "backend/cuda/backend.h"
 #include "backend/opencl/backend.h"
 #include "base/log.h"
 #include "base/util.h"
@@ -47,6 +48,7 @@ static const struct {
     int (*open)(struct wh_worker *worker, struct wh_backend *backend, struct wh_error *error);
 } backends[] = {
     {&wh_opencl_api, wh_opencl_open},
+    {&wh_cuda_api, wh_cuda_open},
 };
 
 /* ---- arguments ---- */

@@ -19,6 +19,8 @@ static const char *const denied[] = {
     /* other processes */
     "ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "kcmp", "pidfd_getfd",
     "pidfd_send_signal", "pidfd_open", "tkill", "rt_sigqueueinfo", "rt_tgsigqueueinfo",
+    /* leaving the process group, with which all that a session started is ended */
+    "setsid", "setpgid",
     /* the file system's shape */
     "mount", "umount", "umount2", "move_mount", "open_tree", "fsopen", "fsconfig", "fsmount",
     "fspick", "mount_setattr", "pivot_root", "chroot", "open_by_handle_at", "name_to_handle_at",

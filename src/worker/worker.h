@@ -42,17 +42,24 @@ struct wh_backend {
     void (*sync)(struct wh_worker *worker);
     /* An object's last reference is about to go; frees `extra`. */
     void (*forget)(struct wh_worker *worker, struct wh_entry *entry);
+    /* Before the library is called for the client's thread `thread`: puts that thread's own state
+     * (its current context) in place on the calling one, which leads. */
+    void (*enter)(struct wh_worker *worker, uint32_t thread);
+    /* Whether the session may use `size` bytes of device memory at `address` (WH_MEMORY). */
+    bool (*reaches)(struct wh_worker *worker, uint64_t address, uint64_t size);
 };
 
 /* One call being carried out, on the stack of the thread that does. */
 struct wh_call {
     struct wh_worker *worker;
     const struct wh_call_desc *desc;
-    uint32_t slot; /* WH_NO_SLOT: posted */
+    uint32_t slot;   /* WH_NO_SLOT: posted */
+    uint32_t thread; /* the client's */
     uint64_t *a;
     struct wh_entry *entries[WH_MAX_PARAMS]; /* of the WH_HANDLE parameters */
     struct wh_pool *pool;                    /* memory until the reply is out */
     const char *fault;                       /* set: the message is malformed, the session ends */
+    bool beyond; /* a device address lies outside of the session's memory: the API's error */
     bool *leads;
     bool vacated;
     uint64_t n[WH_MAX_PARAMS]; /* lengths by rule, of array parameters */

@@ -36,6 +36,8 @@ static const sm_nested sent_nested;
 static const sm_format sent_format;
 static const sm_host sent_host;
 static sm_nested taken_nested;
+static sm_operation sent_operation;
+static sm_value sent_values[2];
 
 static sm_status fake_init(void)
 {
@@ -122,6 +124,14 @@ static sm_status fake_map(sm_buffer buffer, sm_callback done, void *user, sm_eve
     return 0;
 }
 
+static sm_status fake_copy_memory(sm_counter dst, sm_counter src, size_t size, uint64_t word,
+                                  unsigned long any)
+{
+    arrived++;
+    CHECK(dst == UINT64_MAX && src == 2 && size == 3 && word == 4 && any == 5);
+    return 6;
+}
+
 static const struct wh_sample_functions_table functions = {
     .smInit = fake_init,
     .smNotify = fake_notify,
@@ -134,6 +144,7 @@ static const struct wh_sample_functions_table functions = {
     .smBuild = fake_build,
     .smRegions = fake_regions,
     .smMap = fake_map,
+    .smCopyMemory = fake_copy_memory,
 };
 
 /* The worker's by-hand functions; each must be handed the call that the thunk got. */
@@ -151,6 +162,14 @@ sm_buffer wh_sample_do_smImport(struct wh_call *call, sm_device device, int fd, 
     arrived++;
     CHECK(call == the_call && device == DEVICE && fd == 0 && error == &sent_error);
     return BUFFER;
+}
+
+sm_status wh_sample_do_smOperate(struct wh_call *call, const sm_operation *operation,
+                                 const sm_value *values)
+{
+    arrived++;
+    CHECK(call == the_call && operation == &sent_operation && values == sent_values);
+    return 4;
 }
 
 sm_status wh_sample_do_read(struct wh_call *call, sm_buffer buffer, size_t offset, size_t size,
@@ -212,14 +231,29 @@ void *smLookUp(const char *name)
     return NULL;
 }
 
+/* How often a variant was entered and left, and whether the last call came from inside of one. */
+static int variants_entered, variants_left, inside;
+
 uint64_t wh_sample_invoke(uint16_t call, uint64_t *a)
 {
     uint64_t words[WH_MAX_PARAMS + 1];
 
+    inside = variants_entered - variants_left;
     memset(words, 0xee, sizeof words);
     memcpy(words, a, wh_sample_api.calls[call].nparams * sizeof *a);
     wh_sample_thunks[call](the_call, &functions, words);
     return words[WH_RESULT];
+}
+
+void wh_sample_variant_enter(void)
+{
+    CHECK(variants_entered == variants_left);
+    variants_entered++;
+}
+
+void wh_sample_variant_leave(void)
+{
+    variants_left++;
 }
 
 int32_t wh_sample_unsupported(uint16_t call)
@@ -275,6 +309,20 @@ static void run_by_hand(void)
     CHECK(arrived == 7);
 }
 
+/* Each variant enters, does what its function does, and leaves. */
+static void run_variants(void)
+{
+    arrived = 0;
+    CHECK(smCopyMemoryPerThread(UINT64_MAX, 2, 3, 4, 5) == 6);
+    CHECK(variants_entered == 1 && variants_left == 1 && arrived == 1 && inside);
+    smNotifyPerThread(UINT32_MAX);
+    CHECK(variants_entered == 2 && variants_left == 2 && arrived == 2 && inside);
+    smReset2(DEVICE);
+    CHECK(variants_entered == 3 && variants_left == 3 && arrived == 2);
+    CHECK(smCopyMemory(UINT64_MAX, 2, 3, 4, 5) == 6 && variants_entered == 3 && !inside);
+    CHECK(smOperate(&sent_operation, sent_values) == 4 && arrived == 4);
+}
+
 static void run_unsupported(void)
 {
     sm_status status = 0;
@@ -296,6 +344,15 @@ static void *address_of(const char *name)
     return NULL;
 }
 
+/* A second name of the function `name`, by the names of the sample's. */
+static bool is_variant(const char *variant, const char *name)
+{
+    size_t length = strlen(name);
+
+    return !strncmp(variant, name, length) &&
+           (!strcmp(variant + length, "PerThread") || !strcmp(variant + length, "2"));
+}
+
 /* In the real library: what crosses as a function, and what is by hand in the client alone. */
 static bool is_looked_up(const struct wh_call_desc *desc)
 {
@@ -312,7 +369,7 @@ static void run_tables(void)
         const struct wh_function *function = &wh_sample_functions[i];
         const struct wh_call_desc *desc = &wh_sample_api.calls[function->call];
 
-        CHECK(!strcmp(function->name, desc->name));
+        CHECK(!strcmp(function->name, desc->name) || is_variant(function->name, desc->name));
         CHECK(function->extension == !!(desc->flags & WH_CALL_EXTENSION));
         CHECK(!i || strcmp(function[-1].name, function->name) < 0);
     }
@@ -331,6 +388,7 @@ static void run_tables(void)
     CHECK(wh_sample_dispatch[2] == address_of("smCreateBuffer"));
     CHECK(wh_sample_dispatch[3] == address_of("smOnEvent"));
     CHECK(wh_sample_dispatch[4] == address_of("smNative") && !wh_sample_dispatch[5]);
+    CHECK(wh_sample_dispatch[6] == address_of("smNotifyPerThread") && wh_sample_dispatch[6]);
 }
 
 /* The generator lays out structures by itself: what it says must be what the compiler does. */
@@ -338,6 +396,7 @@ static void run_layout(void)
 {
     const struct wh_struct_desc *region = &wh_sample_api.structs[WH_SAMPLE_STRUCT_sm_region];
     const struct wh_struct_desc *nested = &wh_sample_api.structs[WH_SAMPLE_STRUCT_sm_nested];
+    const struct wh_struct_desc *operation = &wh_sample_api.structs[WH_SAMPLE_STRUCT_sm_operation];
 
     CHECK(wh_sample_api.structs[WH_SAMPLE_STRUCT_sm_format].size == sizeof(sm_format));
     CHECK(wh_sample_api.structs[WH_SAMPLE_STRUCT_sm_host].size == sizeof(sm_host));
@@ -346,6 +405,31 @@ static void run_layout(void)
     CHECK(region->handles[2].offset == offsetof(sm_region, waits[1]));
     CHECK(nested->size == sizeof(sm_nested) && nested->nhandles == 3);
     CHECK(nested->handles[1].offset == offsetof(sm_nested, region.waits[0]));
+    CHECK(wh_sample_api.structs[WH_SAMPLE_STRUCT_sm_value].size == sizeof(sm_value));
+    CHECK(operation->size == sizeof(sm_operation) && operation->nhandles == 1);
+    CHECK(operation->handles[0].offset == offsetof(sm_operation, paint.target));
+}
+
+/* What is said of memory, kept answers and special handles is in the tables. */
+static void run_marks(void)
+{
+    const struct wh_call_desc *copy = &wh_sample_api.calls[WH_SAMPLE_smCopyMemory];
+    static const struct wh_length lengths[] = {
+        {2, -1, 1}, {2, -1, 2}, {0}, {-1, -1, 4}, {-1, -1, 0}};
+
+    for (unsigned i = 0; i < copy->nparams; i++) {
+        const struct wh_length *length = &copy->params[i].length;
+
+        CHECK(copy->params[i].kind == (i == 2 ? WH_VALUE : WH_MEMORY));
+        CHECK(i == 2 || (length->scale == lengths[i].scale &&
+                         (!length->scale || (length->a == lengths[i].a && length->b == -1))));
+    }
+    CHECK(wh_sample_api.calls[WH_SAMPLE_smGetLimit].flags == WH_CALL_REMEMBERED);
+    CHECK(wh_sample_api.calls[WH_SAMPLE_smSetLimit].flags == WH_CALL_FORGETS);
+    CHECK(wh_sample_api.calls[WH_SAMPLE_smSetLimit].since_major == 1);
+    CHECK(wh_sample_api.calls[WH_SAMPLE_smSetLimit].since_minor == 2);
+    CHECK(wh_sample_api.objects[WH_SAMPLE_TYPE_sm_event].special);
+    CHECK(!wh_sample_api.objects[WH_SAMPLE_TYPE_sm_buffer].special);
 }
 
 int main(void)
@@ -354,7 +438,9 @@ int main(void)
     run_pointers();
     run_by_hand();
     run_unsupported();
+    run_variants();
     run_tables();
     run_layout();
+    run_marks();
     return failures != 0;
 }

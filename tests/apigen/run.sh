@@ -9,7 +9,7 @@ set -u
 shopt -s nullglob
 
 usage() {
-    echo "usage: run.sh APIGEN [--update | golden | bad | usage | compile | agree | hash | check]..." >&2
+    echo "usage: run.sh APIGEN [--update | golden | bad | usage | compile | names | agree | hash | check]..." >&2
     exit 2
 }
 
@@ -93,6 +93,20 @@ test_compile() {
     done
 }
 
+# Two APIs live in one program: apart from what programs call, every name begins with the API's own.
+test_names() {
+    local file
+    generate || fail "sample.api is refused"
+    sed -n 's/^    {"\([^"]*\)", WH_SAMPLE.*/\1/p' "$work/out/sample_stubs.c" | sort >"$work/exported"
+    [ -s "$work/exported" ] || fail "there are no exported functions"
+    for file in api stubs thunks; do
+        compile -c -o "$work/$file.o" "$work/out/sample_$file.c" || fail "sample_$file.c does not compile"
+        nm -g --defined-only "$work/$file.o" | awk '{ print $3 }' | grep -v '^wh_sample_' | sort |
+            comm -23 - "$work/exported" >"$work/names"
+        [ ! -s "$work/names" ] || fail "sample_$file.c defines $(tr '\n' ' ' <"$work/names")"
+    done
+}
+
 test_agree() {
     generate || fail "sample.api is refused"
     compile -o "$work/agree" agree.c "$work"/out/sample_{api,stubs,thunks}.c || fail "agree.c does not compile"
@@ -120,8 +134,10 @@ same_edits=(
     's/"3.14159265f"/"3.2f"/'
     's/SM_BIG = 4294967296/SM_BIG = 4294967297/'
     's/^since 1.0/since 1.1/'
+    's/ forgets since 1.2;/ forgets since 1.1;/'
+    '/    variant /d; s/0x0 smNotifyPerThread }/}/'
     's/ extension "SAMPLE_TUNE"/ extension "SAMPLE_TUNING"/'
-    's/0x0 }/}/'
+    's/0x0 smNotify/0 smNotify/'
     's/^type sm_info = unsigned int;/type sm_info = unsigned;/'
 )
 
@@ -149,6 +165,15 @@ other_edits=(
     's/ post release;/ post;/'
     '/smTicks/d'
     's/options : string/options : in[7]/'
+    's/ special;/;/'
+    's/ : memory\[4\]/ : memory[8]/'
+    's/ : memory\[4\]/ : memory/'
+    's/ : memory\[4\]//'
+    's/ remembered;/;/'
+    's/ forgets / /'
+    's/^union sm_value/struct sm_value/'
+    's/struct { sm_ulong start/union { sm_ulong start/'
+    's/sm_u8 red; sm_u8 green/sm_u8 green; sm_u8 red/'
 )
 
 test_hash() {
@@ -196,11 +221,11 @@ update() {
     done
 }
 
-[ $# -gt 0 ] || set -- golden bad usage compile agree hash check
+[ $# -gt 0 ] || set -- golden bad usage compile names agree hash check
 for name; do
     case $name in
     --update) update ;;
-    golden | bad | usage | compile | agree | hash | check) "test_$name" ;;
+    golden | bad | usage | compile | names | agree | hash | check) "test_$name" ;;
     *) usage ;;
     esac
 done

@@ -11,57 +11,19 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct daemon server;
-
-static int start(void **state)
-{
-    (void)state;
-    daemon_start(&server, NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    daemon_stop(&server);
-    return 0;
-}
-
-static void one_session(void)
-{
-    struct wh_shm *shm = raw_connect(server.url);
-    assert_int_equal(raw_platforms(shm, NULL), 0);
-    int worker = watch_process(daemon_only_worker(&server));
-    raw_close(shm);
-    await_end_of(worker);
-}
-
-/* What the daemon holds, always seen in the same state: it has one session, and has reaped every
- * earlier worker. */
-static void look_at_daemon(unsigned *fds, unsigned long *memory)
-{
-    struct wh_shm *shm = raw_connect(server.url);
-    assert_int_equal(raw_platforms(shm, NULL), 0);
-    int worker = watch_process(daemon_only_worker(&server));
-    *fds = count_fds(server.process.pid);
-    *memory = resident_kib(server.process.pid);
-    raw_close(shm);
-    await_end_of(worker);
-}
-
 static void a_hundred_sessions(void **state)
 {
     unsigned fds, fds_after, own;
     unsigned long memory, memory_after;
     (void)state;
     for (int i = 0; i < 20; i++)
-        one_session();
-    look_at_daemon(&fds, &memory);
+        expect_service(NULL, NULL);
+    expect_service(&fds, &memory);
     own = count_fds(getpid());
     for (int i = 0; i < 100; i++)
-        one_session();
-    look_at_daemon(&fds_after, &memory_after);
-    assert_int_equal(daemon_workers(&server, NULL, 0), 0);
+        expect_service(NULL, NULL);
+    expect_service(&fds_after, &memory_after);
+    assert_int_equal(daemon_workers(&shared_daemon, NULL, 0), 0);
     assert_int_equal(fds_after, fds);
     assert_int_equal(count_fds(getpid()), own);
     print_message("    the daemon's memory: %lu KiB before, %lu KiB after\n", memory, memory_after);
@@ -74,10 +36,10 @@ static void sixteen_at_once(void **state)
     static struct process programs[N];
     (void)state;
     for (int i = 0; i < N; i++)
-        victim_start(&programs[i], server.url, "obedient");
+        victim_start(&programs[i], shared_daemon.url, "obedient");
     for (int i = 0; i < N; i++)
         process_expect(&programs[i], 0, "computed: 0 ", NULL, 0);
-    assert_int_equal(daemon_workers(&server, NULL, 0), N);
+    assert_int_equal(daemon_workers(&shared_daemon, NULL, 0), N);
     for (int round = 0; round < 3; round++) {
         for (int i = 0; i < N; i++)
             process_tell(&programs[i], "again");
@@ -86,7 +48,7 @@ static void sixteen_at_once(void **state)
     }
     pid_t workers[N];
     int gone[N];
-    assert_int_equal(daemon_workers(&server, workers, N), N);
+    assert_int_equal(daemon_workers(&shared_daemon, workers, N), N);
     for (int i = 0; i < N; i++)
         gone[i] = watch_process(workers[i]);
     for (int i = 0; i < N; i++)
@@ -101,9 +63,9 @@ static void idle_costs_nothing(void **state)
     enum { SECONDS = 3, MOST_TICKS = 1 };
     struct process program;
     (void)state;
-    victim_start(&program, server.url, "obedient");
+    victim_start(&program, shared_daemon.url, "obedient");
     process_expect(&program, 0, "computed: 0 ", NULL, 0);
-    pid_t pids[3] = {program.pid, daemon_only_worker(&server), server.process.pid};
+    pid_t pids[3] = {program.pid, daemon_only_worker(&shared_daemon), shared_daemon.process.pid};
     const char *const names[3] = {"program", "worker", "daemon"};
     unsigned long before[3];
     /* Whatever follows a computation is over when the next one is. */
@@ -132,7 +94,7 @@ static void output_comes_home(void **state)
     char line[256];
     int kernel = 0, own = 0, n;
     (void)state;
-    victim_start(&program, server.url, "printing");
+    victim_start(&program, shared_daemon.url, "printing");
     while (process_line(&program, 0, line, sizeof(line)) && strcmp(line, "end") != 0) {
         char extra;
         if (sscanf(line, "kernel %d%c", &n, &extra) == 1)
@@ -159,5 +121,5 @@ int main(void)
         cmocka_unit_test(idle_costs_nothing),
         cmocka_unit_test(output_comes_home),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, shared_daemon_start, shared_daemon_stop);
 }

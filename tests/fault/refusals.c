@@ -14,32 +14,6 @@
 #include <string.h>
 #include <sys/socket.h>
 
-static struct daemon server;
-
-static int start(void **state)
-{
-    (void)state;
-    daemon_start(&server, NULL);
-    return 0;
-}
-
-static int stop(void **state)
-{
-    (void)state;
-    daemon_stop(&server);
-    return 0;
-}
-
-/* The daemon is as good as new. */
-static void expect_service(void)
-{
-    struct wh_shm *shm = raw_connect(server.url);
-    assert_int_equal(raw_platforms(shm, NULL), 0);
-    int worker = watch_process(daemon_only_worker(&server));
-    raw_close(shm);
-    await_end_of(worker);
-}
-
 static void expect_words(const char *text, const char *const *words)
 {
     for (; *words; words++)
@@ -104,11 +78,11 @@ static void other_version(void **state)
     (void)state;
     memset(hello.version, 0, sizeof(hello.version));
     (void)snprintf(hello.version, sizeof(hello.version), "9.8.7");
-    assert_true(raw_ask(&server, &hello, sizeof(hello), &answer));
+    assert_true(raw_ask(&shared_daemon, &hello, sizeof(hello), &answer));
     assert_int_equal(answer.refused, EPROTONOSUPPORT);
     expect_words(answer.text, (const char *const[]){"9.8.7", WH_VERSION, NULL});
-    process_expect(&server.process, 1, "9.8.7", NULL, 0);
-    expect_service();
+    process_expect(&shared_daemon.process, 1, "9.8.7", NULL, 0);
+    expect_service(NULL, NULL);
 }
 
 static void other_protocol(void **state)
@@ -117,10 +91,10 @@ static void other_protocol(void **state)
     struct wh_welcome answer;
     (void)state;
     hello.protocol = 4711;
-    assert_true(raw_ask(&server, &hello, sizeof(hello), &answer));
+    assert_true(raw_ask(&shared_daemon, &hello, sizeof(hello), &answer));
     assert_int_equal(answer.refused, EPROTONOSUPPORT);
     expect_words(answer.text, (const char *const[]){"4711", WH_VERSION, NULL});
-    expect_service();
+    expect_service(NULL, NULL);
 }
 
 static void other_description(void **state)
@@ -131,10 +105,10 @@ static void other_description(void **state)
     (void)state;
     hello.api_hash = 0x123456789abcdef0;
     (void)snprintf(hash, sizeof(hash), "%llx", (unsigned long long)wh_opencl_api.hash);
-    assert_true(raw_ask(&server, &hello, sizeof(hello), &answer));
+    assert_true(raw_ask(&shared_daemon, &hello, sizeof(hello), &answer));
     assert_int_equal(answer.refused, EPROTONOSUPPORT);
     expect_words(answer.text, (const char *const[]){"123456789abcdef0", hash, NULL});
-    expect_service();
+    expect_service(NULL, NULL);
 }
 
 static void unknown_api(void **state)
@@ -143,12 +117,12 @@ static void unknown_api(void **state)
     struct wh_welcome answer;
     (void)state;
     memcpy(hello.api, "%n%s\n\x1b[2J\x07;$(x)", 16); /* neither formatted nor believed */
-    assert_true(raw_ask(&server, &hello, sizeof(hello), &answer));
+    assert_true(raw_ask(&shared_daemon, &hello, sizeof(hello), &answer));
     assert_int_equal(answer.refused, ENOSYS);
     for (const char *c = answer.text; *c; c++)
         if ((unsigned char)*c < ' ')
             fail_msg("a control character came back");
-    expect_service();
+    expect_service(NULL, NULL);
 }
 
 /* ---- nonsense ---- */
@@ -156,9 +130,9 @@ static void unknown_api(void **state)
 static void expect_refusal_of(const void *bytes, size_t size)
 {
     struct wh_welcome answer;
-    if (raw_ask(&server, bytes, size, &answer))
+    if (raw_ask(&shared_daemon, bytes, size, &answer))
         assert_int_not_equal(answer.refused, 0);
-    expect_service();
+    expect_service(NULL, NULL);
 }
 
 static void garbage(void **state)
@@ -189,29 +163,18 @@ static void cut_and_long_handshakes(void **state)
 static void empty_packet(void **state)
 {
     (void)state;
-    WH_CLEANUP_CLOSE int fd = raw_socket(&server);
+    WH_CLEANUP_CLOSE int fd = raw_socket(&shared_daemon);
     assert_int_equal(send(fd, "", 0, MSG_NOSIGNAL), 0);
     assert_true(wait_readable(fd, PATIENCE_MS));
-    expect_service();
+    expect_service(NULL, NULL);
 }
 
 static void connects_and_leaves(void **state)
 {
     (void)state;
     for (int i = 0; i < 200; i++)
-        close(raw_socket(&server));
-    expect_service();
-}
-
-/* The daemon's descriptors while it serves one session: it has reaped all earlier ones then. */
-static unsigned count_while_serving(void)
-{
-    struct wh_shm *shm = raw_connect(server.url);
-    int worker = watch_process(daemon_only_worker(&server));
-    unsigned fds = count_fds(server.process.pid);
-    raw_close(shm);
-    await_end_of(worker);
-    return fds;
+        close(raw_socket(&shared_daemon));
+    expect_service(NULL, NULL);
 }
 
 /* Descriptors that nobody asked for are not kept. */
@@ -221,16 +184,18 @@ static void unwanted_descriptors(void **state)
     struct wh_welcome answer;
     int got[2];
     (void)state;
-    unsigned before = count_while_serving();
+    unsigned before, after;
+    expect_service(&before, NULL);
     for (int i = 0; i < 20; i++) {
-        WH_CLEANUP_CLOSE int fd = raw_socket(&server);
+        WH_CLEANUP_CLOSE int fd = raw_socket(&shared_daemon);
         int fds[] = {STDERR_FILENO, STDERR_FILENO, STDERR_FILENO};
         hello.protocol = 4711;
         assert_true(wh_send_fds(fd, &hello, sizeof(hello), fds, 3) > 0);
         assert_true(wait_readable(fd, PATIENCE_MS));
         assert_true(wh_receive_fds(fd, &answer, sizeof(answer), got, 2) > 0);
     }
-    assert_int_equal(count_while_serving(), before);
+    expect_service(&after, NULL);
+    assert_int_equal(after, before);
 }
 
 /* Connections that say nothing are given up after a while; they hold up nobody meanwhile. */
@@ -239,13 +204,13 @@ static void silence(void **state)
     struct wh_welcome answer;
     int fds[2];
     (void)state;
-    WH_CLEANUP_CLOSE int fd = raw_socket(&server);
-    expect_service();
+    WH_CLEANUP_CLOSE int fd = raw_socket(&shared_daemon);
+    expect_service(NULL, NULL);
     if (!wait_readable(fd, PATIENCE_MS))
         fail_msg("a silent connection is kept for ever");
     assert_true(wh_receive_fds(fd, &answer, sizeof(answer), fds, 2) >= 0);
-    process_expect(&server.process, 1, "did not say hello", NULL, 0);
-    expect_service();
+    process_expect(&shared_daemon.process, 1, "did not say hello", NULL, 0);
+    expect_service(NULL, NULL);
 }
 
 /* ---- too much ---- */
@@ -258,11 +223,11 @@ static void too_much_memory(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         hello.arena = sizes[i];
-        assert_true(raw_ask(&server, &hello, sizeof(hello), &answer));
+        assert_true(raw_ask(&shared_daemon, &hello, sizeof(hello), &answer));
         assert_int_equal(answer.refused, EDQUOT);
         expect_words(answer.text, (const char *const[]){"the server allows", NULL});
     }
-    expect_service();
+    expect_service(NULL, NULL);
 }
 
 static void limits(void **state)
@@ -326,6 +291,43 @@ static void server_limit(void **state)
     daemon_stop(&limited);
 }
 
+/* The lines about refusals that the log has by now, and how many they say were left out. */
+static void count_refusals(struct process *process, unsigned *lines, unsigned *left_out)
+{
+    char line[1024];
+    while (wait_readable(process->err, 0)) {
+        assert_true(process_line(process, 1, line, sizeof(line)));
+        const char *more = strstr(line, "(and ");
+        *left_out += more ? (unsigned)strtoul(more + strlen("(and "), NULL, 10) : 0;
+        *lines += strstr(line, "is refused") != NULL;
+    }
+}
+
+/* Who is refused in a loop does not fill the log, which says how much it leaves out. */
+static void many_refusals(void **state)
+{
+    enum { N = 500 };
+    struct daemon daemon;
+    struct wh_hello hello = raw_hello();
+    struct wh_welcome answer;
+    unsigned asked = 0, lines = 0, left_out = 0;
+    (void)state;
+    daemon_start(&daemon, NULL);
+    hello.protocol = 4711;
+    /* The next line that is written tells of those that were not: after a second one is. */
+    while (asked < N || lines + left_out < asked) {
+        assert_true(raw_ask(&daemon, &hello, sizeof(hello), &answer));
+        assert_int_equal(answer.refused, EPROTONOSUPPORT);
+        count_refusals(&daemon.process, &lines, &left_out);
+        asked++;
+        if (asked > N)
+            assert_false(wait_readable(daemon.process.pidfd, 100));
+    }
+    if (lines > N / 2)
+        fail_msg("%u lines for %u refusals", lines, asked);
+    daemon_stop(&daemon);
+}
+
 /* ---- the daemon's own start ---- */
 
 /* wormholed with these options must fail and say why. */
@@ -346,11 +348,11 @@ static void daemon_does_not_start(void **state)
     memset(path + strlen(path), 'x', 200);
     expect_no_start("--listen", path, "too long");
     expect_no_start("--listen", "unix:relative", "must start with /");
-    expect_no_start("--listen", server.url, "another server listens at");
+    expect_no_start("--listen", shared_daemon.url, "another server listens at");
     expect_no_start("--listen", "unix:/dev/null", "is in the way");
-    expect_no_start("--vm", "small=/tmp/x,4M", "power of two from 8M");
-    expect_no_start("--vm", "odd=/tmp/x,12M", "power of two from 8M");
-    expect_service();
+    expect_no_start("--vm", "small=/tmp/x,4M", "power of two from 16M");
+    expect_no_start("--vm", "odd=/tmp/x,12M", "power of two from 16M");
+    expect_service(NULL, NULL);
 }
 
 int main(void)
@@ -373,7 +375,8 @@ int main(void)
         cmocka_unit_test(too_much_memory),
         cmocka_unit_test(limits),
         cmocka_unit_test(server_limit),
+        cmocka_unit_test(many_refusals),
         cmocka_unit_test(daemon_does_not_start),
     };
-    return cmocka_run_group_tests(tests, start, stop);
+    return cmocka_run_group_tests(tests, shared_daemon_start, shared_daemon_stop);
 }

@@ -21,12 +21,13 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
-#define REGION (16u << 20)
-#define ARENA  (3u << 20) /* three such sessions fit */
+#define REGION (64u << 20)
+#define ARENA  ((20u << 20) - WH_ARENA_START) /* three such sessions fit */
 
 static const char config[] = "stall_timeout = 1\n"
-                             "vm \"one\" {\n socket = \"%s/one\"\n region = \"16M\"\n}\n"
-                             "vm \"two\" {\n socket = \"%s/two\"\n region = \"16M\"\n}\n";
+                             "vm \"one\" {\n socket = \"%s/one\"\n region = \"64M\"\n}\n"
+                             "vm \"many\" {\n socket = \"%s/many\"\n region = \"2G\"\n}\n"
+                             "vm \"two\" {\n socket = \"%s/two\"\n region = \"64M\"\n}\n";
 
 /* ---- a virtual machine, as the daemon sees it ---- */
 
@@ -34,6 +35,7 @@ struct machine {
     int socket, memory_fd, own_bell;
     int bells[WH_REGION_BELLS];
     uint8_t *memory;
+    size_t size;
     struct wh_region *region;
 };
 
@@ -82,7 +84,7 @@ static void boot(struct machine *machine, const struct daemon *daemon, const cha
     assert_true(receive(machine->socket, &number, &machine->memory_fd) && number == -1);
     struct stat status;
     assert_int_equal(fstat(machine->memory_fd, &status), 0);
-    assert_int_equal(status.st_size, REGION);
+    machine->size = (size_t)status.st_size;
     for (;;) {
         assert_true(receive(machine->socket, &number, &fd) && fd >= 0);
         if (number == self)
@@ -91,7 +93,8 @@ static void boot(struct machine *machine, const struct daemon *daemon, const cha
         machine->bells[number] = fd;
     }
     machine->own_bell = fd;
-    machine->memory = mmap(NULL, REGION, PROT_READ | PROT_WRITE, MAP_SHARED, machine->memory_fd, 0);
+    machine->memory =
+        mmap(NULL, machine->size, PROT_READ | PROT_WRITE, MAP_SHARED, machine->memory_fd, 0);
     assert_true(machine->memory != MAP_FAILED);
     machine->region = (struct wh_region *)(void *)machine->memory;
     /* The daemon introduces itself before it writes its header. */
@@ -102,7 +105,7 @@ static void boot(struct machine *machine, const struct daemon *daemon, const cha
 
 static void power_off(struct machine *machine)
 {
-    munmap(machine->memory, REGION);
+    munmap(machine->memory, machine->size);
     for (unsigned i = 0; i < WH_REGION_BELLS; i++)
         close(machine->bells[i]);
     close(machine->own_bell);
@@ -211,6 +214,7 @@ static void a_session_and_its_end(void **state)
     (void)state;
     serve_machines(&server);
     boot(&machine, &server, "one");
+    assert_int_equal(machine.size, REGION);
     for (int i = 0; i < 3; i++) {
         open_guest(&guest, &machine, "a");
         int worker = watch_process(daemon_only_worker(&server));
@@ -243,11 +247,14 @@ static void refusals(void **state)
     ring(&machine, WH_PEER_SERVER);
 
     hello = hello_of("a");
-    hello.arena = 64u << 20;
+    hello.arena = REGION;
     mailbox = claim(&machine);
     assert_int_equal(ask(&machine, mailbox, &hello), WH_MAILBOX_REFUSED);
     assert_int_equal(mailbox->refused, ENOSPC);
-    assert_non_null(strstr(mailbox->text, "has no room for a session of 65 MiB"));
+    char why[64];
+    (void)snprintf(why, sizeof(why), "has no room for a session of %u MiB",
+                   (REGION + WH_ARENA_START) >> 20);
+    assert_non_null(strstr(mailbox->text, why));
     atomic_store(&mailbox->state, WH_MAILBOX_CLOSING);
     ring(&machine, WH_PEER_SERVER);
 
@@ -293,6 +300,35 @@ static void reset(void **state)
     raw_close(before[0].shm);
     raw_close(before[1].shm);
     close_guest(&after);
+    power_off(&machine);
+    daemon_stop(&server);
+}
+
+/* A reset VM finds all mailboxes taken by sessions of before: it closes them itself. */
+static void reset_with_all_mailboxes_taken(void **state)
+{
+    struct daemon server;
+    struct machine machine;
+    struct wh_error error = {0};
+    struct wh_hello hello = hello_of("first boot");
+    (void)state;
+    setenv("WORMHOLE_OPENCL_LIBRARY", "/nonexistent", 1); /* short lives, and nobody takes leave */
+    serve_machines(&server);
+    unsetenv("WORMHOLE_OPENCL_LIBRARY");
+    boot(&machine, &server, "many");
+    struct wh_bell bell = {.kind = WH_BELL_EVENTFD, .fd = machine.bells[WH_PEER_SERVER]};
+    for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++) {
+        struct wh_mailbox *mailbox = claim(&machine);
+        assert_int_equal(ask(&machine, mailbox, &hello), WH_MAILBOX_OPEN);
+        atomic_store(&mailbox->owner, 1234);
+    }
+    assert_null(wh_ivshmem_claim(machine.region, &hello, &bell, &error));
+    assert_non_null(strstr(error.text, "all 64 sessions of this VM are in use"));
+    hello = hello_of("second boot");
+    struct wh_mailbox *mailbox = wh_ivshmem_claim(machine.region, &hello, &bell, &error);
+    if (!mailbox)
+        fail_msg("after a reset: %s", error.text);
+    assert_int_equal(ask(&machine, mailbox, &hello), WH_MAILBOX_OPEN);
     power_off(&machine);
     daemon_stop(&server);
 }
@@ -535,6 +571,7 @@ int main(void)
         cmocka_unit_test(a_session_and_its_end),
         cmocka_unit_test(refusals),
         cmocka_unit_test(reset),
+        cmocka_unit_test(reset_with_all_mailboxes_taken),
         cmocka_unit_test(machine_dies),
         cmocka_unit_test(client_dies),
         cmocka_unit_test(unfinished_business),

@@ -165,17 +165,24 @@ void victim_start(struct process *process, const char *url, const char *role)
 
 /* ---- the daemon ---- */
 
-static void run_daemon(struct daemon *daemon)
+void daemon_run_saying(struct daemon *daemon, const char *text)
 {
     char config[96];
     (void)snprintf(config, sizeof(config), "%s/config", daemon->folder);
     const char *const argv[] = {setting("WORMHOLED"), "--config",  config,
                                 "--listen",           daemon->url, NULL};
     process_start(&daemon->process, NULL, argv);
+    if (text)
+        process_expect(&daemon->process, 1, text, NULL, 0);
     process_expect(&daemon->process, 1, "listening at", NULL, 0);
 }
 
-void daemon_start(struct daemon *daemon, const char *config)
+void daemon_run(struct daemon *daemon)
+{
+    daemon_run_saying(daemon, NULL);
+}
+
+void daemon_prepare(struct daemon *daemon, const char *config)
 {
     char path[96];
     (void)snprintf(daemon->folder, sizeof(daemon->folder), "/tmp/wormhole-fault-XXXXXX");
@@ -192,13 +199,18 @@ void daemon_start(struct daemon *daemon, const char *config)
         else
             (void)fputc(*at, file);
     assert_int_equal(fclose(file), 0);
-    run_daemon(daemon);
+}
+
+void daemon_start(struct daemon *daemon, const char *config)
+{
+    daemon_prepare(daemon, config);
+    daemon_run(daemon);
 }
 
 void daemon_restart(struct daemon *daemon)
 {
     process_end(&daemon->process);
-    run_daemon(daemon);
+    daemon_run(daemon);
 }
 
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
@@ -213,6 +225,35 @@ void daemon_stop(struct daemon *daemon)
 {
     process_end(&daemon->process);
     (void)nftw(daemon->folder, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+struct daemon shared_daemon;
+
+int shared_daemon_start(void **state)
+{
+    (void)state;
+    daemon_start(&shared_daemon, NULL);
+    return 0;
+}
+
+int shared_daemon_stop(void **state)
+{
+    (void)state;
+    daemon_stop(&shared_daemon);
+    return 0;
+}
+
+void expect_service(unsigned *fds, unsigned long *memory)
+{
+    struct wh_shm *shm = raw_connect(shared_daemon.url);
+    assert_int_equal(raw_platforms(shm, NULL), 0);
+    int worker = watch_process(daemon_only_worker(&shared_daemon));
+    if (fds)
+        *fds = count_fds(shared_daemon.process.pid);
+    if (memory)
+        *memory = resident_kib(shared_daemon.process.pid);
+    raw_close(shm);
+    await_end_of(worker);
 }
 
 /* The parent of a process, and its name; 0 when it is gone. */

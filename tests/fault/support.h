@@ -67,6 +67,12 @@ struct daemon {
  * configuration; %s in it is the folder. */
 void daemon_start(struct daemon *daemon, const char *config);
 
+/* The same in two steps, between which its folder and the environment can be changed. */
+void daemon_prepare(struct daemon *daemon, const char *config);
+void daemon_run(struct daemon *daemon);
+/* As daemon_run, where it must say `text` before it listens. */
+void daemon_run_saying(struct daemon *daemon, const char *text);
+
 /* Starts it again at the same place, after it was killed. */
 void daemon_restart(struct daemon *daemon);
 
@@ -78,6 +84,16 @@ unsigned daemon_workers(const struct daemon *daemon, pid_t *workers, unsigned ro
 
 /* The one worker; fails the test if there is another number of them. */
 pid_t daemon_only_worker(const struct daemon *daemon);
+
+/* One for all tests of a program: the two functions are cmocka's for a group. */
+extern struct daemon shared_daemon;
+int shared_daemon_start(void **state);
+int shared_daemon_stop(void **state);
+
+/* The shared daemon has no session and is as good as new: one more opens, works and ends. With
+ * descriptors (may be NULL) and memory in KiB (may be NULL) that it holds meanwhile, when it has
+ * reaped all earlier workers. */
+void expect_service(unsigned *fds, unsigned long *memory);
 
 /* ---- waiting ---- */
 

@@ -25,8 +25,8 @@ static void test_segment(void **state)
     AT(wh_segment, slots, 12288, 524288);
     AT(wh_segment, upcall_data, 536576, 65536);
     AT(wh_segment, call_data, 602112, 262144);
-    assert_int_equal(WH_ARENA_START, 1048576);
-    assert_int_equal(WH_SEGMENT_LEAST, 4194304);
+    assert_int_equal(WH_ARENA_START, 8388608);
+    assert_int_equal(WH_SEGMENT_LEAST, 12582912);
     assert_int_equal(WH_SLOTS, 256);
     assert_int_equal(WH_SLOT_ROOM, 2024);
     assert_int_equal(WH_TOKENS, 1024);
@@ -43,7 +43,7 @@ static void test_ring(void **state)
     AT(wh_ring_control, consumer_sleeps, 128, 4);
     AT(wh_ring_control, door, 132, 4);
     AT(wh_ring_control, producer_waits, 192, 4);
-    assert_int_equal(WH_RING_SIZE, 262144);
+    assert_int_equal(WH_RING_SIZE, 4194304);
     assert_int_equal(WH_UPCALL_SIZE, 65536);
     assert_int_equal(WH_CALL_FILLER, 0xffff);
 }

@@ -221,6 +221,34 @@ static const struct wh_param params_wh_load[] = {
     {.name = "share", .kind = WH_VALUE, .size = 4, .selector = -1},
 };
 
+static const struct wh_param params_smCopyMemory[] = {
+    {.name = "dst", .kind = WH_MEMORY, .size = 8, .selector = -1, .length = {2, -1, 1}},
+    {.name = "src", .kind = WH_MEMORY, .size = 8, .selector = -1, .length = {2, -1, 2}},
+    {.name = "size", .kind = WH_VALUE, .size = 8, .selector = -1},
+    {.name = "word", .kind = WH_MEMORY, .size = 8, .selector = -1, .length = {-1, -1, 4}},
+    {.name = "any", .kind = WH_MEMORY, .size = 8, .selector = -1},
+};
+
+static const struct wh_param params_smGetLimit[] = {
+    {.name = "device", .kind = WH_HANDLE, .size = 8, .selector = -1,
+     .type = WH_SAMPLE_TYPE_sm_device, .invalid = -33},
+    {.name = "name", .kind = WH_VALUE, .size = 4, .selector = -1},
+    {.name = "value", .kind = WH_OUT, .size = 8, .selector = -1, .length = {-1, -1, 8}},
+};
+
+static const struct wh_param params_smSetLimit[] = {
+    {.name = "name", .kind = WH_VALUE, .size = 4, .selector = -1},
+    {.name = "device", .kind = WH_HANDLE, .size = 8, .selector = -1,
+     .type = WH_SAMPLE_TYPE_sm_device, .invalid = -33},
+    {.name = "value", .kind = WH_VALUE, .size = 8, .selector = -1},
+};
+
+static const struct wh_param params_smOperate[] = {
+    {.name = "operation", .kind = WH_STRUCTS, .size = 56, .selector = -1,
+     .type = WH_SAMPLE_STRUCT_sm_operation, .length = {-1, -1, 1}},
+    {.name = "values", .kind = WH_BYTES, .size = 16, .selector = -1, .length = {-1, -1, 32}},
+};
+
 static const struct wh_call_desc calls[] = {
     {.name = "smInit", .number = WH_SAMPLE_smInit, .flags = WH_CALL_BLOCKS,
      .result = WH_RESULT_STATUS, .error_param = -1, .since_major = 1},
@@ -316,6 +344,18 @@ static const struct wh_call_desc calls[] = {
     {.name = "wh_load", .params = params_wh_load, .number = WH_SAMPLE_wh_load,
      .flags = WH_CALL_HAND_WORKER | WH_CALL_MESSAGE, .nparams = 1, .result = WH_RESULT_VALUE,
      .error_param = -1, .since_major = 2},
+    {.name = "smCopyMemory", .params = params_smCopyMemory, .number = WH_SAMPLE_smCopyMemory,
+     .flags = WH_CALL_POST, .nparams = 5, .result = WH_RESULT_STATUS, .error_param = -1,
+     .since_major = 2, .since_minor = 1},
+    {.name = "smGetLimit", .params = params_smGetLimit, .number = WH_SAMPLE_smGetLimit,
+     .flags = WH_CALL_REMEMBERED, .nparams = 3, .result = WH_RESULT_STATUS, .error_param = -1,
+     .since_major = 2},
+    {.name = "smSetLimit", .params = params_smSetLimit, .number = WH_SAMPLE_smSetLimit,
+     .flags = WH_CALL_FORGETS, .nparams = 3, .result = WH_RESULT_STATUS, .error_param = -1,
+     .since_major = 1, .since_minor = 2},
+    {.name = "smOperate", .params = params_smOperate, .number = WH_SAMPLE_smOperate,
+     .flags = WH_CALL_HAND_WORKER, .nparams = 2, .result = WH_RESULT_STATUS, .error_param = -1,
+     .since_major = 2},
 };
 
 static const struct wh_object_desc objects[] = {
@@ -323,7 +363,7 @@ static const struct wh_object_desc objects[] = {
     {.name = "sm_device", .invalid = -33, .retain = -1, .release = -1},
     {.name = "sm_buffer", .invalid = -38, .retain = WH_SAMPLE_smRetainBuffer,
      .release = WH_SAMPLE_smReleaseBuffer},
-    {.name = "sm_event", .invalid = -58, .retain = -1, .release = -1},
+    {.name = "sm_event", .invalid = -58, .retain = -1, .release = -1, .special = true},
 };
 
 static const struct wh_member handles_sm_region[] = {
@@ -338,10 +378,16 @@ static const struct wh_member handles_sm_nested[] = {
     {.offset = 40, .type = WH_SAMPLE_TYPE_sm_event},
 };
 
+static const struct wh_member handles_sm_operation[] = {
+    {.offset = 24, .type = WH_SAMPLE_TYPE_sm_buffer},
+};
+
 static const struct wh_struct_desc structs[] = {
     {.name = "sm_format", .size = 8},
     {.name = "sm_region", .handles = handles_sm_region, .nhandles = 3, .size = 72},
     {.name = "sm_nested", .handles = handles_sm_nested, .nhandles = 3, .size = 80},
+    {.name = "sm_value", .size = 16},
+    {.name = "sm_operation", .handles = handles_sm_operation, .nhandles = 1, .size = 56},
     {.name = "sm_host", .size = 24},
 };
 
@@ -374,7 +420,7 @@ static const struct wh_names props[] = {
 
 const struct wh_api wh_sample_api = {
     .name = "sample",
-    .hash = UINT64_C(0x6326907daf9d6694),
+    .hash = UINT64_C(0x8bf5355432fa3bf6),
     .calls = calls,
     .objects = objects,
     .structs = structs,

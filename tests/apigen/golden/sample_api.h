@@ -44,6 +44,10 @@ enum wh_sample_call {
     WH_SAMPLE_wh_forget = 32,
     WH_SAMPLE_wh_mark = 33,
     WH_SAMPLE_wh_load = 34,
+    WH_SAMPLE_smCopyMemory = 35,
+    WH_SAMPLE_smGetLimit = 36,
+    WH_SAMPLE_smSetLimit = 37,
+    WH_SAMPLE_smOperate = 38,
     WH_SAMPLE_NCALLS
 };
 
@@ -58,7 +62,9 @@ enum wh_sample_struct {
     WH_SAMPLE_STRUCT_sm_format = 0,
     WH_SAMPLE_STRUCT_sm_region = 1,
     WH_SAMPLE_STRUCT_sm_nested = 2,
-    WH_SAMPLE_STRUCT_sm_host = 3,
+    WH_SAMPLE_STRUCT_sm_value = 3,
+    WH_SAMPLE_STRUCT_sm_operation = 4,
+    WH_SAMPLE_STRUCT_sm_host = 5,
     WH_SAMPLE_NSTRUCTS
 };
 

@@ -113,6 +113,23 @@ CHECK_MEMBER(sm_region, weight, 64, 8);
 CHECK_SIZE(sm_nested, 80);
 CHECK_MEMBER(sm_nested, flags, 0, 4);
 CHECK_MEMBER(sm_nested, region, 8, 72);
+CHECK_SIZE(sm_value, 16);
+CHECK_MEMBER(sm_value, bytes, 0, 12);
+CHECK_MEMBER(sm_value, weight, 0, 8);
+CHECK_MEMBER(sm_value, halves, 0, 16);
+CHECK_MEMBER(sm_value, halves[0].low, 0, 2);
+CHECK_MEMBER(sm_value, halves[0].high, 4, 4);
+CHECK_SIZE(sm_operation, 56);
+CHECK_MEMBER(sm_operation, kind, 0, 4);
+CHECK_MEMBER(sm_operation, buffer, 8, 8);
+CHECK_MEMBER(sm_operation, range, 8, 16);
+CHECK_MEMBER(sm_operation, range.start, 8, 8);
+CHECK_MEMBER(sm_operation, range.end, 16, 8);
+CHECK_MEMBER(sm_operation, paint, 24, 16);
+CHECK_MEMBER(sm_operation, paint.target, 24, 8);
+CHECK_MEMBER(sm_operation, paint.red, 32, 1);
+CHECK_MEMBER(sm_operation, paint.green, 33, 1);
+CHECK_MEMBER(sm_operation, value, 40, 16);
 CHECK_SIZE(sm_host, 24);
 CHECK_MEMBER(sm_host, address, 0, 8);
 CHECK_MEMBER(sm_host, done, 8, 8);
@@ -157,3 +174,12 @@ CHECK_FUNCTION(smTune, sm_status (*)(sm_device, const float *));
 #ifdef SAMPLE_RETAIN
 CHECK_FUNCTION(smRetainBufferEXT, sm_status (*)(sm_buffer));
 #endif
+CHECK_FUNCTION(smCopyMemory, sm_status (*)(sm_counter, sm_counter, size_t, uint64_t,
+                                           unsigned long));
+CHECK_FUNCTION(smGetLimit, sm_status (*)(sm_device, sm_uint, size_t *));
+CHECK_FUNCTION(smSetLimit, sm_status (*)(sm_uint, sm_device, size_t));
+CHECK_FUNCTION(smOperate, sm_status (*)(const sm_operation *, const sm_value *));
+CHECK_FUNCTION(smCopyMemoryPerThread, sm_status (*)(sm_counter, sm_counter, size_t, uint64_t,
+                                                    unsigned long));
+CHECK_FUNCTION(smNotifyPerThread, void (*)(sm_uint));
+CHECK_FUNCTION(smReset2, void (*)(sm_device));

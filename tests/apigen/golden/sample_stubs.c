@@ -11,6 +11,8 @@
 
 uint64_t wh_sample_invoke(uint16_t call, uint64_t *a);
 int32_t wh_sample_unsupported(uint16_t call);
+void wh_sample_variant_enter(void);
+void wh_sample_variant_leave(void);
 
 WH_EXPORT sm_status smInit(void)
 {
@@ -212,6 +214,58 @@ WH_EXPORT sm_status smRetainBufferEXT(sm_buffer buffer)
     return (sm_status)wh_sample_invoke(WH_SAMPLE_smRetainBufferEXT, a);
 }
 
+WH_EXPORT sm_status smCopyMemory(sm_counter dst, sm_counter src, size_t size, uint64_t word,
+                                 unsigned long any)
+{
+    uint64_t a[] = {(uint64_t)dst, (uint64_t)src, (uint64_t)size, (uint64_t)word, (uint64_t)any};
+
+    return (sm_status)wh_sample_invoke(WH_SAMPLE_smCopyMemory, a);
+}
+
+WH_EXPORT sm_status smGetLimit(sm_device device, sm_uint name, size_t *value)
+{
+    uint64_t a[] = {(uintptr_t)device, (uint64_t)name, (uintptr_t)value};
+
+    return (sm_status)wh_sample_invoke(WH_SAMPLE_smGetLimit, a);
+}
+
+WH_EXPORT sm_status smSetLimit(sm_uint name, sm_device device, size_t value)
+{
+    uint64_t a[] = {(uint64_t)name, (uintptr_t)device, (uint64_t)value};
+
+    return (sm_status)wh_sample_invoke(WH_SAMPLE_smSetLimit, a);
+}
+
+WH_EXPORT sm_status smOperate(const sm_operation *operation, const sm_value *values)
+{
+    uint64_t a[] = {(uintptr_t)operation, (uintptr_t)values};
+
+    return (sm_status)wh_sample_invoke(WH_SAMPLE_smOperate, a);
+}
+
+WH_EXPORT sm_status smCopyMemoryPerThread(sm_counter dst, sm_counter src, size_t size,
+                                          uint64_t word, unsigned long any)
+{
+    wh_sample_variant_enter();
+    sm_status status =smCopyMemory(dst, src, size, word, any);
+    wh_sample_variant_leave();
+    return status;
+}
+
+WH_EXPORT void smNotifyPerThread(sm_uint code)
+{
+    wh_sample_variant_enter();
+    smNotify(code);
+    wh_sample_variant_leave();
+}
+
+WH_EXPORT void smReset2(sm_device device)
+{
+    wh_sample_variant_enter();
+    smReset(device);
+    wh_sample_variant_leave();
+}
+
 void *const wh_sample_dispatch[] = {
     ADDRESS(smInit),
     NULL,
@@ -219,6 +273,7 @@ void *const wh_sample_dispatch[] = {
     ADDRESS(smOnEvent),
     ADDRESS(smNative),
     NULL,
+    ADDRESS(smNotifyPerThread),
     NULL,
 };
 
@@ -226,12 +281,15 @@ const struct wh_function wh_sample_functions[] = {
     {"smAlloc", WH_SAMPLE_smAlloc, false, ADDRESS(smAlloc)},
     {"smBuild", WH_SAMPLE_smBuild, false, ADDRESS(smBuild)},
     {"smCopy", WH_SAMPLE_smCopy, false, ADDRESS(smCopy)},
+    {"smCopyMemory", WH_SAMPLE_smCopyMemory, false, ADDRESS(smCopyMemory)},
+    {"smCopyMemoryPerThread", WH_SAMPLE_smCopyMemory, false, ADDRESS(smCopyMemoryPerThread)},
     {"smCreateBuffer", WH_SAMPLE_smCreateBuffer, false, ADDRESS(smCreateBuffer)},
     {"smErrorText", WH_SAMPLE_smErrorText, false, ADDRESS(smErrorText)},
     {"smFill", WH_SAMPLE_smFill, false, ADDRESS(smFill)},
     {"smFromGraphics", WH_SAMPLE_smFromGraphics, false, ADDRESS(smFromGraphics)},
     {"smGetDevices", WH_SAMPLE_smGetDevices, false, ADDRESS(smGetDevices)},
     {"smGetInfo", WH_SAMPLE_smGetInfo, false, ADDRESS(smGetInfo)},
+    {"smGetLimit", WH_SAMPLE_smGetLimit, false, ADDRESS(smGetLimit)},
     {"smHost", WH_SAMPLE_smHost, false, ADDRESS(smHost)},
     {"smImport", WH_SAMPLE_smImport, false, ADDRESS(smImport)},
     {"smInit", WH_SAMPLE_smInit, false, ADDRESS(smInit)},
@@ -241,13 +299,17 @@ const struct wh_function wh_sample_functions[] = {
     {"smMap", WH_SAMPLE_smMap, false, ADDRESS(smMap)},
     {"smNative", WH_SAMPLE_smNative, false, ADDRESS(smNative)},
     {"smNotify", WH_SAMPLE_smNotify, false, ADDRESS(smNotify)},
+    {"smNotifyPerThread", WH_SAMPLE_smNotify, false, ADDRESS(smNotifyPerThread)},
     {"smOnEvent", WH_SAMPLE_smOnEvent, false, ADDRESS(smOnEvent)},
+    {"smOperate", WH_SAMPLE_smOperate, false, ADDRESS(smOperate)},
     {"smRegions", WH_SAMPLE_smRegions, false, ADDRESS(smRegions)},
     {"smReleaseBuffer", WH_SAMPLE_smReleaseBuffer, false, ADDRESS(smReleaseBuffer)},
     {"smReset", WH_SAMPLE_smReset, true, ADDRESS(smReset)},
+    {"smReset2", WH_SAMPLE_smReset, true, ADDRESS(smReset2)},
     {"smRetainBuffer", WH_SAMPLE_smRetainBuffer, false, ADDRESS(smRetainBuffer)},
     {"smRetainBufferEXT", WH_SAMPLE_smRetainBufferEXT, true, ADDRESS(smRetainBufferEXT)},
     {"smScale", WH_SAMPLE_smScale, false, ADDRESS(smScale)},
+    {"smSetLimit", WH_SAMPLE_smSetLimit, false, ADDRESS(smSetLimit)},
     {"smSign", WH_SAMPLE_smSign, false, ADDRESS(smSign)},
     {"smSplit", WH_SAMPLE_smSplit, false, ADDRESS(smSplit)},
     {"smTicks", WH_SAMPLE_smTicks, false, ADDRESS(smTicks)},

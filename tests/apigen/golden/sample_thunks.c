@@ -231,6 +231,42 @@ static void thunk_wh_load(struct wh_call *call, const void *functions, uint64_t 
     a[WH_RESULT] = (uint64_t)wh_sample_do_load(call, wh_float_from_word(a[0]));
 }
 
+static void thunk_smCopyMemory(struct wh_call *call, const void *functions, uint64_t *a)
+{
+    const struct wh_sample_functions_table *f = functions;
+
+    (void)call;
+    a[WH_RESULT] = (uint64_t)(int64_t)f->smCopyMemory((sm_counter)a[0], (sm_counter)a[1],
+                                                      (size_t)a[2], (uint64_t)a[3],
+                                                      (unsigned long)a[4]);
+}
+
+static void thunk_smGetLimit(struct wh_call *call, const void *functions, uint64_t *a)
+{
+    const struct wh_sample_functions_table *f = functions;
+
+    (void)call;
+    a[WH_RESULT] = (uint64_t)(int64_t)f->smGetLimit((sm_device)(uintptr_t)a[0], (sm_uint)a[1],
+                                                    (size_t *)(uintptr_t)a[2]);
+}
+
+static void thunk_smSetLimit(struct wh_call *call, const void *functions, uint64_t *a)
+{
+    const struct wh_sample_functions_table *f = functions;
+
+    (void)call;
+    a[WH_RESULT] = (uint64_t)(int64_t)f->smSetLimit((sm_uint)a[0], (sm_device)(uintptr_t)a[1],
+                                                    (size_t)a[2]);
+}
+
+static void thunk_smOperate(struct wh_call *call, const void *functions, uint64_t *a)
+{
+    (void)functions;
+    a[WH_RESULT] = (uint64_t)(int64_t)wh_sample_do_smOperate(call,
+                                                             (const sm_operation *)(uintptr_t)a[0],
+                                                             (const sm_value *)(uintptr_t)a[1]);
+}
+
 wh_thunk *const wh_sample_thunks[] = {
     thunk_smInit,
     thunk_smNotify,
@@ -267,6 +303,10 @@ wh_thunk *const wh_sample_thunks[] = {
     thunk_wh_forget,
     thunk_wh_mark,
     thunk_wh_load,
+    thunk_smCopyMemory,
+    thunk_smGetLimit,
+    thunk_smSetLimit,
+    thunk_smOperate,
 };
 
 const char *const wh_sample_function_names[] = {
@@ -305,4 +345,8 @@ const char *const wh_sample_function_names[] = {
     NULL, /* wh_forget */
     NULL, /* wh_mark */
     NULL, /* wh_load */
+    "smCopyMemory",
+    "smGetLimit",
+    "smSetLimit",
+    "smOperate",
 };

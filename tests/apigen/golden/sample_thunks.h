@@ -54,6 +54,11 @@ struct wh_sample_functions_table {
     void *unused_wh_forget;
     void *unused_wh_mark;
     void *unused_wh_load;
+    sm_status (*smCopyMemory)(sm_counter dst, sm_counter src, size_t size, uint64_t word,
+                              unsigned long any);
+    sm_status (*smGetLimit)(sm_device device, sm_uint name, size_t *value);
+    sm_status (*smSetLimit)(sm_uint name, sm_device device, size_t value);
+    sm_status (*smOperate)(const sm_operation *operation, const sm_value *values);
 };
 
 /* By hand, in the worker. */
@@ -65,6 +70,8 @@ sm_status wh_sample_do_read(struct wh_call *call, sm_buffer buffer, size_t offse
 void wh_sample_do_forget(struct wh_call *call, sm_ulong id);
 sm_event wh_sample_do_mark(struct wh_call *call, void *slot, const char *why, sm_status *error_ret);
 sm_uint wh_sample_do_load(struct wh_call *call, sm_float share);
+sm_status wh_sample_do_smOperate(struct wh_call *call, const sm_operation *operation,
+                                 const sm_value *values);
 
 /* By call number; NULL: the worker refuses the call. */
 extern wh_thunk *const wh_sample_thunks[];

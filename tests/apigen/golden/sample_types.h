@@ -69,6 +69,32 @@ typedef struct sm_nested {
     sm_uint flags;
     sm_region region;
 } sm_nested;
+typedef union _sm_value {
+    sm_u8 bytes[12];
+    sm_double weight;
+    struct {
+        sm_u16 low;
+        sm_uint high;
+    } halves[2];
+} sm_value;
+typedef struct sm_operation {
+    sm_uint kind;
+    union {
+        sm_buffer buffer;
+        struct {
+            sm_ulong start;
+            sm_ulong end;
+        } range;
+    };
+    struct {
+        sm_buffer target;
+        struct {
+            sm_u8 red;
+            sm_u8 green;
+        };
+    } paint;
+    sm_value value;
+} sm_operation;
 typedef struct sm_host {
     const void *address;
     sm_callback done;
@@ -111,5 +137,14 @@ double smLoad(sm_device device);
 void smReset(sm_device device);
 sm_status smTune(sm_device device, const float *hint);
 sm_status smRetainBufferEXT(sm_buffer buffer);
+sm_status smCopyMemory(sm_counter dst, sm_counter src, size_t size, uint64_t word,
+                       unsigned long any);
+sm_status smGetLimit(sm_device device, sm_uint name, size_t *value);
+sm_status smSetLimit(sm_uint name, sm_device device, size_t value);
+sm_status smOperate(const sm_operation *operation, const sm_value *values);
+sm_status smCopyMemoryPerThread(sm_counter dst, sm_counter src, size_t size, uint64_t word,
+                                unsigned long any);
+void smNotifyPerThread(sm_uint code);
+void smReset2(sm_device device);
 
 #endif

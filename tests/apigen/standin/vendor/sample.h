@@ -85,6 +85,43 @@ typedef struct sm_nested {
     sm_region region;
 } sm_nested;
 
+typedef union _sm_value {
+    sm_u8 bytes[12];
+    sm_double weight;
+    struct {
+#ifdef WRONG_sm_value
+        sm_u8 low;
+#else
+        sm_u16 low;
+#endif
+        sm_uint high;
+    } halves[2];
+} sm_value;
+
+typedef struct sm_operation {
+    sm_uint kind;
+    union {
+        sm_buffer buffer;
+        struct {
+            sm_ulong start;
+            sm_ulong end;
+        } range;
+    };
+    struct {
+        sm_buffer target;
+        struct {
+#ifdef WRONG_sm_operation
+            sm_u8 green;
+            sm_u8 red;
+#else
+            sm_u8 red;
+            sm_u8 green;
+#endif
+        };
+    } paint;
+    sm_value value;
+} sm_operation;
+
 typedef struct sm_host {
     const void *address;
     void (*done)(sm_event, int, void *);
@@ -143,6 +180,20 @@ int smReset(sm_device device);
 #else
 void smReset(sm_device device);
 #endif
+
+sm_status smCopyMemory(sm_counter dst, sm_counter src, size_t size, uint64_t word,
+                       unsigned long any);
+sm_status smGetLimit(sm_device device, sm_uint name, size_t *value);
+sm_status smSetLimit(sm_uint name, sm_device device, size_t value);
+sm_status smOperate(const sm_operation *operation, const sm_value *values);
+sm_status smCopyMemoryPerThread(sm_counter dst, sm_counter src, size_t size, uint64_t word,
+                                unsigned long any);
+#ifdef WRONG_smNotifyPerThread
+void smNotifyPerThread(sm_ulong code);
+#else
+void smNotifyPerThread(sm_uint code);
+#endif
+void smReset2(sm_device device);
 
 /* This vendor has smTune, in a version that defines it, and has never heard of SAMPLE_RETAIN. */
 #ifdef WRONG_smTune

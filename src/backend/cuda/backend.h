@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a worker reaches CUDA: a driver library, NVIDIA's or the software device, through the driver
+ * API. Only what the description cannot say is written here; everything else is generated.
+ */
+#ifndef WH_BACKEND_CUDA_BACKEND_H
+#define WH_BACKEND_CUDA_BACKEND_H
+
+#include "backend/cuda/ranges.h"
+#include "channel/segment.h"
+#include "cuda_api.h"
+#include "cuda_thunks.h"
+#include "cuda_types.h"
+#include "worker/worker.h"
+
+#include <pthread.h>
+
+#define WH_NO_TOKEN UINT32_MAX
+
+struct wh_cuda_contexts;
+struct wh_cuda_callbacks;
+struct wh_cuda_images;
+
+/* What a range of the session's memory is. */
+enum wh_cuda_range_kind { WH_CUDA_RANGE_DEVICE, WH_CUDA_RANGE_SHARED, WH_CUDA_RANGE_GLOBAL };
+
+struct wh_cuda_state {
+    struct wh_cuda_functions_table f;
+    struct wh_cuda_ranges *ranges; /* device memory that the session may name */
+    struct wh_cuda_contexts *contexts;
+    struct wh_cuda_callbacks *callbacks;
+    struct wh_cuda_images *images; /* on their way */
+    /* The arena at the client's address, so that one pointer works on both sides; NULL until the
+     * client asked for it. */
+    uint8_t *arena;
+    uint64_t arena_size;
+};
+
+static inline struct wh_cuda_state *wh_cuda_state(struct wh_call *call)
+{
+    return call->worker->state;
+}
+
+static inline const struct wh_cuda_functions_table *wh_cuda_driver(struct wh_call *call)
+{
+    return &wh_cuda_state(call)->f;
+}
+
+/* Loads the driver library and fills `backend`. Fails with a sentence when there is none. */
+int wh_cuda_open(struct wh_worker *worker, struct wh_backend *backend, struct wh_error *error);
+
+/* ---- contexts (context.c) ---- */
+
+struct wh_cuda_contexts *wh_cuda_contexts_new(void);
+
+/* The backend's enter hook: the client thread's current context becomes this thread's. */
+void wh_cuda_enter(struct wh_worker *worker, uint32_t thread);
+
+/* The context that is current on this thread, as set by the hook; NULL: none. */
+CUcontext wh_cuda_current(struct wh_call *call);
+
+/* ---- transfers ---- */
+
+/* Tells the client that the block behind a token is its own again (`failed`: nothing to copy). */
+void wh_cuda_finish_token(struct wh_call *call, uint32_t token, bool failed);
+
+/* ---- code (module.c) ---- */
+
+struct wh_cuda_images *wh_cuda_images_new(void);
+
+/* ---- callbacks (callback.c) ---- */
+
+struct wh_cuda_callbacks *wh_cuda_callbacks_new(void);
+
+#endif

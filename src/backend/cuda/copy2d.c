@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Copies and sets with rows. A place in linear memory must be the session's from its first byte to
+ * its last; staged bytes lie packed in the arena.
+ */
+#include "backend/cuda/backend.h"
+
+#include <string.h>
+
+/* One side of CUDA_MEMCPY3D. */
+struct side {
+    CUmemorytype type;
+    void *host;
+    CUdeviceptr device;
+    CUarray array;
+    size_t pitch, height;
+};
+
+/* Whether the session owns the rows of this place; `is_host`: they lie in host memory. */
+static bool owns(struct wh_call *call, const wh_cuda_box *box, const wh_cuda_place *p,
+                 bool *is_host)
+{
+    uint64_t first, length, start;
+    struct wh_cuda_range range;
+    if (__builtin_mul_overflow(p->z, p->height, &first) ||
+        __builtin_add_overflow(first, p->y, &first) ||
+        __builtin_mul_overflow(first, p->pitch, &first) ||
+        __builtin_add_overflow(first, p->x, &first) ||
+        __builtin_mul_overflow(box->depth - 1, p->height, &length) ||
+        __builtin_add_overflow(length, box->height - 1, &length) ||
+        __builtin_mul_overflow(length, p->pitch, &length) ||
+        __builtin_add_overflow(length, box->width, &length) ||
+        __builtin_add_overflow(p->address, first, &start) ||
+        !wh_cuda_ranges_find(wh_cuda_state(call)->ranges, start, length, &range))
+        return false;
+    *is_host = range.kind != 0;
+    return true;
+}
+
+static CUresult linear_side(struct wh_call *call, const wh_cuda_box *box, const wh_cuda_place *p,
+                            struct side *side)
+{
+    bool is_host;
+    if (!owns(call, box, p, &is_host))
+        return CUDA_ERROR_INVALID_VALUE;
+    side->pitch = p->pitch;
+    side->height = p->height;
+    if (is_host) {
+        side->type = CU_MEMORYTYPE_HOST;
+        side->host = (void *)(uintptr_t)p->address;
+    } else {
+        side->type = CU_MEMORYTYPE_DEVICE;
+        side->device = p->address;
+    }
+    return CUDA_SUCCESS;
+}
+
+/* Packed bytes, all of which are in the block. */
+static CUresult staged_side(struct wh_call *call, const wh_cuda_box *box, const wh_cuda_place *p,
+                            void *bytes, size_t size, struct side *side)
+{
+    uint64_t needed;
+    if (!bytes || p->x || p->y || p->z || p->pitch != box->width || p->height != box->height ||
+        __builtin_mul_overflow(box->width, box->height, &needed) ||
+        __builtin_mul_overflow(needed, box->depth, &needed) || needed > size) {
+        wh_call_fault(call, "a staged copy breaks its own measures");
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+    *side = (struct side){
+        .type = CU_MEMORYTYPE_HOST, .host = bytes, .pitch = box->width, .height = box->height};
+    return CUDA_SUCCESS;
+}
+
+/* `bytes`: the staged bytes of this side, or NULL when it may not be staged. */
+static CUresult make_side(struct wh_call *call, const wh_cuda_box *box, const wh_cuda_place *p,
+                          CUarray array, void *bytes, size_t size, struct side *side)
+{
+    *side = (struct side){0};
+    if (p->kind == WH_CUDA_PLACE_STAGED)
+        return staged_side(call, box, p, bytes, size, side);
+    if (p->kind == WH_CUDA_PLACE_LINEAR)
+        return linear_side(call, box, p, side);
+    if (p->kind != WH_CUDA_PLACE_ARRAY || !array)
+        return CUDA_ERROR_INVALID_VALUE;
+    side->type = CU_MEMORYTYPE_ARRAY;
+    side->array = array;
+    return CUDA_SUCCESS;
+}
+
+static CUresult copy_2d(const struct wh_cuda_functions_table *f, const wh_cuda_box *box,
+                        const struct side *to, const struct side *from, CUstream stream)
+{
+    CUDA_MEMCPY2D copy = {.srcXInBytes = box->from.x,
+                          .srcY = box->from.y,
+                          .srcMemoryType = from->type,
+                          .srcHost = from->host,
+                          .srcDevice = from->device,
+                          .srcArray = from->array,
+                          .srcPitch = from->pitch,
+                          .dstXInBytes = box->to.x,
+                          .dstY = box->to.y,
+                          .dstMemoryType = to->type,
+                          .dstHost = to->host,
+                          .dstDevice = to->device,
+                          .dstArray = to->array,
+                          .dstPitch = to->pitch,
+                          .WidthInBytes = box->width,
+                          .Height = box->height};
+    return f->cuMemcpy2DAsync_v2(&copy, stream);
+}
+
+static CUresult copy_3d(const struct wh_cuda_functions_table *f, const wh_cuda_box *box,
+                        const struct side *to, const struct side *from, CUstream stream)
+{
+    CUDA_MEMCPY3D copy = {.srcXInBytes = box->from.x,
+                          .srcY = box->from.y,
+                          .srcZ = box->from.z,
+                          .srcLOD = box->from.level,
+                          .srcMemoryType = from->type,
+                          .srcHost = from->host,
+                          .srcDevice = from->device,
+                          .srcArray = from->array,
+                          .srcPitch = from->pitch,
+                          .srcHeight = from->height,
+                          .dstXInBytes = box->to.x,
+                          .dstY = box->to.y,
+                          .dstZ = box->to.z,
+                          .dstLOD = box->to.level,
+                          .dstMemoryType = to->type,
+                          .dstHost = to->host,
+                          .dstDevice = to->device,
+                          .dstArray = to->array,
+                          .dstPitch = to->pitch,
+                          .dstHeight = to->height,
+                          .WidthInBytes = box->width,
+                          .Height = box->height,
+                          .Depth = box->depth};
+    return f->cuMemcpy3DAsync_v2(&copy, stream);
+}
+
+static CUresult copy(struct wh_call *call, const struct wh_cuda_functions_table *f,
+                     const wh_cuda_box *box, const struct side *to, const struct side *from,
+                     CUstream stream)
+{
+    bool flat = box->depth == 1 && !box->from.z && !box->to.z && !box->from.level && !box->to.level;
+    bool there = flat ? f->cuMemcpy2DAsync_v2 != NULL : f->cuMemcpy3DAsync_v2 != NULL;
+    if (call->fault)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!there)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    return flat ? copy_2d(f, box, to, from, stream) : copy_3d(f, box, to, from, stream);
+}
+
+static CUresult move(struct wh_call *call, const wh_cuda_box *box, CUarray to_array,
+                     CUarray from_array, void *to_bytes, void *from_bytes, size_t size,
+                     CUstream stream)
+{
+    struct side to, from;
+    CUresult result;
+    if (!box || !box->width || !box->height || !box->depth)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = make_side(call, box, &box->to, to_array, to_bytes, size, &to);
+    if (result == CUDA_SUCCESS)
+        result = make_side(call, box, &box->from, from_array, from_bytes, size, &from);
+    return result == CUDA_SUCCESS ? copy(call, wh_cuda_driver(call), box, &to, &from, stream)
+                                  : result;
+}
+
+CUresult wh_cuda_do_copy_box(struct wh_call *call, const wh_cuda_box *box, CUarray to, CUarray from,
+                             CUstream stream)
+{
+    return move(call, box, to, from, NULL, NULL, 0, stream);
+}
+
+/* The arena is pageable memory to the driver: when its function returns, the bytes were taken. */
+CUresult wh_cuda_do_write_box(struct wh_call *call, const wh_cuda_box *box, CUarray to, size_t size,
+                              void *bytes, CUstream stream)
+{
+    return move(call, box, to, NULL, NULL, bytes, size, stream);
+}
+
+CUresult wh_cuda_do_read_box(struct wh_call *call, const wh_cuda_box *box, CUarray from,
+                             size_t size, void *bytes, CUstream stream)
+{
+    CUresult result = move(call, box, NULL, from, bytes, NULL, size, stream);
+    return result == CUDA_SUCCESS ? wh_cuda_driver(call)->cuStreamSynchronize(stream) : result;
+}
+
+/* ---- sets ---- */
+
+static bool owns_rows(struct wh_call *call, CUdeviceptr address, size_t pitch, size_t width,
+                      size_t height, size_t element)
+{
+    uint64_t length = 0, row = 0;
+    struct wh_cuda_range range;
+    if (width == 0 || height == 0)
+        return true;
+    return !__builtin_mul_overflow(height - 1, pitch, &length) &&
+           !__builtin_mul_overflow(width, element, &row) &&
+           !__builtin_add_overflow(length, row, &length) &&
+           wh_cuda_ranges_find(wh_cuda_state(call)->ranges, address, length, &range);
+}
+
+CUresult wh_cuda_do_cuMemsetD2D8_v2(struct wh_call *call, CUdeviceptr to, size_t pitch,
+                                    unsigned char value, size_t width, size_t height)
+{
+    if (!owns_rows(call, to, pitch, width, height, 1))
+        return CUDA_ERROR_INVALID_VALUE;
+    return wh_cuda_driver(call)->cuMemsetD2D8_v2(to, pitch, value, width, height);
+}
+
+CUresult wh_cuda_do_cuMemsetD2D16_v2(struct wh_call *call, CUdeviceptr to, size_t pitch,
+                                     unsigned short value, size_t width, size_t height)
+{
+    if (!owns_rows(call, to, pitch, width, height, 2))
+        return CUDA_ERROR_INVALID_VALUE;
+    return wh_cuda_driver(call)->cuMemsetD2D16_v2(to, pitch, value, width, height);
+}
+
+CUresult wh_cuda_do_cuMemsetD2D32_v2(struct wh_call *call, CUdeviceptr to, size_t pitch,
+                                     unsigned value, size_t width, size_t height)
+{
+    if (!owns_rows(call, to, pitch, width, height, 4))
+        return CUDA_ERROR_INVALID_VALUE;
+    return wh_cuda_driver(call)->cuMemsetD2D32_v2(to, pitch, value, width, height);
+}
+
+CUresult wh_cuda_do_cuMemsetD2D8Async(struct wh_call *call, CUdeviceptr to, size_t pitch,
+                                      unsigned char value, size_t width, size_t height,
+                                      CUstream stream)
+{
+    if (!owns_rows(call, to, pitch, width, height, 1))
+        return CUDA_ERROR_INVALID_VALUE;
+    return wh_cuda_driver(call)->cuMemsetD2D8Async(to, pitch, value, width, height, stream);
+}
+
+CUresult wh_cuda_do_cuMemsetD2D16Async(struct wh_call *call, CUdeviceptr to, size_t pitch,
+                                       unsigned short value, size_t width, size_t height,
+                                       CUstream stream)
+{
+    if (!owns_rows(call, to, pitch, width, height, 2))
+        return CUDA_ERROR_INVALID_VALUE;
+    return wh_cuda_driver(call)->cuMemsetD2D16Async(to, pitch, value, width, height, stream);
+}
+
+CUresult wh_cuda_do_cuMemsetD2D32Async(struct wh_call *call, CUdeviceptr to, size_t pitch,
+                                       unsigned value, size_t width, size_t height, CUstream stream)
+{
+    if (!owns_rows(call, to, pitch, width, height, 4))
+        return CUDA_ERROR_INVALID_VALUE;
+    return wh_cuda_driver(call)->cuMemsetD2D32Async(to, pitch, value, width, height, stream);
+}

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Finds the driver library and its functions; see backend.h. */
+#include "backend/cuda/backend.h"
+
+#include "base/log.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SOFTGPU "libwormhole-softgpu.so"
+
+/* Where NVIDIA's driver is installed, most usual first. A bare name would find our own shim again
+ * in an environment that was made for clients. */
+static const char *const places[] = {
+    "/usr/lib/x86_64-linux-gnu/libcuda.so.1",
+    "/usr/lib64/libcuda.so.1",
+    "/usr/lib/libcuda.so.1",
+    "/usr/local/nvidia/lib64/libcuda.so.1",
+    "/usr/lib/wsl/lib/libcuda.so.1",
+    "/run/opengl-driver/lib/libcuda.so.1",
+};
+
+/* The software device lies in lib/wormhole beside the worker's bin. */
+static void *open_softgpu(void)
+{
+    char path[PATH_MAX];
+    ssize_t size = readlink("/proc/self/exe", path, sizeof(path) - 1);
+    char *slash;
+    if (size <= 0)
+        return NULL;
+    path[size] = '\0';
+    slash = strrchr(path, '/');
+    if (!slash || (size_t)(slash - path) + sizeof("/../lib/wormhole/" SOFTGPU) > sizeof(path))
+        return NULL;
+    memcpy(slash, "/../lib/wormhole/" SOFTGPU, sizeof("/../lib/wormhole/" SOFTGPU));
+    return dlopen(path, RTLD_NOW | RTLD_LOCAL);
+}
+
+/* A driver that is installed but has no device of its own (a build machine) is no use. */
+static void *usable(void *library)
+{
+    CUresult (*init)(unsigned) = NULL;
+    CUresult (*count_devices)(int *) = NULL;
+    int n = 0;
+    if (!library)
+        return NULL;
+    *(void **)&init = dlsym(library, "cuInit");
+    *(void **)&count_devices = dlsym(library, "cuDeviceGetCount");
+    if (init && count_devices && init(0) == CUDA_SUCCESS && count_devices(&n) == CUDA_SUCCESS &&
+        n > 0)
+        return library;
+    dlclose(library);
+    return NULL;
+}
+
+static void *open_named(const char *path, struct wh_error *error)
+{
+    void *library =
+        strcmp(path, "softgpu") == 0 ? open_softgpu() : dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+        wh_error_set(error, ENOENT, "the server's WORMHOLE_CUDA_LIBRARY=%s cannot be loaded: %s",
+                     path, dlerror());
+    return library;
+}
+
+/* The driver asks for its compiler by its bare name, later: loaded from beside the driver, it is
+ * found whatever the search path. */
+static void load_compiler(const char *driver)
+{
+    static const char *const names[] = {"libnvidia-ptxjitcompiler.so.1", "libnvidia-nvvm.so.4"};
+    const char *slash = strrchr(driver, '/');
+    char path[PATH_MAX];
+    for (size_t i = 0; slash && i < sizeof(names) / sizeof(names[0]); i++) {
+        int n = snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - driver), driver, names[i]);
+        if (n > 0 && (size_t)n < sizeof(path) && access(path, R_OK) == 0 &&
+            !dlopen(path, RTLD_LAZY | RTLD_LOCAL))
+            wh_debug("%s cannot be loaded: %s", path, dlerror());
+    }
+}
+
+static void *open_library(struct wh_error *error)
+{
+    const char *path = getenv("WORMHOLE_CUDA_LIBRARY");
+    void *library = NULL;
+    if (path && *path)
+        return open_named(path, error);
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && !library; i++) {
+        library = usable(access(places[i], R_OK) == 0 ? dlopen(places[i], RTLD_NOW | RTLD_LOCAL)
+                                                      : NULL);
+        if (library)
+            load_compiler(places[i]);
+    }
+    if (!library)
+        library = open_softgpu();
+    if (!library)
+        wh_error_set(error, ENOENT,
+                     "the server has neither NVIDIA's driver with a device nor Wormhole's software "
+                     "device (%s); set WORMHOLE_CUDA_LIBRARY to the driver's libcuda.so.1",
+                     dlerror());
+    return library;
+}
+
+/* In the place of a function that the driver lacks: by-hand code calls it like any other. */
+static CUresult not_supported(void)
+{
+    return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+static void fill_table(struct wh_cuda_functions_table *f, void *library)
+{
+    CUresult (*missing)(void) = not_supported;
+    void **members = (void **)f;
+    for (unsigned i = 0; i < WH_CUDA_NCALLS; i++) {
+        if (!wh_cuda_function_names[i])
+            continue;
+        members[i] = dlsym(library, wh_cuda_function_names[i]);
+        if (!members[i])
+            memcpy(&members[i], &missing, sizeof(missing));
+    }
+}
+
+static bool reaches(struct wh_worker *worker, uint64_t address, uint64_t size)
+{
+    const struct wh_cuda_state *state = worker->state;
+    struct wh_cuda_range range;
+    return wh_cuda_ranges_find(state->ranges, address, size, &range);
+}
+
+/* The variables of a module or library go with it. */
+static void forget(struct wh_worker *worker, struct wh_entry *entry)
+{
+    const struct wh_cuda_state *state = worker->state;
+    if (entry->real &&
+        (entry->type == WH_CUDA_TYPE_CUmodule || entry->type == WH_CUDA_TYPE_CUlibrary))
+        while (wh_cuda_ranges_take_owned(state->ranges, entry->real, NULL))
+            ;
+    free(entry->extra);
+}
+
+int wh_cuda_open(struct wh_worker *worker, struct wh_backend *backend, struct wh_error *error)
+{
+    struct wh_cuda_state *state = calloc(1, sizeof(*state));
+    if (!state || !(state->ranges = wh_cuda_ranges_new()) ||
+        !(state->contexts = wh_cuda_contexts_new()) ||
+        !(state->callbacks = wh_cuda_callbacks_new()) || !(state->images = wh_cuda_images_new()))
+        return wh_error_set(error, ENOMEM, "out of memory");
+    void *library = open_library(error);
+    if (!library)
+        return -1;
+    fill_table(&state->f, library);
+    if (!dlsym(library, "cuInit") || !dlsym(library, "cuCtxSetCurrent"))
+        return wh_error_set(error, ENOEXEC, "the server's CUDA driver library is incomplete");
+    worker->state = state;
+    *backend = (struct wh_backend){.api = &wh_cuda_api,
+                                   .thunks = wh_cuda_thunks,
+                                   .functions = &state->f,
+                                   .forget = forget,
+                                   .enter = wh_cuda_enter,
+                                   .reaches = reaches};
+    worker->backend = backend;
+    return 0;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory: what the session allocates enters its map of addresses, and what it shares with the
+ * client lies in the arena, at the client's own address.
+ */
+#include "backend/cuda/backend.h"
+
+#include "base/log.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* Enters a fresh allocation; if that fails, it is as if it had not been made. */
+static CUresult enter(struct wh_call *call, CUresult result, CUdeviceptr *address, size_t size)
+{
+    struct wh_cuda_range range = {.size = size ? size : 1, .owner = wh_cuda_current(call)};
+    if (result != CUDA_SUCCESS || !address)
+        return result;
+    range.start = *address;
+    if (wh_cuda_ranges_add(wh_cuda_state(call)->ranges, &range))
+        return CUDA_SUCCESS;
+    wh_cuda_driver(call)->cuMemFree_v2(*address);
+    *address = 0;
+    return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+CUresult wh_cuda_do_cuMemAlloc_v2(struct wh_call *call, CUdeviceptr *address, size_t size)
+{
+    return enter(call, wh_cuda_driver(call)->cuMemAlloc_v2(address, size), address, size);
+}
+
+CUresult wh_cuda_do_cuMemAllocPitch_v2(struct wh_call *call, CUdeviceptr *address, size_t *pitch,
+                                       size_t width, size_t height, unsigned int element)
+{
+    size_t row = 0;
+    CUresult result =
+        wh_cuda_driver(call)->cuMemAllocPitch_v2(address, &row, width, height, element);
+    if (pitch)
+        *pitch = row;
+    return enter(call, result, address, row * height);
+}
+
+CUresult wh_cuda_do_cuMemFree_v2(struct wh_call *call, CUdeviceptr address)
+{
+    struct wh_cuda_range range;
+    struct wh_cuda_state *state = wh_cuda_state(call);
+    if (address == 0)
+        return CUDA_SUCCESS;
+    if (!wh_cuda_ranges_take(state->ranges, address, &range))
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = state->f.cuMemFree_v2(address);
+    if (result != CUDA_SUCCESS)
+        wh_cuda_ranges_add(state->ranges, &range);
+    return result;
+}
+
+/* ---- memory shared with the client ---- */
+
+CUresult wh_cuda_do_share_arena(struct wh_call *call, CUdeviceptr address)
+{
+    struct wh_cuda_state *state = wh_cuda_state(call);
+    const struct wh_channel *channel = call->worker->channel;
+    uint8_t *wanted = (uint8_t *)(uintptr_t)address;
+    if (state->arena)
+        return state->arena == wanted ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+    if (channel->arena_fd < 0 || address % 4096)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    void *got = mmap(wanted, channel->arena_size, PROT_READ | PROT_WRITE,
+                     MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, channel->arena_fd,
+                     (off_t)channel->arena_offset);
+    if (got != wanted) {
+        wh_log("session %u: the client's shared memory at %p has no room here: %s",
+               call->worker->session, (void *)wanted, strerror(errno));
+        if (got != MAP_FAILED)
+            munmap(got, channel->arena_size);
+        return CUDA_ERROR_NOT_SUPPORTED;
+    }
+    state->arena = got;
+    state->arena_size = channel->arena_size;
+    return CUDA_SUCCESS;
+}
+
+/* Bytes of the arena at the client's address, or NULL. */
+static void *shared_bytes(struct wh_call *call, CUdeviceptr address, size_t size)
+{
+    const struct wh_cuda_state *state = wh_cuda_state(call);
+    uint64_t offset = address - (uintptr_t)state->arena;
+    if (!state->arena || offset > state->arena_size || size > state->arena_size - offset)
+        return NULL;
+    return state->arena + offset;
+}
+
+CUresult wh_cuda_do_host_register(struct wh_call *call, CUdeviceptr address, size_t size,
+                                  unsigned int flags, CUdeviceptr *device)
+{
+    struct wh_cuda_state *state = wh_cuda_state(call);
+    void *memory = shared_bytes(call, address, size);
+    struct wh_cuda_range range = {.start = address, .size = size, .kind = WH_CUDA_RANGE_SHARED};
+    CUdeviceptr mapped = 0;
+    if (!memory || size == 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = state->f.cuMemHostRegister_v2(memory, size, flags);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (flags & CU_MEMHOSTREGISTER_DEVICEMAP)
+        result = state->f.cuMemHostGetDevicePointer_v2(&mapped, memory, 0);
+    if (result == CUDA_SUCCESS && !wh_cuda_ranges_add(state->ranges, &range))
+        result = CUDA_ERROR_INVALID_VALUE;
+    if (result != CUDA_SUCCESS)
+        state->f.cuMemHostUnregister(memory);
+    if (device)
+        *device = mapped;
+    return result;
+}
+
+CUresult wh_cuda_do_host_unregister(struct wh_call *call, CUdeviceptr address)
+{
+    struct wh_cuda_state *state = wh_cuda_state(call);
+    struct wh_cuda_range range;
+    if (!wh_cuda_ranges_find(state->ranges, address, 0, &range) || range.start != address ||
+        range.kind != WH_CUDA_RANGE_SHARED)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = state->f.cuMemHostUnregister((void *)(uintptr_t)address);
+    wh_cuda_ranges_take(state->ranges, address, NULL);
+    return result;
+}
+
+/* ---- copies between device and arena ---- */
+
+void wh_cuda_finish_token(struct wh_call *call, uint32_t token, bool failed)
+{
+    struct wh_channel *channel = call->worker->channel;
+    if (token == WH_NO_TOKEN)
+        return;
+    channel->ops->set_token(channel, failed ? token | WH_TOKEN_FAILED : token);
+}
+
+static bool token_is_good(struct wh_call *call, uint32_t token)
+{
+    if (token == WH_NO_TOKEN || token < WH_TOKENS)
+        return true;
+    wh_call_fault(call, "a transfer token does not exist");
+    return false;
+}
+
+/*
+ * Staged bytes to the device. The arena is ordinary memory to the driver: when its function
+ * returns, the bytes have been taken and the block is the client's again.
+ */
+CUresult wh_cuda_do_copy_to_device(struct wh_call *call, CUdeviceptr to, size_t size, void *bytes,
+                                   CUstream stream, uint32_t token)
+{
+    if (!token_is_good(call, token))
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = wh_cuda_driver(call)->cuMemcpyHtoDAsync_v2(to, bytes, size, stream);
+    wh_cuda_finish_token(call, token, result != CUDA_SUCCESS);
+    return result;
+}
+
+CUresult wh_cuda_do_write(struct wh_call *call, CUdeviceptr to, size_t size, const void *bytes,
+                          CUstream stream)
+{
+    return wh_cuda_driver(call)->cuMemcpyHtoDAsync_v2(to, bytes, size, stream);
+}
+
+/* Device bytes into the arena; when the token is set they are there. */
+CUresult wh_cuda_do_copy_from_device(struct wh_call *call, size_t size, void *bytes,
+                                     CUdeviceptr from, CUstream stream, uint32_t token)
+{
+    const struct wh_cuda_functions_table *f = wh_cuda_driver(call);
+    if (!token_is_good(call, token))
+        return CUDA_ERROR_INVALID_VALUE;
+    wh_call_vacate(call);
+    CUresult result = f->cuMemcpyDtoHAsync_v2(bytes, from, size, stream);
+    if (result == CUDA_SUCCESS)
+        result = f->cuStreamSynchronize(stream);
+    wh_cuda_finish_token(call, token, result != CUDA_SUCCESS);
+    return result;
+}
+
+CUresult wh_cuda_do_read(struct wh_call *call, size_t size, void *bytes, CUdeviceptr from,
+                         CUstream stream)
+{
+    const struct wh_cuda_functions_table *f = wh_cuda_driver(call);
+    CUresult result = f->cuMemcpyDtoHAsync_v2(bytes, from, size, stream);
+    return result == CUDA_SUCCESS ? f->cuStreamSynchronize(stream) : result;
+}
+
+/* Between the device and memory that both sides share: nothing to stage, nothing to tell. */
+CUresult wh_cuda_do_copy_shared(struct wh_call *call, CUdeviceptr to, CUdeviceptr from,
+                                size_t size, CUstream stream)
+{
+    return wh_cuda_driver(call)->cuMemcpyAsync(to, from, size, stream);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The device memory of one session: whatever its calls allocated, by address. Thread-safe. Worker
+ * and client each keep one; neither shows the other's to anybody.
+ */
+#ifndef WH_BACKEND_CUDA_RANGES_H
+#define WH_BACKEND_CUDA_RANGES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct wh_cuda_ranges;
+
+struct wh_cuda_range {
+    uint64_t start, size;
+    void *owner;   /* what it goes with (a context), or NULL */
+    uint32_t kind; /* the user's own */
+    void *extra;   /* the user's own */
+};
+
+struct wh_cuda_ranges *wh_cuda_ranges_new(void);
+void wh_cuda_ranges_free(struct wh_cuda_ranges *ranges);
+
+/* False when memory is short, or a range is there already. */
+bool wh_cuda_ranges_add(struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range);
+
+/* The range that [address, address + size) lies in, copied out. */
+bool wh_cuda_ranges_find(struct wh_cuda_ranges *ranges, uint64_t address, uint64_t size,
+                         struct wh_cuda_range *found);
+
+/* Takes the range that starts at `start` away; it is copied to `taken` (may be NULL). */
+bool wh_cuda_ranges_take(struct wh_cuda_ranges *ranges, uint64_t start,
+                         struct wh_cuda_range *taken);
+
+/* Takes away one range of this owner after the other; false when there is none left. */
+bool wh_cuda_ranges_take_owned(struct wh_cuda_ranges *ranges, const void *owner,
+                               struct wh_cuda_range *taken);
+
+#endif

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The software CUDA device's driver: what its files share. The library exports the CUDA driver API
+ * by its ABI names and behaves as that API's documentation says, on the CPU; kernels are run by the
+ * engine (engine/engine.h). It knows nothing of Wormhole's wire, worker or shim. Names: `soft_` is
+ * the driver's, `wh_soft_` the engine's.
+ */
+#ifndef WH_SOFTGPU_SOFTGPU_H
+#define WH_SOFTGPU_SOFTGPU_H
+
+#include "backend/softgpu/engine/engine.h"
+#include "backend/softgpu/extent.h"
+#include "backend/softgpu/object.h"
+#include "cuda_types.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#define SOFT_API __attribute__((visibility("default")))
+
+/* An older name of the same function. */
+#define SOFT_ALIAS(old, function) \
+    SOFT_API extern __typeof__(function) old __attribute__((alias(#function)))
+
+#define SOFT_MAX_DEVICES  8
+#define SOFT_CUDA_VERSION 13000
+
+/* What the device attributes and the launch checks both say. */
+#define SOFT_WARP            32
+#define SOFT_BLOCK_THREADS   1024
+#define SOFT_SM_THREADS      2048
+#define SOFT_SM_BLOCKS       32
+#define SOFT_SM_REGISTERS    65536
+#define SOFT_SM_SHARED       (228 * 1024)
+#define SOFT_BLOCK_SHARED    (48 * 1024)
+#define SOFT_BLOCK_OPTIN     (227 * 1024)
+#define SOFT_BLOCK_RESERVED  1024 /* shared memory that a block takes beyond what it asks for */
+#define SOFT_CLUSTER_BLOCKS  8    /* without the function's leave for more */
+#define SOFT_CLUSTER_MOST    16
+#define SOFT_PARAMETER_BYTES 32764
+#define SOFT_PITCH_ALIGNMENT 512
+#define SOFT_UNIT            256 /* device memory is handed out in these */
+
+struct soft_pool;
+struct soft_stream;
+
+struct soft_device {
+    int ordinal;
+    pthread_mutex_t lock;      /* guards what follows */
+    struct soft_extent *space; /* free addresses of the reserve */
+    uint64_t base, reserve;    /* the address range that its memory comes from */
+    uint64_t total, used;      /* bytes */
+    struct soft_context *primary;
+    unsigned primary_references, primary_flags; /* guarded by contexts' own lock */
+    struct soft_pool *default_pool, *pool;      /* the second: what cuMemAllocAsync takes from */
+};
+
+struct soft_driver {
+    atomic_bool ready, forked;
+    int ndevices, multiprocessors;
+    struct soft_device devices[SOFT_MAX_DEVICES];
+};
+
+extern struct soft_driver soft;
+
+#define SOFT_LIMITS 8
+
+struct soft_context {
+    struct soft_object object;
+    struct soft_device *device;
+    uint64_t id;
+    atomic_uint flags;
+    unsigned version;
+    bool primary;
+    atomic_bool alive;
+    atomic_int fault;           /* CUresult of the first fault: what every later call gets */
+    atomic_bool cancel;         /* kernels of this context end soon */
+    struct soft_stream *legacy; /* the NULL stream */
+    struct soft_stream *thread; /* CU_STREAM_PER_THREAD: one for all threads; made when asked for */
+    atomic_size_t limits[SOFT_LIMITS];
+    atomic_int cache;             /* a preference, kept only */
+    atomic_uint peers;            /* one bit for each device whose memory kernels may reach */
+    struct wh_soft_memory memory; /* for the engine */
+};
+
+/* ---- device.c ---- */
+
+/* NULL: no such device. */
+struct soft_device *soft_device_get(CUdevice device);
+
+/* NOT_INITIALIZED, NOT_PERMITTED within a stream's callback, or success. */
+CUresult soft_ready(void);
+
+/* ---- attribute.c ---- */
+
+/* The value of a device attribute; false: no such attribute. */
+bool soft_device_attribute(const struct soft_device *device, int attribute, int *value);
+
+/* ---- context.c ---- */
+
+/*
+ * Begins a call that needs a current context: gives it (borrowed: it stays current until the thread
+ * itself changes that) or the error that the call returns.
+ */
+CUresult soft_enter(struct soft_context **context);
+
+/* As soft_enter for a context named by handle; NULL is the current one. The reference is the
+ * caller's. */
+CUresult soft_enter_context(CUcontext handle, struct soft_context **context);
+
+/* Whether calls that work in this context may go on: destroyed, failed or success. */
+CUresult soft_context_state(struct soft_context *context);
+
+/* Gives a context its streams and limits, and lets calls in. */
+CUresult soft_context_start(struct soft_context *context);
+
+/* Waits for all work, then takes back everything that belongs to the context. */
+void soft_context_stop(struct soft_context *context);
+
+/* A context that is not started yet, with its handle listed; NULL when memory is short. */
+struct soft_context *soft_context_make(struct soft_device *device);
+
+/* Whether a context's creation flags make sense. */
+bool soft_context_flags_good(unsigned flags);
+
+/* ---- current.c ---- */
+
+/* The current context (borrowed), whatever its state; NULL without one. */
+struct soft_context *soft_current(void);
+
+/* Changes this thread's stack; the context is retained. False: memory is short. */
+bool soft_current_push(struct soft_context *context);
+
+/* Takes the top off this thread's stack; its reference is the caller's. NULL: nothing was there. */
+struct soft_context *soft_current_pop(void);
+
+/* ---- limit.c ---- */
+
+void soft_limits_reset(struct soft_context *context);
+
+#endif

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the shim keeps with modules, libraries, kernels and functions (wh_object.extra). */
+#ifndef WH_SHIM_CUDA_CODE_H
+#define WH_SHIM_CUDA_CODE_H
+
+#include "shim/cuda/shim.h"
+
+#define WH_CUDA_MOST_OPTIONS 64u
+#define WH_CUDA_MOST_PARAMS  65536u /* bytes; the driver's own limit is 32,764 */
+
+/* A function or kernel by name. */
+struct wh_cuda_child {
+    struct wh_cuda_child *next;
+    struct wh_object *object;
+    char name[];
+};
+
+struct wh_cuda_code {
+    pthread_mutex_t lock;
+    struct wh_cuda_child *children;
+    struct wh_cuda_layout *_Atomic layout; /* functions and kernels */
+    _Atomic int most_threads;              /* of a block; 0: not asked yet */
+    _Atomic int clustered;                 /* likewise; see launch.c */
+};
+
+/* A function's or kernel's parameters, asked for once. The layout lives as long as the object. */
+CUresult wh_cuda_layout_of(struct wh_object *object, const struct wh_cuda_layout **layout);
+
+/* What is remembered of the functions of a kernel, one for each context, no longer holds. */
+void wh_cuda_forget_functions(CUkernel kernel);
+
+/* NULL is nothing. */
+void wh_cuda_code_free(struct wh_cuda_code *code);
+
+#endif

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * cuGetExportTable: the private tables of functions by which the CUDA runtime library, of which
+ * every library above it may contain a copy, talks to the driver. No header describes them; what is
+ * known of a table is said above it.
+ */
+#include "shim/cuda/export_table.h"
+
+#include "base/log.h"
+#include "shim/cuda/integrity.h"
+#include "shim/cuda/shim.h"
+#include "shim/cuda/storage.h"
+
+#include <unistd.h>
+
+#define ID_OF_runtime   "6bd5fb6c-5bf4-e74a-8987-d93912fd9df9"
+#define ID_OF_context   "263e8860-7cd2-6143-92f6-bbd5006dfa7e"
+#define ID_OF_integrity "d4082055-bde6-704b-8d34-ba123c66e1f2"
+
+CUresult wh_cuda_unknown_slot(_Atomic bool *said, const char *table, unsigned number)
+{
+    if (!atomic_exchange(said, true))
+        wh_log("the program needs function %u of the driver's private table %s, which Wormhole "
+               "does not have",
+               number, table);
+    return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+static CUresult nothing(void)
+{
+    return CUDA_SUCCESS;
+}
+
+/* ---- what the runtime library loads code and finds contexts with ---- */
+
+/* The further arguments are zero in practice. */
+static CUresult module_with_options(CUmodule *module, const void *wrapper, void *names,
+                                    void *values, unsigned n)
+{
+    return names || values || n ? CUDA_ERROR_NOT_SUPPORTED
+                                : wh_cuda_module_from_wrapper(module, wrapper);
+}
+
+static CUresult module_from_fatbin(const void *fatbin, CUmodule *module, void *names, void *values,
+                                   unsigned n)
+{
+    return names || values || n ? CUDA_ERROR_NOT_SUPPORTED : cuModuleLoadData(module, fatbin);
+}
+
+/* The handle exists, and may be made current, before anybody retained the context. */
+static CUresult primary_context(CUcontext *context, CUdevice device)
+{
+    if (!context)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUcontext primary = wh_cuda_primary_context(device);
+    if (!primary)
+        return wh_cuda_ready() == CUDA_SUCCESS ? CUDA_ERROR_INVALID_DEVICE : wh_cuda_ready();
+    *context = primary;
+    return CUDA_SUCCESS;
+}
+
+static void take_size(size_t size)
+{
+    (void)size;
+}
+
+UNKNOWN(runtime, 03)
+UNKNOWN(runtime, 04)
+UNKNOWN(runtime, 05)
+UNKNOWN(runtime, 09)
+UNKNOWN(runtime, 11)
+
+static const wh_slot runtime_table[13] = {
+    SIZE(sizeof(runtime_table)),
+    SLOT(wh_cuda_module_from_wrapper),
+    SLOT(primary_context),
+    SLOT(runtime_03),
+    SLOT(runtime_04),
+    SLOT(runtime_05),
+    SLOT(module_with_options),
+    SLOT(take_size),
+    SLOT(module_from_fatbin),
+    SLOT(runtime_09),
+    NULL, /* as in the driver's */
+    SLOT(runtime_11),
+    SLOT(nothing), /* loads compilers; ours are where the device is */
+};
+
+/* ---- where tools hook in: there are none ---- */
+
+/* One word for each function of the runtime library, by its number among the callback identifiers
+ * (523 in CUDA 13.0): whether a tool wants to hear of it. A larger number finds its word behind
+ * those that are counted. */
+#define CALLBACKS 1024
+#define DOMAINS   14
+
+static uint32_t callbacks_wanted[4 * CALLBACKS], domains_wanted[4 * DOMAINS];
+
+static void get_callbacks(uint32_t **words, size_t *n)
+{
+    *words = callbacks_wanted;
+    *n = CALLBACKS;
+}
+
+static void get_domains(uint32_t **words, size_t *n)
+{
+    *words = domains_wanted;
+    *n = DOMAINS;
+}
+
+static const wh_slot tools_hooks_table[7] = {
+    SIZE(sizeof(tools_hooks_table)),
+    SLOT(nothing),
+    SLOT(get_callbacks),
+    SLOT(nothing),
+    SLOT(nothing),
+    SLOT(nothing),
+    SLOT(get_domains),
+};
+
+/* ---- context-local storage; this table does not begin with its size ---- */
+
+static const wh_slot storage_table[4] = {
+    SLOT(wh_cuda_storage_put),
+    SLOT(wh_cuda_storage_delete),
+    SLOT(wh_cuda_storage_get),
+    NULL,
+};
+
+/* ---- questions about contexts ---- */
+
+/* Something about the context that makes the runtime library refuse it, in the first answer. The
+ * second one is given with such a thing only. */
+static CUresult check_context(CUcontext context, uint32_t *refused, void **what)
+{
+    (void)context;
+    (void)what;
+    *refused = 0;
+    return CUDA_SUCCESS;
+}
+
+UNKNOWN(context, 01)
+UNKNOWN(context, 04)
+UNKNOWN(context, 05)
+UNKNOWN(context, 06)
+UNKNOWN(context, 07)
+UNKNOWN(context, 08)
+UNKNOWN(context, 09)
+UNKNOWN(context, 10)
+UNKNOWN(context, 11)
+UNKNOWN(context, 12)
+UNKNOWN(context, 13)
+UNKNOWN(context, 14)
+
+static const wh_slot context_table[15] = {
+    SIZE(sizeof(context_table)),
+    SLOT(context_01),
+    SLOT(check_context),
+    SLOT(nothing),
+    SLOT(context_04),
+    SLOT(context_05),
+    SLOT(context_06),
+    SLOT(context_07),
+    SLOT(context_08),
+    SLOT(context_09),
+    SLOT(context_10),
+    SLOT(context_11),
+    SLOT(context_12),
+    SLOT(context_13),
+    SLOT(context_14),
+};
+
+/* ---- the check whether this is a driver; see integrity.c ---- */
+
+static CUresult check(uint32_t version, uint64_t seconds, uint64_t answer[2]);
+
+UNKNOWN(integrity, 02)
+
+static const wh_slot integrity_table[3] = {
+    SIZE(sizeof(integrity_table)),
+    SLOT(check),
+    SLOT(integrity_02),
+};
+
+/* What the caller sees of a device through this very library. */
+static CUresult see_device(CUdevice device, struct wh_cuda_integrity_device *seen)
+{
+    CUuuid uuid;
+    CUresult result = cuDeviceGetUuid_v2(&uuid, device);
+    if (result == CUDA_SUCCESS)
+        result = cuDeviceGetAttribute(&seen->pci_domain, CU_DEVICE_ATTRIBUTE_PCI_DOMAIN_ID, device);
+    if (result == CUDA_SUCCESS)
+        result = cuDeviceGetAttribute(&seen->pci_bus, CU_DEVICE_ATTRIBUTE_PCI_BUS_ID, device);
+    if (result == CUDA_SUCCESS)
+        result = cuDeviceGetAttribute(&seen->pci_device, CU_DEVICE_ATTRIBUTE_PCI_DEVICE_ID, device);
+    memcpy(seen->uuid, &uuid, sizeof(seen->uuid));
+    return result;
+}
+
+static CUresult check(uint32_t version, uint64_t seconds, uint64_t answer[2])
+{
+    struct wh_cuda_integrity_device devices[WH_MOST_DEVICES] = {0};
+    int driver_version = 0, n = 0;
+    CUresult result = cuDriverGetVersion(&driver_version);
+    if (result == CUDA_SUCCESS)
+        result = cuDeviceGetCount(&n);
+    for (int i = 0; i < n && i < WH_MOST_DEVICES && result == CUDA_SUCCESS; i++)
+        result = see_device(i, &devices[i]);
+    if (result != CUDA_SUCCESS)
+        return result;
+    struct wh_cuda_integrity seen = {
+        .driver_version = (uint32_t)driver_version,
+        .version = version,
+        .process = (uint32_t)getpid(),
+        .thread = (uint32_t)pthread_self(),
+        .runtime_table = runtime_table,
+        .check_table = integrity_table,
+        .check_function = (const void *)(uintptr_t)integrity_table[1],
+        .seconds = seconds,
+        .devices = devices,
+        .ndevices = (size_t)n < WH_MOST_DEVICES ? (size_t)n : WH_MOST_DEVICES,
+    };
+    wh_cuda_integrity_answer(&seen, answer);
+    return CUDA_SUCCESS;
+}
+
+/* ---- the tables by name ---- */
+
+static const struct {
+    uint8_t id[16];
+    const wh_slot *table;
+} tables[] = {
+    {{0x6b, 0xd5, 0xfb, 0x6c, 0x5b, 0xf4, 0xe7, 0x4a, 0x89, 0x87, 0xd9, 0x39, 0x12, 0xfd, 0x9d,
+      0xf9},
+     runtime_table},
+    {{0x42, 0xd8, 0x5a, 0x81, 0x23, 0xf6, 0xcb, 0x47, 0x82, 0x98, 0xf6, 0xe7, 0x8a, 0x3a, 0xec,
+      0xdc},
+     wh_cuda_thread_table},
+    {{0xa0, 0x94, 0x79, 0x8c, 0x2e, 0x74, 0x2e, 0x74, 0x93, 0xf2, 0x08, 0x00, 0x20, 0x0c, 0x0a,
+      0x66},
+     tools_hooks_table},
+    {{0xc6, 0x93, 0x33, 0x6e, 0x11, 0x21, 0xdf, 0x11, 0xa8, 0xc3, 0x68, 0xf3, 0x55, 0xd8, 0x95,
+      0x93},
+     storage_table},
+    {{0x26, 0x3e, 0x88, 0x60, 0x7c, 0xd2, 0x61, 0x43, 0x92, 0xf6, 0xbb, 0xd5, 0x00, 0x6d, 0xfa,
+      0x7e},
+     context_table},
+    {{0xd4, 0x08, 0x20, 0x55, 0xbd, 0xe6, 0x70, 0x4b, 0x8d, 0x34, 0xba, 0x12, 0x3c, 0x66, 0xe1,
+      0xf2},
+     integrity_table},
+    {{0x21, 0x31, 0x8c, 0x60, 0x97, 0x14, 0x32, 0x48, 0x8c, 0xa6, 0x41, 0xff, 0x73, 0x24, 0xc8,
+      0xf2},
+     wh_cuda_library_table},
+    {{0x6e, 0x16, 0x3f, 0xbe, 0xb9, 0x58, 0x44, 0x4d, 0x83, 0x5c, 0xe1, 0x82, 0xaf, 0xf1, 0x99,
+      0x1e},
+     wh_cuda_module_table},
+    {{0x17, 0x34, 0xdc, 0x26, 0x80, 0x0d, 0x47, 0x45, 0x87, 0x26, 0xc0, 0xf1, 0xe7, 0xdd, 0x8b,
+      0xca},
+     wh_cuda_placement_table},
+};
+
+WH_EXPORT CUresult cuGetExportTable(const void **table, const CUuuid *id)
+{
+    if (!table || !id)
+        return CUDA_ERROR_INVALID_VALUE;
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+        if (memcmp(tables[i].id, id, sizeof(tables[i].id)) == 0) {
+            *table = tables[i].table;
+            return CUDA_SUCCESS;
+        }
+    const uint8_t *word = (const uint8_t *)id;
+    wh_debug("the driver's private table %02x%02x%02x%02x... is not there", word[0], word[1],
+             word[2], word[3]);
+    *table = NULL;
+    return CUDA_ERROR_INVALID_VALUE;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Launches: the parameters are packed by the kernel's layout and posted. A launch that the driver
+ * is likely to refuse is called instead, so that the program gets the error where it would natively.
+ */
+#include "shim/cuda/code.h"
+
+#include <limits.h>
+#include <stdlib.h>
+
+#define ON_STACK      4096u
+#define MOST_ATTRIBUTES 64u
+#define MOST_THREADS  1024u
+
+/* One launch on its way. */
+struct launch {
+    struct wh_object *code; /* function or kernel */
+    wh_cuda_grid grid;
+    CUstream stream;
+    unsigned nattributes;
+    const CUlaunchAttribute *attributes;
+    CUevent events[MOST_ATTRIBUTES];
+    const void *params;
+    size_t size;
+};
+
+/* 0 where the driver does not say. */
+static int attribute_of(struct wh_object *object, CUfunction_attribute attribute)
+{
+    int value = 0;
+    if (object->type == WH_CUDA_TYPE_CUfunction)
+        cuFuncGetAttribute(&value, attribute, (CUfunction)object);
+    else
+        cuKernelGetAttribute(&value, attribute, (CUkernel)object,
+                             wh_cuda_context(wh_cuda_current())->device);
+    return value;
+}
+
+/* How many threads of a block the kernel's registers allow; kept with it, as every launch asks. */
+static uint64_t most_threads(struct wh_object *object)
+{
+    struct wh_cuda_code *code = object->extra;
+    int most = code ? atomic_load_explicit(&code->most_threads, memory_order_relaxed) : 0;
+    if (most > 0)
+        return (uint64_t)most;
+    most = attribute_of(object, CU_FUNC_ATTRIBUTE_MAX_THREADS_PER_BLOCK);
+    if (most <= 0)
+        return 0;
+    if (code)
+        atomic_store_explicit(&code->most_threads, most, memory_order_relaxed);
+    return (uint64_t)most;
+}
+
+/* Whether the kernel was compiled for clusters, whose rules the driver knows best. */
+static bool is_clustered(struct wh_object *object)
+{
+    enum { UNKNOWN, NO, YES };
+    struct wh_cuda_code *code = object->extra;
+    int known = code ? atomic_load_explicit(&code->clustered, memory_order_relaxed) : UNKNOWN;
+    if (known == UNKNOWN) {
+        known = attribute_of(object, CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH) ||
+                        attribute_of(object, CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET)
+                    ? YES
+                    : NO;
+        if (code)
+            atomic_store_explicit(&code->clustered, known, memory_order_relaxed);
+    }
+    return known == YES;
+}
+
+/* Whether the driver will take it, as far as can be said without asking. */
+static bool looks_good(const struct launch *l)
+{
+    const wh_cuda_grid *g = &l->grid;
+    uint64_t threads = (uint64_t)g->block[0] * g->block[1] * g->block[2];
+    if (threads == 0 || threads > MOST_THREADS || g->block[0] > 1024 || g->block[1] > 1024 ||
+        g->block[2] > 64)
+        return false;
+    if (g->grid[0] == 0 || g->grid[1] == 0 || g->grid[2] == 0 || g->grid[0] > INT_MAX ||
+        g->grid[1] > 65535 || g->grid[2] > 65535 || g->shared > 48u << 10 || l->nattributes)
+        return false;
+    return threads <= most_threads(l->code) && !is_clustered(l->code);
+}
+
+static CUresult send(struct launch *l)
+{
+    bool function = l->code->type == WH_CUDA_TYPE_CUfunction;
+    uint64_t a[] = {function ? (uintptr_t)l->code : 0,
+                    function ? 0 : (uintptr_t)l->code,
+                    (uintptr_t)&l->grid,
+                    (uintptr_t)l->stream,
+                    l->nattributes,
+                    l->nattributes ? (uintptr_t)l->attributes : 0,
+                    l->nattributes ? (uintptr_t)l->events : 0,
+                    l->size,
+                    (uintptr_t)l->params};
+    return looks_good(l) ? wh_cuda_post(WH_CUDA_wh_launch, a) : wh_cuda_call_now(WH_CUDA_wh_launch, a);
+}
+
+/* ---- parameters ---- */
+
+static void pack(const struct wh_cuda_layout *layout, void **from, uint8_t *to)
+{
+    for (unsigned i = 0; i < layout->n; i++)
+        memcpy(to + layout->param[i].offset, from[i], layout->param[i].size);
+}
+
+static CUresult send_packed(struct launch *l, const struct wh_cuda_layout *layout, void **params)
+{
+    _Alignas(16) uint8_t room[ON_STACK];
+    if (layout->size <= sizeof(room)) {
+        memset(room, 0, layout->size);
+        pack(layout, params, room);
+        l->params = room;
+        l->size = layout->size;
+        return send(l);
+    }
+    uint8_t *memory = calloc(1, layout->size);
+    if (!memory)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    pack(layout, params, memory);
+    l->params = memory;
+    l->size = layout->size;
+    CUresult result = send(l);
+    free(memory);
+    return result;
+}
+
+/* The list of CU_LAUNCH_PARAM_... names and values. */
+static CUresult send_extra(struct launch *l, void **extra)
+{
+    for (; *extra != CU_LAUNCH_PARAM_END; extra += 2) {
+        if (extra[0] == CU_LAUNCH_PARAM_BUFFER_POINTER)
+            l->params = extra[1];
+        else if (extra[0] == CU_LAUNCH_PARAM_BUFFER_SIZE && extra[1])
+            l->size = *(const size_t *)extra[1];
+        else
+            return CUDA_ERROR_INVALID_VALUE;
+    }
+    if (!l->params)
+        l->size = 0;
+    return l->size > WH_CUDA_MOST_PARAMS ? CUDA_ERROR_INVALID_VALUE : send(l);
+}
+
+static CUresult launch(struct launch *l, const void *function, void **params, void **extra)
+{
+    const struct wh_cuda_layout *layout;
+    CUresult result = wh_cuda_ready();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!wh_cuda_context(wh_cuda_current()))
+        return CUDA_ERROR_INVALID_CONTEXT;
+    l->code = wh_cuda_object(function, 0);
+    if (!l->code ||
+        (l->code->type != WH_CUDA_TYPE_CUfunction && l->code->type != WH_CUDA_TYPE_CUkernel))
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (params && extra)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (extra)
+        return send_extra(l, extra);
+    result = wh_cuda_layout_of(l->code, &layout);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (layout->n && !params)
+        return CUDA_ERROR_INVALID_VALUE;
+    return send_packed(l, layout, params);
+}
+
+/* ---- what programs call ---- */
+
+WH_EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned int grid_x, unsigned int grid_y,
+                                  unsigned int grid_z, unsigned int block_x, unsigned int block_y,
+                                  unsigned int block_z, unsigned int shared, CUstream stream,
+                                  void **params, void **extra)
+{
+    struct launch l;
+    l.grid = (wh_cuda_grid){.grid = {grid_x, grid_y, grid_z},
+                            .block = {block_x, block_y, block_z},
+                            .shared = shared};
+    l.stream = stream;
+    l.nattributes = 0;
+    l.params = NULL;
+    l.size = 0;
+    return launch(&l, function, params, extra);
+}
+
+/* Events in attributes are handles of ours. */
+static CUresult take_events(struct launch *l)
+{
+    for (unsigned i = 0; i < l->nattributes; i++) {
+        unsigned id = (unsigned)l->attributes[i].id;
+        l->events[i] = NULL;
+        if (id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT ||
+            id == CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT)
+            memcpy(&l->events[i], &l->attributes[i].value, sizeof(CUevent));
+        else if (id == CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE)
+            return CUDA_ERROR_NOT_SUPPORTED;
+    }
+    return CUDA_SUCCESS;
+}
+
+WH_EXPORT CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction function,
+                                    void **params, void **extra)
+{
+    struct launch l;
+    if (!config || config->numAttrs > MOST_ATTRIBUTES || (config->numAttrs && !config->attrs))
+        return CUDA_ERROR_INVALID_VALUE;
+    l.grid = (wh_cuda_grid){.grid = {config->gridDimX, config->gridDimY, config->gridDimZ},
+                            .block = {config->blockDimX, config->blockDimY, config->blockDimZ},
+                            .shared = config->sharedMemBytes};
+    l.stream = config->hStream;
+    l.nattributes = config->numAttrs;
+    l.attributes = config->attrs;
+    l.params = NULL;
+    l.size = 0;
+    CUresult result = take_events(&l);
+    return result == CUDA_SUCCESS ? launch(&l, function, params, extra) : result;
+}
+
+WH_EXPORT CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned int grid_x,
+                                             unsigned int grid_y, unsigned int grid_z,
+                                             unsigned int block_x, unsigned int block_y,
+                                             unsigned int block_z, unsigned int shared,
+                                             CUstream stream, void **params)
+{
+    CUlaunchAttribute attribute = {.id = CU_LAUNCH_ATTRIBUTE_COOPERATIVE};
+    int on = 1;
+    CUlaunchConfig config = {.gridDimX = grid_x,
+                             .gridDimY = grid_y,
+                             .gridDimZ = grid_z,
+                             .blockDimX = block_x,
+                             .blockDimY = block_y,
+                             .blockDimZ = block_z,
+                             .sharedMemBytes = shared,
+                             .hStream = stream,
+                             .attrs = &attribute,
+                             .numAttrs = 1};
+    memcpy(&attribute.value, &on, sizeof(on));
+    return cuLaunchKernelEx(&config, function, params, NULL);
+}

@@ -1,0 +1,326 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory: what the API gave this process, by address. Pinned, mapped and managed memory are pieces
+ * of the session's arena, which the worker has at the same address, so that the program's pointer
+ * means the same bytes on both sides.
+ */
+#include "shim/cuda/pointer.h"
+#include "shim/cuda/shim.h"
+
+#include "base/log.h"
+#include "base/util.h"
+
+#include <stdlib.h>
+
+#define PAGE 4096u
+
+/* What is kept with host memory (wh_cuda_range.extra). */
+struct host_memory {
+    const struct wh_block *block; /* NULL: the program's own, registered */
+    unsigned flags;
+};
+
+static struct {
+    pthread_mutex_t lock;
+    const struct wh_session *session; /* what the rest is about */
+    struct wh_cuda_ranges *_Atomic ranges;
+    int shares; /* the arena's address is agreed: 1 yes, -1 no, 0 not asked yet */
+} memory = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* ---- what is known of addresses ---- */
+
+static struct wh_cuda_ranges *begin_session(const struct wh_session *session)
+{
+    pthread_mutex_lock(&memory.lock);
+    if (memory.session != session || !atomic_load(&memory.ranges)) {
+        /* After a fork, the parent's are not ours; what they held is left alone. */
+        struct wh_cuda_ranges *ranges = wh_cuda_ranges_new();
+        if (!ranges)
+            abort();
+        memory.shares = 0;
+        memory.session = session;
+        atomic_store(&memory.ranges, ranges);
+    }
+    pthread_mutex_unlock(&memory.lock);
+    return atomic_load(&memory.ranges);
+}
+
+struct wh_cuda_ranges *wh_cuda_memory(void)
+{
+    const struct wh_session *session = wh_cuda_session();
+    struct wh_cuda_ranges *ranges = atomic_load_explicit(&memory.ranges, memory_order_acquire);
+    return ranges && memory.session == session ? ranges : begin_session(session);
+}
+
+void wh_cuda_memory_add(CUdeviceptr address, size_t size, enum wh_cuda_memory_kind kind)
+{
+    struct wh_cuda_range range = {
+        .start = address, .size = size ? size : 1, .kind = kind, .owner = wh_cuda_current()};
+    if (!wh_cuda_ranges_add(wh_cuda_memory(), &range))
+        wh_debug("memory at %llx is known already", (unsigned long long)address);
+}
+
+void wh_cuda_forget_memory(CUcontext context)
+{
+    struct wh_cuda_range range;
+    while (wh_cuda_ranges_take_owned(wh_cuda_memory(), context, &range)) {
+        struct host_memory *host = range.extra;
+        if (host && host->block) /* host memory outlives its context: only portable kinds exist */
+            wh_arena_release(wh_session_arena(wh_cuda_session()), host->block);
+        free(host);
+    }
+}
+
+bool wh_cuda_is_shared(const void *address, size_t size)
+{
+    struct wh_cuda_range range;
+    return wh_cuda_ranges_find(wh_cuda_memory(), (uintptr_t)address, size, &range) &&
+           range.extra && ((const struct host_memory *)range.extra)->block;
+}
+
+bool wh_cuda_is_device(CUdeviceptr address, size_t size)
+{
+    struct wh_cuda_range range;
+    if (!wh_cuda_ranges_find(wh_cuda_memory(), address, size, &range))
+        return false;
+    return !range.extra || ((const struct host_memory *)range.extra)->block;
+}
+
+/* ---- device memory ---- */
+
+static CUresult remember(CUresult result, const CUdeviceptr *address, size_t size)
+{
+    if (result == CUDA_SUCCESS && *address)
+        wh_cuda_memory_add(*address, size, WH_CUDA_DEVICE);
+    return result;
+}
+
+WH_EXPORT CUresult cuMemAlloc_v2(CUdeviceptr *address, size_t size)
+{
+    if (!address)
+        return CUDA_ERROR_INVALID_VALUE;
+    return remember(wh_cuda_call_cuMemAlloc_v2(address, size), address, size);
+}
+
+WH_EXPORT CUresult cuMemAllocPitch_v2(CUdeviceptr *address, size_t *pitch, size_t width,
+                                      size_t height, unsigned int element)
+{
+    size_t row = 0;
+    if (!address || !pitch)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = wh_cuda_call_cuMemAllocPitch_v2(address, &row, width, height, element);
+    if (result == CUDA_SUCCESS)
+        *pitch = row;
+    return remember(result, address, row * height);
+}
+
+static CUresult free_host(struct wh_cuda_range *range);
+
+WH_EXPORT CUresult cuMemFree_v2(CUdeviceptr address)
+{
+    struct wh_cuda_range range;
+    CUresult result = wh_cuda_ready();
+    if (result != CUDA_SUCCESS || !address)
+        return result;
+    if (!wh_cuda_ranges_find(wh_cuda_memory(), address, 0, &range) || range.start != address ||
+        range.kind == WH_CUDA_HOST || range.kind == WH_CUDA_REGISTERED ||
+        range.kind == WH_CUDA_GLOBAL || !wh_cuda_ranges_take(wh_cuda_memory(), address, &range))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (range.kind == WH_CUDA_MANAGED) {
+        wh_cuda_forget_advice(range.start);
+        return free_host(&range);
+    }
+    result = wh_cuda_call_cuMemFree_v2(address);
+    if (result != CUDA_SUCCESS)
+        wh_cuda_ranges_add(wh_cuda_memory(), &range);
+    return result;
+}
+
+/* ---- host memory in the arena ---- */
+
+/* Whether client and worker have the arena at one address. */
+static bool shares_arena(struct wh_session *session)
+{
+    pthread_mutex_lock(&memory.lock);
+    if (memory.shares == 0) {
+        const uint8_t *arena = wh_session_channel(session)->arena;
+        memory.shares =
+            wh_cuda_call_share_arena((uintptr_t)arena) == CUDA_SUCCESS ? 1 : -1;
+    }
+    bool shares = memory.shares > 0;
+    pthread_mutex_unlock(&memory.lock);
+    return shares;
+}
+
+static CUresult add_host(const struct wh_block *block, void *address, size_t size, unsigned flags,
+                         enum wh_cuda_memory_kind kind)
+{
+    struct host_memory *host = calloc(1, sizeof(*host));
+    if (!host)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *host = (struct host_memory){.block = block, .flags = flags};
+    struct wh_cuda_range range = {.start = (uintptr_t)address,
+                                  .size = size,
+                                  .kind = kind,
+                                  .owner = wh_cuda_current(),
+                                  .extra = host};
+    if (wh_cuda_ranges_add(wh_cuda_memory(), &range))
+        return CUDA_SUCCESS;
+    free(host);
+    return CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+static CUresult allocate_host(void **place, size_t size, unsigned flags,
+                              enum wh_cuda_memory_kind kind)
+{
+    CUresult result = wh_cuda_ready();
+    CUdeviceptr device = 0;
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!place || size == 0 || size > SIZE_MAX - PAGE)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!wh_cuda_current())
+        return CUDA_ERROR_INVALID_CONTEXT;
+    struct wh_session *session = wh_cuda_session();
+    if (!shares_arena(session))
+        return CUDA_ERROR_NOT_SUPPORTED;
+    size_t whole = wh_round_up(size, PAGE);
+    const struct wh_block *block = wh_cuda_stage(whole, PAGE);
+    if (!block)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    uint8_t *address = wh_arena_address(wh_session_arena(session), block);
+    result = wh_cuda_call_host_register(
+        (uintptr_t)address, whole, CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP,
+        &device);
+    if (result == CUDA_SUCCESS && device != (uintptr_t)address)
+        result = CUDA_ERROR_NOT_SUPPORTED; /* the device would know it by another address */
+    if (result == CUDA_SUCCESS)
+        result = add_host(block, address, size, flags, kind);
+    if (result != CUDA_SUCCESS) {
+        if (device)
+            wh_cuda_call_host_unregister((uintptr_t)address);
+        wh_arena_release(wh_session_arena(session), block);
+        return result;
+    }
+    *place = address;
+    return CUDA_SUCCESS;
+}
+
+static CUresult free_host(struct wh_cuda_range *range)
+{
+    struct host_memory *host = range->extra;
+    CUresult result = wh_cuda_call_host_unregister(range->start);
+    wh_arena_release(wh_session_arena(wh_cuda_session()), host->block);
+    free(host);
+    return result;
+}
+
+WH_EXPORT CUresult cuMemHostAlloc(void **place, size_t size, unsigned int flags)
+{
+    if (flags & ~(unsigned)(CU_MEMHOSTALLOC_PORTABLE | CU_MEMHOSTALLOC_DEVICEMAP |
+                            CU_MEMHOSTALLOC_WRITECOMBINED))
+        return CUDA_ERROR_INVALID_VALUE;
+    return allocate_host(place, size, flags, WH_CUDA_HOST);
+}
+
+WH_EXPORT CUresult cuMemAllocHost_v2(void **place, size_t size)
+{
+    return allocate_host(place, size, 0, WH_CUDA_HOST);
+}
+
+WH_EXPORT CUresult cuMemAllocManaged(CUdeviceptr *address, size_t size, unsigned int flags)
+{
+    void *place = NULL;
+    if (!address || (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST))
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = allocate_host(&place, size, 0, WH_CUDA_MANAGED);
+    if (result == CUDA_SUCCESS)
+        *address = (uintptr_t)place;
+    return result;
+}
+
+WH_EXPORT CUresult cuMemFreeHost(void *address)
+{
+    struct wh_cuda_range range;
+    CUresult result = wh_cuda_ready();
+    if (result != CUDA_SUCCESS || !address)
+        return result;
+    if (!wh_cuda_ranges_find(wh_cuda_memory(), (uintptr_t)address, 0, &range) ||
+        range.start != (uintptr_t)address || range.kind != WH_CUDA_HOST ||
+        !wh_cuda_ranges_take(wh_cuda_memory(), range.start, &range))
+        return CUDA_ERROR_INVALID_VALUE;
+    return free_host(&range);
+}
+
+static bool find_host(const void *address, struct wh_cuda_range *range)
+{
+    return wh_cuda_ranges_find(wh_cuda_memory(), (uintptr_t)address, 0, range) && range->extra;
+}
+
+WH_EXPORT CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *device, void *address,
+                                                unsigned int flags)
+{
+    struct wh_cuda_range range;
+    CUresult result = wh_cuda_ready();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!device || flags || !find_host(address, &range))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!((const struct host_memory *)range.extra)->block)
+        return CUDA_ERROR_NOT_SUPPORTED; /* the device cannot reach the program's own pages */
+    *device = (uintptr_t)address;
+    return CUDA_SUCCESS;
+}
+
+WH_EXPORT CUresult cuMemHostGetFlags(unsigned int *flags, void *address)
+{
+    struct wh_cuda_range range;
+    CUresult result = wh_cuda_ready();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!flags || !find_host(address, &range))
+        return CUDA_ERROR_INVALID_VALUE;
+    *flags = ((const struct host_memory *)range.extra)->flags;
+    return CUDA_SUCCESS;
+}
+
+/* ---- memory of the program's own ---- */
+
+/* Copies to and from it go through the arena like any other's; the device cannot reach it. */
+WH_EXPORT CUresult cuMemHostRegister_v2(void *address, size_t size, unsigned int flags)
+{
+    struct wh_cuda_range range;
+    const unsigned known = CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP |
+                           CU_MEMHOSTREGISTER_READ_ONLY;
+    CUresult result = wh_cuda_ready();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!address || size == 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (flags & ~known)
+        return flags & CU_MEMHOSTREGISTER_IOMEMORY ? CUDA_ERROR_NOT_SUPPORTED
+                                                   : CUDA_ERROR_INVALID_VALUE;
+    if (!wh_cuda_current())
+        return CUDA_ERROR_INVALID_CONTEXT;
+    if (wh_cuda_ranges_find(wh_cuda_memory(), (uintptr_t)address, 1, &range))
+        return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+    return add_host(NULL, address, size, flags, WH_CUDA_REGISTERED) == CUDA_SUCCESS
+               ? CUDA_SUCCESS
+               : CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
+}
+
+WH_EXPORT CUresult cuMemHostUnregister(void *address)
+{
+    struct wh_cuda_range range;
+    CUresult result = wh_cuda_ready();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!address)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!wh_cuda_ranges_find(wh_cuda_memory(), (uintptr_t)address, 0, &range) ||
+        range.start != (uintptr_t)address || range.kind != WH_CUDA_REGISTERED ||
+        !wh_cuda_ranges_take(wh_cuda_memory(), range.start, &range))
+        return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+    free(range.extra);
+    return CUDA_SUCCESS;
+}

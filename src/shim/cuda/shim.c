@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The shim's centre: every generated stub comes through wh_cuda_invoke. Also initialisation, and
+ * what ties objects to their state.
+ */
+#include "shim/cuda/shim.h"
+
+#include "shim/cuda/code.h"
+#include "shim/cuda/storage.h"
+
+#include "base/log.h"
+
+#include <stdlib.h>
+
+static _Atomic bool initialised;
+static _Atomic bool ailing; /* a context has a fault that stays: nothing is posted any more */
+
+static void free_extra(struct wh_object *object)
+{
+    switch (object->type) {
+    case WH_CUDA_TYPE_CUmodule:
+    case WH_CUDA_TYPE_CUlibrary:
+    case WH_CUDA_TYPE_CUkernel:
+    case WH_CUDA_TYPE_CUfunction:
+        wh_cuda_code_free(object->extra);
+        break;
+    case WH_CUDA_TYPE_CUcontext:
+        if (object->extra)
+            wh_storage_free(((struct wh_cuda_context *)object->extra)->storage);
+        free(object->extra);
+        break;
+    default:
+        free(object->extra);
+    }
+    object->extra = NULL;
+}
+
+/* NULL and small numbers name streams that were never created. */
+static uint64_t special(struct wh_session *session, uint16_t type, uint64_t handle)
+{
+    struct wh_cuda_thread *thread = wh_cuda_thread();
+    if (type != WH_CUDA_TYPE_CUstream)
+        return handle;
+    if (handle == (uintptr_t)CU_STREAM_PER_THREAD || (handle == 0 && thread->per_thread)) {
+        struct wh_object *stream = wh_cuda_thread_stream(session);
+        return stream ? (uintptr_t)stream : handle;
+    }
+    return handle == (uintptr_t)CU_STREAM_LEGACY ? 0 : handle;
+}
+
+const struct wh_shim wh_cuda_shim = {
+    .api = &wh_cuda_api,
+    .free_extra = free_extra,
+    .callback = wh_cuda_callback,
+    .lost = wh_cuda_lost,
+    .special = special,
+};
+
+struct wh_session *wh_cuda_session(void)
+{
+    return wh_session_get(&wh_cuda_shim);
+}
+
+struct wh_object *wh_cuda_object(const void *handle, uint16_t type)
+{
+    struct wh_session *session = wh_cuda_session();
+    return session ? wh_object_check(wh_session_objects(session), handle, type) : NULL;
+}
+
+CUresult wh_cuda_ready(void)
+{
+    if (!atomic_load_explicit(&initialised, memory_order_relaxed))
+        return CUDA_ERROR_NOT_INITIALIZED;
+    return wh_cuda_session() ? CUDA_SUCCESS : (CUresult)wh_cuda_api.lost;
+}
+
+/* The session, when the program may make calls, with its current context known to the worker. */
+static struct wh_session *prepare(uint16_t number, CUresult *result)
+{
+    bool needs_init = number != WH_CUDA_cuInit && number != WH_CUDA_cuDriverGetVersion;
+    struct wh_session *session;
+    if (needs_init && !atomic_load_explicit(&initialised, memory_order_relaxed)) {
+        *result = CUDA_ERROR_NOT_INITIALIZED;
+        return NULL;
+    }
+    session = wh_cuda_session();
+    if (!session) {
+        *result = needs_init ? (CUresult)wh_cuda_api.lost : CUDA_ERROR_NO_DEVICE;
+        return NULL;
+    }
+    if (number != WH_CUDA_wh_set_current)
+        wh_cuda_tell_current(session);
+    return session;
+}
+
+/* A posted call that names nothing where the driver wants something will fail: the program is to
+ * hear of it here. */
+static bool names_nothing(const struct wh_call_desc *call, const uint64_t *a)
+{
+    if (call->flags & WH_CALL_MESSAGE)
+        return false;
+    for (unsigned i = 0; i < call->nparams; i++)
+        if (call->params[i].kind == WH_HANDLE && !a[i] &&
+            !wh_cuda_api.objects[call->params[i].type].special)
+            return true;
+    return false;
+}
+
+/* Errors that stay until the context ends: from here on every call natively fails at once. */
+static bool is_sticky(CUresult result)
+{
+    return result == CUDA_ERROR_ECC_UNCORRECTABLE || result == CUDA_ERROR_ILLEGAL_ADDRESS ||
+           result == CUDA_ERROR_LAUNCH_TIMEOUT ||
+           (result >= CUDA_ERROR_ASSERT && result <= CUDA_ERROR_LAUNCH_FAILED &&
+            result != CUDA_ERROR_TOO_MANY_PEERS &&
+            result != CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED &&
+            result != CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
+}
+
+/* Waits for the answer, and remembers a context's fault. */
+static CUresult ask(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a)
+{
+    CUresult result = (CUresult)wh_client_call(session, call, a);
+    if (__builtin_expect(result != CUDA_SUCCESS, 0) && is_sticky(result))
+        atomic_store_explicit(&ailing, true, memory_order_relaxed);
+    return result;
+}
+
+static CUresult post(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a)
+{
+    if (__builtin_expect(atomic_load_explicit(&ailing, memory_order_relaxed), 0) ||
+        names_nothing(call, a))
+        return ask(session, call, a);
+    return (CUresult)wh_client_post(session, call, a);
+}
+
+void wh_cuda_recovered(void)
+{
+    atomic_store_explicit(&ailing, false, memory_order_relaxed);
+}
+
+uint64_t wh_cuda_invoke(uint16_t number, uint64_t *a)
+{
+    const struct wh_call_desc *call = wh_cuda_call_desc(number);
+    CUresult result = CUDA_SUCCESS;
+    struct wh_session *session = prepare(number, &result);
+    if (!session)
+        return (uint64_t)(int64_t)result;
+    if (call->flags & WH_CALL_FORGETS) {
+        wh_client_forget_answers(session, call, a);
+        if (number == WH_CUDA_cuKernelSetAttribute)
+            wh_cuda_forget_functions((CUkernel)(uintptr_t)a[2]);
+    }
+    if (call->flags & WH_CALL_RELEASE)
+        return wh_client_release(session, call, a);
+    if (call->flags & WH_CALL_POST)
+        return (uint64_t)(int64_t)post(session, call, a);
+    if (call->flags & WH_CALL_REMEMBERED)
+        return wh_client_remembered(session, call, a);
+    return (uint64_t)(int64_t)ask(session, call, a);
+}
+
+CUresult wh_cuda_call_now(uint16_t number, uint64_t *a)
+{
+    CUresult result = CUDA_SUCCESS;
+    struct wh_session *session = prepare(number, &result);
+    return session ? ask(session, wh_cuda_call_desc(number), a) : result;
+}
+
+CUresult wh_cuda_post(uint16_t number, uint64_t *a)
+{
+    CUresult result = CUDA_SUCCESS;
+    struct wh_session *session = prepare(number, &result);
+    return session ? post(session, wh_cuda_call_desc(number), a) : result;
+}
+
+int32_t wh_cuda_unsupported(uint16_t number)
+{
+    static _Atomic bool said[WH_CUDA_NCALLS];
+    if (!atomic_exchange(&said[number], true))
+        wh_log("%s is not supported", wh_cuda_call_desc(number)->name);
+    return wh_cuda_api.unsupported;
+}
+
+/* Inside of a function named for the thread's own stream, the NULL stream is that. */
+void wh_cuda_variant_enter(void)
+{
+    wh_cuda_thread()->per_thread++;
+}
+
+void wh_cuda_variant_leave(void)
+{
+    wh_cuda_thread()->per_thread--;
+}
+
+WH_EXPORT CUresult cuInit(unsigned int flags)
+{
+    uint64_t a[] = {flags};
+    if (flags)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = (CUresult)wh_cuda_invoke(WH_CUDA_cuInit, a);
+    if (result == CUDA_SUCCESS)
+        atomic_store(&initialised, true);
+    return result;
+}
+
+/* No newer than what is described here: libraries ask for a newer driver's functions otherwise. */
+WH_EXPORT CUresult cuDriverGetVersion(int *version)
+{
+    const int described = 1000 * wh_cuda_api.major + 10 * wh_cuda_api.minor;
+    CUresult result = wh_cuda_call_cuDriverGetVersion(version);
+    if (result == CUDA_SUCCESS && version && *version > described)
+        *version = described;
+    return result;
+}

@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# service.sh PROGRAM...: two virtual machines on one region. The first has no accelerator and runs the programs; the
+# second has an OpenCL implementation and runs the workers; the host's daemon gives both their memory and runs none.
+# Each program must do in the first VM what it does natively on the host, byte for byte. Then the service VM is killed
+# under a program with blocked calls, which must be told. Needs WORMHOLE, WORMHOLED, WORMHOLE_WORKER and VICTIM.
+set -u
+seconds=120 # for one program: its kernels are compiled under emulation
+skipped=77
+
+work=$(mktemp -d)
+daemon='' service='' client=''
+clean_up() {
+    for pid in $client $service $daemon; do
+        kill "$pid" 2>/dev/null
+    done
+    wait
+    rm -rf "$work"
+}
+trap clean_up EXIT
+mkdir "$work/host" "$work/guest"
+
+fail() {
+    echo "FAIL: $*"
+    for log in daemon service client; do
+        [ ! -s "$work/$log.log" ] || sed "s/^/$log: /" "$work/$log.log"
+    done
+    exit 1
+}
+
+# await LOG TEXT PID: until the log that PID writes has a line with TEXT; not any longer than PID lives.
+await() {
+    tail -n +1 --pid "$3" -f "$work/$1.log" 2>/dev/null | grep -qm 1 -- "$2" || fail "$1 does not say '$2'"
+}
+
+# ---- what the service VM needs of the host's OpenCL ----
+
+# Its implementation, which compiles kernels, and what the linker that it calls reads.
+library=$(/sbin/ldconfig -p | sed -n 's/^[[:space:]]*libpocl\.so\.2 .*=> //p' | head -n 1)
+if [ -z "$library" ] || [ ! -d /usr/share/pocl ] || ! command -v cc >/dev/null; then
+    echo "PoCL or a compiler's files for the linker are not installed"
+    exit $skipped
+fi
+mkdir "$work/vendors"
+echo "$library" >"$work/vendors/pocl.icd"
+service_files=(--tree "$work/vendors:/vendors" --tree /usr/share/pocl --tree "${library%/*}/pocl" --file "$library"
+    --file "$(command -v ld)" --file "$WORMHOLED" --file "$WORMHOLE_WORKER")
+for name in crti.o crtn.o crtbegin.o crtbeginS.o crtendS.o libgcc.a libgcc_s.so libgcc_s.so.1 libc.so libc.so.6 libc_nonshared.a \
+    libm.so libm.so.6 libmvec.so.1; do
+    path=$(cc -print-file-name="$name")
+    [ "$path" = "$name" ] || service_files+=(--file "$path")
+done
+
+# ---- natively ----
+
+client_files=(--file "$VICTIM:/victim")
+for program in "$@"; do
+    name=${program##*/}
+    "$program" >"$work/host/$name.out" 2>"$work/host/$name.err" </dev/null
+    echo $? >"$work/host/$name.status"
+    client_files+=(--file "$(realpath "$program"):/tests/$name")
+done
+
+# The guest's shell is busybox's. The last program is the one to which it happens.
+cat >"$work/all" <<END
+#!/bin/sh
+mkdir /tmp/results
+for program in /tests/*; do
+    name=\${program##*/}
+    timeout $seconds \$program >/tmp/results/\$name.out 2>/tmp/results/\$name.err
+    echo \$? >/tmp/results/\$name.status
+done
+tar -c -C /tmp/results .
+exec /victim blocked >&2
+END
+chmod +x "$work/all"
+
+# ---- the three machines ----
+
+"$WORMHOLED" --config /dev/null --vm "web=$work/web,64M,$work/service" 2>"$work/daemon.log" &
+daemon=$!
+await daemon 'serving the VM web' $daemon
+
+"${WORMHOLE:?}" vm --socket "$work/service" --memory 2048 --cpus 2 --timeout 400 --env OCL_ICD_VENDORS=/vendors \
+    --env WORMHOLE_SERVER= "${service_files[@]}" -- "$WORMHOLED" --region ivshmem: >"$work/service.log" 2>&1 </dev/null &
+service=$!
+await service 'serving the ivshmem region' $service
+
+"$WORMHOLE" vm --socket "$work/web" --timeout 380 "${client_files[@]}" -- "$work/all" \
+    >"$work/results.tar" 2>"$work/client.log" </dev/null &
+client=$!
+
+# ---- the service VM dies ----
+
+await client '^blocked$' $client
+kill $service
+wait $service
+service=''
+wait $client
+status=$?
+client=''
+[ $status -eq 0 ] || fail "the client VM's exit status is $status"
+grep -q 'the session is lost: the service VM is gone' "$work/client.log" ||
+    fail "nobody told the program that the service VM is gone"
+lost=$(grep -c ': -2 at ' "$work/client.log") # CL_DEVICE_NOT_AVAILABLE
+[ "$lost" -eq 7 ] || fail "$lost of 7 calls of the program returned CL_DEVICE_NOT_AVAILABLE"
+
+# ---- and all was well before ----
+
+tar -x -C "$work/guest" -f "$work/results.tar" || fail "the client VM gave no results"
+failed=0
+for program in "$@"; do
+    name=${program##*/}
+    for part in status out err; do
+        if ! cmp -s "$work/host/$name.$part" "$work/guest/$name.$part"; then
+            failed=$((failed + 1))
+            echo "FAIL: $name: $part differs (- on the host, + in the client VM):"
+            diff -au "$work/host/$name.$part" "$work/guest/$name.$part" | head -n 40
+        fi
+    done
+done
+[ $failed -eq 0 ] || fail "$failed differences"
+echo "$# programs, no differences; the service VM's death was told"
