@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define FILLER_KIND 0xffffu
+#define REWIND_STEP (256u << 10) /* smaller rings are in the caches whole */
 
 static uint8_t *place(const struct wh_ring *ring, uint32_t counter)
 {
@@ -29,10 +30,21 @@ static int has_room(const struct wh_ring *ring, uint32_t size)
     return ring->size - (ring->at - ring->known) >= size;
 }
 
+/* Now and then an empty ring is begun anew from its start: a small piece of a large ring stays in
+ * the caches, and only bursts use the rest. */
+static int should_rewind(struct wh_ring *ring)
+{
+    if (ring->at - ring->looked < REWIND_STEP)
+        return 0;
+    ring->looked = ring->at;
+    return (ring->at & (ring->size - 1)) >= REWIND_STEP &&
+           atomic_load_explicit(&ring->control->head, memory_order_acquire) == ring->at;
+}
+
 void *wh_ring_reserve(struct wh_ring *ring, uint32_t size, int *lied)
 {
     uint32_t edge = until_end(ring, ring->at);
-    uint32_t filler = edge < size ? edge : 0;
+    uint32_t filler = edge < size || should_rewind(ring) ? edge : 0;
     if (!has_room(ring, size + filler)) {
         /* Acquire pairs with the release in tell: the consumer's reads of the old records are over.
          */

@@ -31,7 +31,8 @@ struct wh_ring {
     /* The other side's counter as last seen: looked at again only when it does not suffice, so that
      * the two sides do not pull one cache line to and fro. */
     uint32_t known;
-    uint32_t told; /* consumer: the head that the producer was told last */
+    uint32_t told;   /* consumer: the head that the producer was told last */
+    uint32_t looked; /* producer: `at` when it last looked whether the ring is empty */
 };
 
 /*

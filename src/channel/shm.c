@@ -19,6 +19,8 @@
 #define CLIENT_SLOW_NS  20000u
 #define WORKER_IDLE_NS  50000u
 #define TELL_LEAST      (WH_RING_SIZE / 8)
+#define POPULATE_STEP   (256u << 10)
+#define POPULATE_AHEAD  (64u << 10)
 #define ROOM_WAIT_US    20000u /* rare waits look at `lost` this often */
 
 static struct wh_shm *shm_of(struct wh_channel *channel)
@@ -101,6 +103,17 @@ static void wake_consumer(struct wh_ring *ring, const struct wh_bell *bell)
 
 /* ---- the client's end ---- */
 
+/* Pages of the ring are made many at a time, ahead of a burst: one by one they would cost more than
+ * the messages in them. Where the system cannot, they come as they are touched. */
+static void populate(struct wh_shm *shm, const uint8_t *room)
+{
+    uint32_t offset = (uint32_t)(room - shm->calls.data);
+    if (offset + POPULATE_AHEAD < shm->populated || shm->populated >= WH_RING_SIZE)
+        return;
+    (void)madvise(shm->calls.data + shm->populated, POPULATE_STEP, MADV_POPULATE_WRITE);
+    shm->populated += POPULATE_STEP;
+}
+
 static void *client_begin(struct wh_channel *channel, uint32_t size)
 {
     struct wh_shm *shm = shm_of(channel);
@@ -108,6 +121,8 @@ static void *client_begin(struct wh_channel *channel, uint32_t size)
     void *room = is_lost(shm) ? NULL : reserve(shm, &shm->calls, size);
     if (!room)
         pthread_mutex_unlock(&shm->submit);
+    else if (shm->populated < WH_RING_SIZE)
+        populate(shm, room);
     return room;
 }
 

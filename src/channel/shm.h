@@ -18,6 +18,7 @@ struct wh_shm {
     struct wh_segment *segment;
     uint64_t size; /* of the mapping */
     struct wh_ring calls, upcalls;
+    uint32_t populated;     /* client: bytes of the call ring that have pages */
     _Atomic uint32_t taken; /* client: upcalls.at, for the listener, who may look at any time */
 
     struct wh_park park;          /* how this side sleeps */

@@ -3,6 +3,7 @@
  * `wormhole doctor`: what works on this machine, one line each, and what to do about the rest. It
  * looks and changes nothing; its last line says whether `wormhole run` would work.
  */
+#include "backend/cuda/places.h"
 #include "base/util.h"
 #include "channel/ivshmem.h"
 #include "channel/unix.h"
@@ -33,9 +34,11 @@ enum verdict { OK, WARN, NO };
 /* What the last line needs to know. */
 struct findings {
     bool shim;      /* programs can be pointed at Wormhole's OpenCL */
+    bool cuda_shim; /* ... and at its CUDA */
     bool loader;    /* libOpenCL.so.1 is there */
     bool server;    /* a daemon or a region's server answers */
-    bool platforms; /* a private daemon would have something to serve */
+    bool platforms; /* a private daemon would have an OpenCL to serve */
+    bool cuda;      /* ... a CUDA device, if only the software one */
     bool worker;
     bool memory;
 };
@@ -54,6 +57,11 @@ __attribute__((format(printf, 3, 4))) static void say(enum verdict verdict, cons
 
 /* ---- what runs programs ---- */
 
+static const char *plural(int count)
+{
+    return count == 1 ? "" : "s";
+}
+
 static void check_opencl(struct findings *findings)
 {
     char text[256];
@@ -71,22 +79,100 @@ static void check_opencl(struct findings *findings)
             "no platform of this machine's own: it can use a server, not be one; "
             "for a software one, apt-get install pocl-opencl-icd");
     else
-        say(OK, "opencl", "%d platform%s to serve: %s", platforms, platforms == 1 ? "" : "s", text);
+        say(OK, "opencl", "%d platform%s to serve: %s", platforms, plural(platforms), text);
 }
 
-static void check_cuda(void)
+static bool say_devices(const char *path, const struct wh_probe_cuda *found)
 {
-    char text[256];
-    enum wh_probe_result result = wh_probe_library("libcuda.so.1", text, sizeof(text));
-    if (result == WH_PROBE_WORKS && access("/dev/nvidiactl", F_OK) == 0)
-        say(OK, "cuda", "a driver library and its device are here");
-    else if (result == WH_PROBE_WORKS)
-        say(WARN, "cuda", "libcuda.so.1 is here, but no /dev/nvidiactl: no NVIDIA device to serve");
-    else if (result == WH_PROBE_ABSENT)
-        say(WARN, "cuda",
-            "no libcuda.so.1: this machine cannot serve CUDA; its programs may use a server's");
+    say(OK, "cuda", "%s, CUDA %d.%d, %d device%s to serve: %s", path, found->version / 1000,
+        found->version % 1000 / 10, found->devices, plural(found->devices), found->text);
+    return true;
+}
+
+/* A driver without a device: its first number of an error is what people look for. */
+static void say_useless(const char *path, const struct wh_probe_cuda *found)
+{
+    if (found->result == WH_PROBE_BROKEN)
+        say(WARN, "cuda", "%s is broken: %s", path, found->text);
     else
-        say(NO, "cuda", "the driver library is broken: %s", text);
+        say(WARN, "cuda",
+            "%s finds no device (error %d): if there is one, nvidia-smi says what is wrong; "
+            "workers go on to the software device",
+            path, found->error);
+}
+
+/* What the worker does when nothing is said (backend/cuda/load.c). */
+static bool check_cuda_places(void)
+{
+    static const char *const places[] = {WH_CUDA_PLACES};
+    struct wh_probe_cuda found;
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        if (access(places[i], R_OK) < 0)
+            continue;
+        wh_probe_cuda(places[i], &found);
+        if (found.devices > 0)
+            return say_devices(places[i], &found);
+        say_useless(places[i], &found);
+    }
+    return false;
+}
+
+static bool check_softgpu(bool wanted)
+{
+    char path[PATH_MAX];
+    struct wh_probe_cuda found = {.result = WH_PROBE_ABSENT};
+    if (wh_host_beside(WH_CUDA_SOFTGPU_LIBRARY, path))
+        wh_probe_cuda(path, &found);
+    if (found.result == WH_PROBE_ABSENT)
+        say(NO, "cuda", "no NVIDIA driver and no software device: this machine cannot serve CUDA");
+    else if (found.devices == 0)
+        say(NO, "cuda", "the software device does not work: %s (error %d)", found.text,
+            found.error);
+    else if (wanted)
+        return say_devices(path, &found);
+    else
+        say(WARN, "cuda",
+            "no NVIDIA GPU to serve: workers take the software device (%s), which is for trying "
+            "and testing",
+            found.text);
+    return found.devices > 0;
+}
+
+static bool check_named_cuda(const char *path)
+{
+    struct wh_probe_cuda found;
+    if (strcmp(path, WH_CUDA_SOFTGPU_NAME) == 0)
+        return check_softgpu(true);
+    wh_probe_cuda(path, &found);
+    if (found.devices > 0)
+        return say_devices(path, &found);
+    if (found.result == WH_PROBE_WORKS)
+        say(NO, "cuda", "WORMHOLE_CUDA_LIBRARY=%s finds no device (error %d)", path, found.error);
+    else
+        say(NO, "cuda", "WORMHOLE_CUDA_LIBRARY=%s does not work: %s", path, found.text);
+    return false;
+}
+
+static void check_cuda(struct findings *findings)
+{
+    const char *path = getenv("WORMHOLE_CUDA_LIBRARY");
+    findings->cuda =
+        path && *path ? check_named_cuda(path) : check_cuda_places() || check_softgpu(false);
+}
+
+static void check_cuda_shim(struct findings *findings)
+{
+    char library[PATH_MAX], text[256];
+    if (!wh_host_library("cuda/libcuda.so.1", library)) {
+        say(NO, "wormhole cuda",
+            "no libcuda.so.1 of Wormhole's beside this program; install Wormhole again");
+        return;
+    }
+    findings->cuda_shim = wh_probe_library(library, text, sizeof(text)) == WH_PROBE_WORKS;
+    if (findings->cuda_shim)
+        say(OK, "wormhole cuda", "%s, which `wormhole run` puts first in LD_LIBRARY_PATH", library);
+    else
+        say(NO, "wormhole cuda", "%s cannot be loaded: %s", library, text);
 }
 
 static void check_shim(struct findings *findings)
@@ -132,7 +218,7 @@ static void check_daemon(struct findings *findings)
     if (code == ENOENT || code == ECONNREFUSED)
         say(WARN, "daemon",
             "none at unix:" WH_DEFAULT_SOCKET ": `wormhole run` starts a private one; "
-            "systemctl start wormholed starts a common one");
+            "wormholed is a common one");
     else if (code == EACCES)
         say(NO, "daemon",
             WH_DEFAULT_SOCKET " is not for this user: see socket_mode in wormholed.conf(5)");
@@ -279,18 +365,20 @@ static void check_vm(void)
 
 static bool conclude(const struct findings *findings)
 {
-    bool private = findings->platforms && findings->worker && findings->memory;
-    bool works = findings->shim && findings->loader && (findings->server || private);
-    if (works)
-        say(OK, "wormhole run",
-            findings->server ? "works, with a server that is there"
-                             : "works, with a private daemon");
-    else if (findings->shim && findings->loader)
+    bool private = findings->worker && findings->memory;
+    bool opencl = findings->shim && findings->loader &&
+                  (findings->server || (private && findings->platforms));
+    bool cuda = findings->cuda_shim && (findings->server || (private && findings->cuda));
+    const char *which = opencl && cuda ? "OpenCL and CUDA" : opencl ? "OpenCL only" : "CUDA only";
+    if (opencl || cuda)
+        say(opencl && cuda ? OK : WARN, "wormhole run", "works for %s, with a %s", which,
+            findings->server ? "server that is there" : "private daemon");
+    else if ((findings->shim && findings->loader) || findings->cuda_shim)
         say(NO, "wormhole run",
             "needs a server: start wormholed where the accelerator is, and name it by --server");
     else
         say(NO, "wormhole run", "does not work; the lines above say what is missing");
-    return works;
+    return opencl || cuda;
 }
 
 static const struct argp parser = {
@@ -307,8 +395,9 @@ int wh_cli_doctor(int argc, char **argv)
     (void)setvbuf(stdout, NULL, _IOLBF, 0); /* before children are forked */
     wh_host_restore_vendors();
     check_shim(&findings);
+    check_cuda_shim(&findings);
     check_opencl(&findings);
-    check_cuda();
+    check_cuda(&findings);
     check_worker(&findings);
     check_daemon(&findings);
     check_region(&findings);

@@ -20,11 +20,13 @@
 #define MOST_PLATFORMS 16
 #define PLATFORM_NAME  0x0902u /* CL_PLATFORM_NAME */
 #define NO_PLATFORM    (-1001) /* CL_PLATFORM_NOT_FOUND_KHR */
+#define DEVICE_NAME    80
 
 /* What a child reports, in one write. */
 struct report {
     enum wh_probe_result result;
-    int platforms;
+    int count; /* platforms or devices */
+    int error, version;
     char text[256];
 };
 
@@ -33,6 +35,12 @@ struct report {
 typedef int32_t get_platforms(uint32_t room, void **platforms, uint32_t *count);
 typedef int32_t get_platform_info(void *platform, uint32_t name, size_t size, void *value,
                                   size_t *size_ret);
+
+/* The same for CUDA (the driver API's manual, "Initialization" to "Device Management"). */
+typedef int cuda_init(unsigned flags);
+typedef int cuda_get_number(int *number);
+typedef int cuda_get_device(int *device, int ordinal);
+typedef int cuda_get_name(char *name, int size, int device);
 
 /* ---- in the child ---- */
 
@@ -48,15 +56,21 @@ static void *load(const char *path, struct report *report)
     return NULL;
 }
 
+/* Adds to a list of names. */
+static void add_name(struct report *report, const char *name)
+{
+    size_t used = strlen(report->text);
+    (void)snprintf(report->text + used, sizeof(report->text) - used, "%s%s", used ? ", " : "",
+                   name);
+}
+
 static void name_platforms(void *library, void **platforms, struct report *report)
 {
     get_platform_info *info = (get_platform_info *)dlsym(library, "clGetPlatformInfo");
-    for (int i = 0; info && i < report->platforms; i++) {
+    for (int i = 0; info && i < report->count; i++) {
         char name[80] = "?";
-        size_t used = strlen(report->text);
         (void)info(platforms[i], PLATFORM_NAME, sizeof(name) - 1, name, NULL);
-        (void)snprintf(report->text + used, sizeof(report->text) - used, "%s%s", i ? ", " : "",
-                       name);
+        add_name(report, name);
     }
 }
 
@@ -72,11 +86,55 @@ static void look_at_opencl(const char *path, struct report *report)
     get_platforms *get = (get_platforms *)dlsym(library, "clGetPlatformIDs");
     int32_t code = get ? get(MOST_PLATFORMS, platforms, &count) : 0;
     report->result = get && (code == 0 || code == NO_PLATFORM) ? WH_PROBE_WORKS : WH_PROBE_BROKEN;
-    report->platforms = code == 0 ? (int)(count < MOST_PLATFORMS ? count : MOST_PLATFORMS) : 0;
+    report->count = code == 0 ? (int)(count < MOST_PLATFORMS ? count : MOST_PLATFORMS) : 0;
     if (report->result == WH_PROBE_BROKEN)
         (void)snprintf(report->text, sizeof(report->text), "clGetPlatformIDs %s",
                        get ? "failed" : "is missing");
     name_platforms(library, platforms, report);
+}
+
+/* Equal devices are the rule: said once, with their number. */
+static void name_devices(void *library, struct report *report)
+{
+    cuda_get_device *get = (cuda_get_device *)dlsym(library, "cuDeviceGet");
+    cuda_get_name *name_of = (cuda_get_name *)dlsym(library, "cuDeviceGetName");
+    char name[DEVICE_NAME], last[DEVICE_NAME] = "", line[DEVICE_NAME + 16];
+    int device, equal = 0;
+    for (int i = 0; get && name_of && i <= report->count; i++) {
+        *name = '\0';
+        bool known = i < report->count && get(&device, i) == 0 &&
+                     name_of(name, sizeof(name) - 1, device) == 0;
+        if (known && equal && strcmp(name, last) == 0) {
+            equal++;
+            continue;
+        }
+        (void)snprintf(line, sizeof(line), equal > 1 ? "%s (%d)" : "%s", last, equal);
+        if (equal)
+            add_name(report, line);
+        memcpy(last, name, sizeof(last));
+        equal = known;
+    }
+}
+
+static void look_at_cuda(const char *path, struct report *report)
+{
+    void *library = load(path, report);
+    if (!library)
+        return;
+    cuda_init *init = (cuda_init *)dlsym(library, "cuInit");
+    cuda_get_number *count = (cuda_get_number *)dlsym(library, "cuDeviceGetCount");
+    cuda_get_number *version = (cuda_get_number *)dlsym(library, "cuDriverGetVersion");
+    if (!init || !count || !version) {
+        (void)snprintf(report->text, sizeof(report->text), "it is not a CUDA driver library");
+        return;
+    }
+    report->result = WH_PROBE_WORKS;
+    (void)version(&report->version);
+    report->error = init(0);
+    if (report->error == 0)
+        report->error = count(&report->count);
+    if (report->error == 0)
+        name_devices(library, report);
 }
 
 static void look_at_library(const char *path, struct report *report)
@@ -141,9 +199,21 @@ enum wh_probe_result wh_probe_opencl(int *platforms, char *text, size_t size)
     const char *path = getenv("WORMHOLE_OPENCL_LIBRARY");
     struct report report = {.result = WH_PROBE_BROKEN};
     look_from_afar(look_at_opencl, path && *path ? path : "libOpenCL.so.1", &report);
-    *platforms = report.platforms;
+    *platforms = report.count;
     (void)snprintf(text, size, "%.*s", (int)sizeof(report.text) - 1, report.text);
     return report.result;
+}
+
+void wh_probe_cuda(const char *path, struct wh_probe_cuda *found)
+{
+    struct report report = {.result = WH_PROBE_BROKEN};
+    look_from_afar(look_at_cuda, path, &report);
+    *found = (struct wh_probe_cuda){.result = report.result,
+                                    .error = report.error,
+                                    .devices = report.count > 0 ? report.count : 0,
+                                    .version = report.version};
+    (void)snprintf(found->text, sizeof(found->text), "%.*s", (int)sizeof(report.text) - 1,
+                   report.text);
 }
 
 enum wh_probe_result wh_probe_library(const char *path, char *text, size_t size)

@@ -21,6 +21,18 @@ enum wh_probe_result {
  */
 enum wh_probe_result wh_probe_opencl(int *platforms, char *text, size_t size);
 
+/* A CUDA driver library, and what it finds. */
+struct wh_probe_cuda {
+    enum wh_probe_result result;
+    int error;      /* what its initialisation said; 0: success */
+    int devices;    /* that it has */
+    int version;    /* of CUDA: 13000 is 13.0 */
+    char text[256]; /* the devices' names, or how it is broken */
+};
+
+/* Loads the CUDA driver library at `path` and asks for its devices. */
+void wh_probe_cuda(const char *path, struct wh_probe_cuda *found);
+
 /* Whether a library can be loaded. */
 enum wh_probe_result wh_probe_library(const char *path, char *text, size_t size);
 

@@ -207,13 +207,16 @@ static int limit_memory(const struct wh_config *config, const struct wh_tenant *
     return most ? setrlimit(RLIMIT_DATA, &limit) : 0;
 }
 
-/* A cache of the daemon's user is of no use to a worker of another. */
+/* A cache of the daemon's user is of no use to a worker of another; one that is not there yet is
+ * made, because a folder can be shown to the worker only when it exists. */
 static void drop_useless_caches(void)
 {
     static const char *const caches[] = {"POCL_CACHE_DIR", "CUDA_CACHE_PATH"};
-    for (size_t i = 0; i < sizeof(caches) / sizeof(caches[0]); i++)
-        if (getenv(caches[i]) && access(getenv(caches[i]), W_OK) < 0)
+    for (size_t i = 0; i < sizeof(caches) / sizeof(caches[0]); i++) {
+        const char *folder = getenv(caches[i]);
+        if (folder && mkdir(folder, 0700) < 0 && access(folder, W_OK) < 0)
             unsetenv(caches[i]);
+    }
 }
 
 static void set_environment(const char *home)

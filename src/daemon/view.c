@@ -60,9 +60,13 @@ static const char *const devices[] = {
     "/dev/dxg",     "/dev/xdna*", "/dev/hl*",  NULL};
 
 /* Variables that hold folders or files, with colons between them. */
-static const char *const read_variables[] = {"LD_LIBRARY_PATH",         "OCL_ICD_VENDORS",
-                                             "OPENCL_VENDOR_PATH",      "OCL_ICD_FILENAMES",
-                                             "WORMHOLE_OPENCL_LIBRARY", NULL};
+static const char *const read_variables[] = {"LD_LIBRARY_PATH",
+                                             "OCL_ICD_VENDORS",
+                                             "OPENCL_VENDOR_PATH",
+                                             "OCL_ICD_FILENAMES",
+                                             "WORMHOLE_OPENCL_LIBRARY",
+                                             "WORMHOLE_CUDA_LIBRARY",
+                                             NULL};
 static const char *const write_variables[] = {"POCL_CACHE_DIR", "CUDA_CACHE_PATH", NULL};
 
 static int version(void)
@@ -169,6 +173,16 @@ static void grant_variables(struct view *view)
             grant(view, getenv(*name), WRITE);
 }
 
+/* The worker's program, and the libraries that were installed with it. */
+static void grant_worker(struct view *view, const char *worker)
+{
+    char libraries[PATH_MAX + 32];
+    grant_with_folder(view, worker);
+    (void)snprintf(libraries, sizeof(libraries), "%.*s/../lib/wormhole",
+                   (int)(strrchr(worker, '/') - worker), worker);
+    grant(view, libraries, READ);
+}
+
 static void grant_everything(struct view *view, const struct wh_config *config, const char *home)
 {
     grant_all(view, system_folders, READ);
@@ -177,7 +191,7 @@ static void grant_everything(struct view *view, const struct wh_config *config, 
     grant_own_threads(view);
     grant_vendors(view, "/etc/OpenCL/vendors");
     grant_variables(view);
-    grant_with_folder(view, config->worker);
+    grant_worker(view, config->worker);
     for (size_t i = 0; i < config->worker_reads.count; i++)
         grant(view, config->worker_reads.paths[i], READ);
     for (size_t i = 0; i < config->worker_writes.count; i++)

@@ -231,7 +231,7 @@ static void check_memory(struct wh_call *call, unsigned i)
     bool overflow =
         (p->length.a >= 0 && __builtin_mul_overflow(size, call->a[p->length.a], &size)) ||
         (p->length.b >= 0 && __builtin_mul_overflow(size, call->a[p->length.b], &size));
-    bool some = p->length.scale == 0 ? call->a[i] != 0 : size != 0;
+    bool some = overflow || (p->length.scale == 0 ? call->a[i] != 0 : size != 0);
     if (some &&
         (overflow || !backend->reaches || !backend->reaches(call->worker, call->a[i], size)))
         call->beyond = true;

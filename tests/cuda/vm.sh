@@ -28,7 +28,9 @@ cat >"$work/all" <<END
 mkdir /tmp/results
 for program in /tests/*; do
     name=\${program##*/}
-    timeout $seconds \$program /ptx >/tmp/results/\$name.out 2>/tmp/results/\$name.err
+    argument=
+    [ \$name = loader ] && argument=/ptx
+    timeout $seconds \$program \$argument >/tmp/results/\$name.out 2>/tmp/results/\$name.err
     echo \$? >/tmp/results/\$name.status
 done
 exec tar -c -C /tmp/results .

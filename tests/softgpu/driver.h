@@ -44,8 +44,9 @@ static inline int driver_teardown(void **state)
 
 /*
  * Kernels: store(p, v) sets *p; twice(p, v) does *p = 2 * *p + v, so that order shows; increment(p)
- * adds 1 from each thread; bounded has 64 threads at most; shared has 1024 static bytes; many has
- * parameters of several sizes; wild writes where nothing is; stop traps.
+ * adds 1 from each thread; spin(p) ends when *p is not 0; bounded has 64 threads at most; shared
+ * has 1024 static bytes; many has parameters of several sizes; wild writes where nothing is; stop
+ * traps.
  */
 static const char driver_ptx[] =
     ".version 7.0\n"
@@ -82,6 +83,19 @@ static const char driver_ptx[] =
     "    ld.param.u64 %rd1, [increment_0];\n"
     "    cvta.to.global.u64 %rd2, %rd1;\n"
     "    atom.global.add.u32 %r1, [%rd2], 1;\n"
+    "    ret;\n"
+    "}\n"
+    ".visible .entry spin(.param .u64 spin_0)\n"
+    "{\n"
+    "    .reg .pred %p<2>;\n"
+    "    .reg .b32 %r<2>;\n"
+    "    .reg .b64 %rd<3>;\n"
+    "    ld.param.u64 %rd1, [spin_0];\n"
+    "    cvta.to.global.u64 %rd2, %rd1;\n"
+    "again:\n"
+    "    ld.volatile.global.u32 %r1, [%rd2];\n"
+    "    setp.eq.u32 %p1, %r1, 0;\n"
+    "    @%p1 bra again;\n"
     "    ret;\n"
     "}\n"
     ".visible .entry bounded()\n"

@@ -98,6 +98,28 @@ static void test_behind_a_fault(void **state)
     ok(cuCtxDestroy_v2(context));
 }
 
+/* A fault in one stream ends the kernels of the others: nothing waits for one that would never end.
+ */
+static void test_endless_beside_a_fault(void **state)
+{
+    (void)state;
+    CUcontext context;
+    CUstream first, second;
+    CUmodule module;
+    CUdeviceptr word;
+    ok(cuCtxCreate_v2(&context, 0, 0));
+    ok(cuStreamCreate(&first, CU_STREAM_NON_BLOCKING));
+    ok(cuStreamCreate(&second, CU_STREAM_NON_BLOCKING));
+    CUfunction spin = driver_function(&module, "spin"), wild;
+    ok(cuModuleGetFunction(&wild, module, "wild"));
+    ok(cuMemAlloc_v2(&word, 4));
+    ok(cuMemsetD32_v2(word, 0, 1));
+    ok(driver_launch(spin, 1, 32, first, (void *[]){&word}));
+    ok(driver_launch(wild, 1, 1, second, NULL));
+    fails(cuCtxSynchronize(), CUDA_ERROR_ILLEGAL_ADDRESS);
+    ok(cuCtxDestroy_v2(context));
+}
+
 static void test_primary_reset(void **state)
 {
     (void)state;
@@ -136,8 +158,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         driver_test(test_sticky),         driver_test(test_trap),
-        driver_test(test_behind_a_fault), driver_test(test_primary_reset),
-        driver_test(test_foreign_memory),
+        driver_test(test_behind_a_fault), driver_test(test_endless_beside_a_fault),
+        driver_test(test_primary_reset),  driver_test(test_foreign_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,9 +23,9 @@ static void test_module(void **state)
     assert_int_equal(values[1], 6);
     fails(cuModuleGetGlobal_v2(&pointer, &size, module, "absent"), CUDA_ERROR_NOT_FOUND);
     ok(cuModuleGetFunctionCount(&count, module));
-    assert_int_equal(count, 8);
-    CUfunction all[8];
-    ok(cuModuleEnumerateFunctions(all, 8, module));
+    assert_int_equal(count, 9);
+    CUfunction all[9];
+    ok(cuModuleEnumerateFunctions(all, 9, module));
     const char *name;
     CUmodule owner;
     ok(cuFuncGetName(&name, function));
@@ -63,6 +63,49 @@ static void test_bad_images(void **state)
     fails(cuModuleLoad(&module, "/nonexistent/module.ptx"), CUDA_ERROR_FILE_NOT_FOUND);
 }
 
+/* A fat binary with one entry, and the wrapper that nvcc's programs hand to the driver. */
+struct fatbin {
+    uint32_t magic;
+    uint16_t version, header_size;
+    uint64_t size;
+    struct {
+        uint16_t kind, version;
+        uint32_t header_size;
+        uint64_t size;
+        uint32_t unknown[3], arch, unused[8];
+        char ptx[(sizeof(driver_ptx) + 7) / 8 * 8];
+    } entry;
+};
+
+static void test_fatbin(void **state)
+{
+    (void)state;
+    static struct fatbin fatbin = {.magic = 0xba55ed50, .version = 1, .header_size = 16};
+    fatbin.size = sizeof(fatbin.entry);
+    fatbin.entry.kind = 1; /* PTX */
+    fatbin.entry.version = 0x101;
+    fatbin.entry.header_size = 64;
+    fatbin.entry.size = sizeof(fatbin.entry.ptx);
+    fatbin.entry.arch = 70;
+    memcpy(fatbin.entry.ptx, driver_ptx, sizeof(driver_ptx));
+    const struct {
+        uint32_t magic, version;
+        const void *data;
+        void *others;
+    } wrapper = {0x466243b1, 1, &fatbin, NULL}, empty = {0x466243b1, 1, NULL, NULL};
+    CUmodule module;
+    CUfunction function;
+    ok(cuModuleLoadFatBinary(&module, &wrapper));
+    ok(cuModuleGetFunction(&function, module, "store"));
+    ok(cuModuleUnload(module));
+    ok(cuModuleLoadData(&module, &fatbin));
+    ok(cuModuleUnload(module));
+    fails(cuModuleLoadFatBinary(&module, &empty), CUDA_ERROR_INVALID_IMAGE);
+    fatbin.entry.kind = 2; /* a cubin, which this is not, for no device at all */
+    fatbin.entry.arch = 10;
+    assert_int_not_equal(cuModuleLoadData(&module, &fatbin), CUDA_SUCCESS);
+}
+
 static void test_library(void **state)
 {
     (void)state;
@@ -76,7 +119,7 @@ static void test_library(void **state)
     size_t offset, size;
     ok(cuLibraryLoadData(&library, driver_ptx, NULL, NULL, 0, NULL, NULL, 0));
     ok(cuLibraryGetKernelCount(&count, library));
-    assert_int_equal(count, 8);
+    assert_int_equal(count, 9);
     ok(cuLibraryGetKernel(&kernel, library, "store"));
     fails(cuLibraryGetKernel(&kernel, library, "absent"), CUDA_ERROR_NOT_FOUND);
     ok(cuKernelGetLibrary(&owner, kernel));
@@ -306,15 +349,11 @@ static void test_link(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        driver_test(test_module),
-        driver_test(test_bad_images),
-        driver_test(test_library),
-        driver_test(test_library_contexts),
-        driver_test(test_refused_launches),
-        driver_test(test_parameters),
-        driver_test(test_launch_ex),
-        driver_test(test_occupancy),
-        driver_test(test_link),
+        driver_test(test_module),           driver_test(test_bad_images),
+        driver_test(test_fatbin),           driver_test(test_library),
+        driver_test(test_library_contexts), driver_test(test_refused_launches),
+        driver_test(test_parameters),       driver_test(test_launch_ex),
+        driver_test(test_occupancy),        driver_test(test_link),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -292,6 +292,33 @@ static void test_questions(void **state)
     ok(cuStreamSynchronize(CU_STREAM_PER_THREAD));
 }
 
+/* Kernels of independent streams run side by side, and host memory is one for all. */
+static void test_concurrent_kernels(void **state)
+{
+    (void)state;
+    CUstream first, second;
+    CUmodule module;
+    void *word;
+    CUfunction spin = driver_function(&module, "spin"), increment;
+    ok(cuModuleGetFunction(&increment, module, "increment"));
+    ok(cuStreamCreate(&first, CU_STREAM_NON_BLOCKING));
+    ok(cuStreamCreate(&second, CU_STREAM_NON_BLOCKING));
+    ok(cuMemHostAlloc(&word, 4, CU_MEMHOSTALLOC_DEVICEMAP));
+    memset(word, 0, 4);
+    ok(driver_launch(spin, 1, 32, first, (void *[]){&word}));
+    fails(cuStreamQuery(first), CUDA_ERROR_NOT_READY);
+    ok(driver_launch(increment, 1, 1, second, (void *[]){&word}));
+    ok(cuCtxSynchronize());
+    memset(word, 0, 4);
+    ok(driver_launch(spin, 1, 32, first, (void *[]){&word}));
+    fails(cuStreamQuery(first), CUDA_ERROR_NOT_READY);
+    __atomic_store_n((uint32_t *)word, 1, __ATOMIC_RELEASE); /* by the host */
+    ok(cuStreamSynchronize(first));
+    ok(cuMemFreeHost(word));
+    ok(cuStreamDestroy_v2(first));
+    ok(cuStreamDestroy_v2(second));
+}
+
 /* Work in a destroyed context is done before the destruction returns. */
 static void test_destroy_with_work(void **state)
 {
@@ -384,6 +411,7 @@ int main(void)
         driver_test(test_memops),
         driver_test(test_questions),
         driver_test(test_destroy_with_work),
+        driver_test(test_concurrent_kernels),
         driver_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,7 +24,7 @@ static void test_segment(void **state)
     AT(wh_segment, tokens, 8192, 4096);
     AT(wh_segment, slots, 12288, 524288);
     AT(wh_segment, upcall_data, 536576, 65536);
-    AT(wh_segment, call_data, 602112, 262144);
+    AT(wh_segment, call_data, 602112, 4194304);
     assert_int_equal(WH_ARENA_START, 8388608);
     assert_int_equal(WH_SEGMENT_LEAST, 12582912);
     assert_int_equal(WH_SLOTS, 256);

@@ -163,6 +163,45 @@ static void test_full_until_consumed(void **state)
     free(rig);
 }
 
+/* A large ring that is empty now and then keeps to its start; one that is not is used whole. */
+static void test_large_ring_rewinds(void **state)
+{
+    enum { LARGE = 4 << 20, STEP = 256 << 10, RECORDS = 3 * LARGE / 1024 };
+    struct wh_ring_control *control = aligned_alloc(64, sizeof(*control));
+    uint8_t *data = calloc(1, LARGE), record[1024];
+    const char *fault = NULL;
+    int lied = 0;
+    (void)state;
+    assert_non_null(control);
+    assert_non_null(data);
+    memset(control, 0, sizeof(*control));
+    struct wh_ring producer = {.control = control, .data = data, .size = LARGE};
+    struct wh_ring consumer = producer;
+    for (int emptied = 1; emptied >= 0; emptied--) {
+        size_t farthest = 0;
+        for (unsigned i = 0; i < RECORDS; i++) {
+            uint64_t word = sizeof(record);
+            uint8_t *room = wh_ring_reserve(&producer, sizeof(record), &lied);
+            assert_non_null(room);
+            if ((size_t)(room - data) > farthest)
+                farthest = (size_t)(room - data);
+            memcpy(room, &word, sizeof(word));
+            wh_ring_publish(&producer);
+            if (!emptied && i == 0) /* from here on the consumer is one record behind */
+                continue;
+            assert_int_equal(wh_ring_take(&consumer, record, sizeof(record), &fault),
+                             sizeof(record));
+            wh_ring_tell(&consumer, 0);
+        }
+        if (emptied)
+            assert_true(farthest < 2 * STEP);
+        else
+            assert_true(farthest > LARGE / 2);
+    }
+    free(control);
+    free(data);
+}
+
 /* The filler counts too: a ring with room for the record but not for both is full. */
 static void test_full_because_of_filler(void **state)
 {
@@ -391,6 +430,7 @@ int main(void)
         cmocka_unit_test(test_filler_takes_the_rest),
         cmocka_unit_test(test_full_until_consumed),
         cmocka_unit_test(test_full_because_of_filler),
+        cmocka_unit_test(test_large_ring_rewinds),
         cmocka_unit_test(test_room_is_told_of),
         cmocka_unit_test(test_record_sizes_at_the_limits),
         cmocka_unit_test(test_impossible_tails),

@@ -690,7 +690,7 @@ static void test_segment_too_small(void **state)
     struct wh_error error = {0};
     (void)state;
     assert_int_equal(wh_shm_open_worker(pair.fd, 0, WH_SEGMENT_LEAST - 4096, &shm, &error), -1);
-    assert_non_null(strstr(error.text, "needs 4 MiB"));
+    assert_non_null(strstr(error.text, "needs 12 MiB"));
 }
 
 #define PAIRED(test) cmocka_unit_test_setup_teardown(test, open_pair, close_pair)

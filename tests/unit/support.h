@@ -23,7 +23,7 @@ struct pair {
     int fd;
 };
 
-#define PAIR_ARENA (3u << 20)
+#define PAIR_ARENA (4u << 20)
 
 /* Over a memfd with an arena of PAIR_ARENA bytes; both sleep by futex, the client's listener by the
  * ring's door. */

@@ -22,7 +22,12 @@ struct wh_cuda_callbacks;
 struct wh_cuda_images;
 
 /* What a range of the session's memory is. */
-enum wh_cuda_range_kind { WH_CUDA_RANGE_DEVICE, WH_CUDA_RANGE_SHARED, WH_CUDA_RANGE_GLOBAL };
+enum wh_cuda_range_kind {
+    WH_CUDA_RANGE_DEVICE,
+    WH_CUDA_RANGE_SHARED, /* a piece of the arena */
+    WH_CUDA_RANGE_ALIAS,  /* a piece of the arena, mapped once more at the program's own address */
+    WH_CUDA_RANGE_GLOBAL,
+};
 
 struct wh_cuda_state {
     struct wh_cuda_functions_table f;
@@ -67,6 +72,9 @@ void wh_cuda_finish_token(struct wh_call *call, uint32_t token, bool failed);
 /* ---- code (module.c) ---- */
 
 struct wh_cuda_images *wh_cuda_images_new(void);
+
+/* Whether a JIT option is a number, and may come from the client. */
+bool wh_cuda_jit_crosses(unsigned option);
 
 /* ---- callbacks (callback.c) ---- */
 

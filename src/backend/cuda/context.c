@@ -8,6 +8,7 @@
 #include "base/log.h"
 
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #define MOST_THREADS (1u << 20)
 
@@ -82,8 +83,11 @@ CUresult wh_cuda_do_set_current(struct wh_call *call, CUcontext context)
 /* Everything that was allocated in a context goes with it. */
 static void forget_memory(struct wh_call *call, const void *context)
 {
-    while (wh_cuda_ranges_take_owned(wh_cuda_state(call)->ranges, context, NULL))
-        ;
+    struct wh_cuda_range range;
+    while (context &&
+           wh_cuda_ranges_take_owned(wh_cuda_state(call)->ranges, context, &range))
+        if (range.kind == WH_CUDA_RANGE_ALIAS)
+            munmap((void *)(uintptr_t)range.start, range.size);
     atomic_fetch_add_explicit(&wh_cuda_state(call)->contexts->generation, 1,
                               memory_order_relaxed);
 }
@@ -95,7 +99,8 @@ CUresult wh_cuda_do_primary_name(struct wh_call *call, CUdevice device, CUcontex
 {
     (void)call;
     (void)device;
-    *context = NULL;
+    if (context)
+        *context = NULL;
     return CUDA_SUCCESS;
 }
 

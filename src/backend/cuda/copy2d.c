@@ -16,6 +16,23 @@ struct side {
     size_t pitch, height;
 };
 
+/* The place with its measures spelled out: no pitch means rows without gaps, no height slices
+ * without. False: rows or slices would overlap, and the bytes touched would not be those checked. */
+static bool spell_out(const wh_cuda_box *box, wh_cuda_place *p)
+{
+    bool rows = box->height > 1 || box->depth > 1 || p->y || p->z;
+    bool slices = box->depth > 1 || p->z;
+    uint64_t row, slice;
+    if (__builtin_add_overflow(p->x, box->width, &row) ||
+        __builtin_add_overflow(p->y, box->height, &slice))
+        return false;
+    if (p->pitch == 0 || !rows)
+        p->pitch = row > p->pitch ? row : p->pitch;
+    if (p->height == 0 || !slices)
+        p->height = slice > p->height ? slice : p->height;
+    return p->pitch >= row && p->height >= slice;
+}
+
 /* Whether the session owns the rows of this place; `is_host`: they lie in host memory. */
 static bool owns(struct wh_call *call, const wh_cuda_box *box, const wh_cuda_place *p,
                  bool *is_host)
@@ -33,18 +50,19 @@ static bool owns(struct wh_call *call, const wh_cuda_box *box, const wh_cuda_pla
         __builtin_add_overflow(p->address, first, &start) ||
         !wh_cuda_ranges_find(wh_cuda_state(call)->ranges, start, length, &range))
         return false;
-    *is_host = range.kind != 0;
+    *is_host = range.kind == WH_CUDA_RANGE_SHARED || range.kind == WH_CUDA_RANGE_ALIAS;
     return true;
 }
 
 static CUresult linear_side(struct wh_call *call, const wh_cuda_box *box, const wh_cuda_place *p,
                             struct side *side)
 {
+    wh_cuda_place place = *p;
     bool is_host;
-    if (!owns(call, box, p, &is_host))
+    if (!spell_out(box, &place) || !owns(call, box, &place, &is_host))
         return CUDA_ERROR_INVALID_VALUE;
-    side->pitch = p->pitch;
-    side->height = p->height;
+    side->pitch = place.pitch;
+    side->height = place.height;
     if (is_host) {
         side->type = CU_MEMORYTYPE_HOST;
         side->host = (void *)(uintptr_t)p->address;

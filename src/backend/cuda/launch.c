@@ -26,20 +26,41 @@ static CUresult launch(const struct wh_cuda_functions_table *f, CUfunction funct
                              g->block[1], g->block[2], g->shared, stream, NULL, given);
 }
 
-/* Events inside of attributes travel beside them. An attribute that holds an address of the client
- * or asks for a handle back has no place here. */
-static bool place_events(CUlaunchAttribute *attributes, unsigned n, CUevent const *events)
+/*
+ * Events inside of attributes travel beside them, and a window of memory must be the session's. An
+ * attribute that is not known here might hold an address or a handle.
+ */
+static CUresult check_attribute(struct wh_call *call, CUlaunchAttribute *a, CUevent event)
 {
-    for (unsigned i = 0; i < n; i++) {
-        CUlaunchAttribute *a = &attributes[i];
-        if (a->id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT)
-            memcpy(&a->value, &events[i], sizeof(events[i]));
-        else if (a->id == CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT)
-            memcpy(&a->value, &events[i], sizeof(events[i]));
-        else if (a->id == CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE)
-            return false;
+    struct wh_cuda_range range;
+    switch (a->id) {
+    case CU_LAUNCH_ATTRIBUTE_IGNORE:
+    case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
+    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
+    case CU_LAUNCH_ATTRIBUTE_PRIORITY:
+    case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
+    case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
+    case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
+    case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+    case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
+        return CUDA_SUCCESS;
+    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
+    case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
+        memcpy(&a->value, &event, sizeof(event));
+        return CUDA_SUCCESS;
+    case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
+        return a->value.accessPolicyWindow.num_bytes == 0 ||
+                       wh_cuda_ranges_find(
+                           wh_cuda_state(call)->ranges,
+                           (uintptr_t)a->value.accessPolicyWindow.base_ptr,
+                           a->value.accessPolicyWindow.num_bytes, &range)
+                   ? CUDA_SUCCESS
+                   : CUDA_ERROR_INVALID_VALUE;
+    default:
+        return CUDA_ERROR_NOT_SUPPORTED;
     }
-    return true;
 }
 
 CUresult wh_cuda_do_launch(struct wh_call *call, CUfunction function, CUkernel kernel,
@@ -61,8 +82,11 @@ CUresult wh_cuda_do_launch(struct wh_call *call, CUfunction function, CUkernel k
         if (!own)
             return CUDA_ERROR_OUT_OF_MEMORY;
         memcpy(own, attributes, num_attributes * sizeof(*own));
-        if (!place_events(own, num_attributes, events))
-            return CUDA_ERROR_NOT_SUPPORTED;
+        for (unsigned i = 0; i < num_attributes; i++) {
+            CUresult result = check_attribute(call, &own[i], events[i]);
+            if (result != CUDA_SUCCESS)
+                return result;
+        }
     }
     return launch(wh_cuda_driver(call), function, grid, stream, own, num_attributes,
                   (void *)(uintptr_t)params, params ? size : 0);

@@ -49,43 +49,13 @@ static void free_link(struct link *link)
     free(link);
 }
 
-/* Options whose value is a number. */
-static bool is_number(unsigned option)
-{
-    switch (option) {
-    case CU_JIT_MAX_REGISTERS:
-    case CU_JIT_THREADS_PER_BLOCK:
-    case CU_JIT_OPTIMIZATION_LEVEL:
-    case CU_JIT_TARGET_FROM_CUCONTEXT:
-    case CU_JIT_TARGET:
-    case CU_JIT_FALLBACK_STRATEGY:
-    case CU_JIT_GENERATE_DEBUG_INFO:
-    case CU_JIT_LOG_VERBOSE:
-    case CU_JIT_GENERATE_LINE_INFO:
-    case CU_JIT_CACHE_MODE:
-    case CU_JIT_LTO:
-    case CU_JIT_FTZ:
-    case CU_JIT_PREC_DIV:
-    case CU_JIT_PREC_SQRT:
-    case CU_JIT_FMA:
-    case CU_JIT_OPTIMIZE_UNUSED_DEVICE_VARIABLES:
-    case CU_JIT_POSITION_INDEPENDENT_CODE:
-    case CU_JIT_MIN_CTA_PER_SM:
-    case CU_JIT_MAX_THREADS_PER_BLOCK:
-    case CU_JIT_OVERRIDE_DIRECTIVE_VALUES:
-        return true;
-    default:
-        return false;
-    }
-}
-
 static CUresult add_options(CUjit_option *to, void **to_values, unsigned n, const unsigned *names,
                             const uint64_t *values)
 {
     if (n > MOST_OPTIONS || (n && (!names || !values)))
         return CUDA_ERROR_INVALID_VALUE;
     for (unsigned i = 0; i < n; i++) {
-        if (!is_number(names[i]))
+        if (!wh_cuda_jit_crosses(names[i]))
             return CUDA_ERROR_NOT_SUPPORTED;
         to[i] = names[i];
         to_values[i] = (void *)(uintptr_t)values[i];

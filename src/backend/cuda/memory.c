@@ -11,6 +11,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#define PAGE 4096u
+
 /* Enters a fresh allocation; if that fails, it is as if it had not been made. */
 static CUresult enter(struct wh_call *call, CUresult result, CUdeviceptr *address, size_t size)
 {
@@ -64,7 +66,7 @@ CUresult wh_cuda_do_share_arena(struct wh_call *call, CUdeviceptr address)
     uint8_t *wanted = (uint8_t *)(uintptr_t)address;
     if (state->arena)
         return state->arena == wanted ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-    if (channel->arena_fd < 0 || address % 4096)
+    if (channel->arena_fd < 0 || address % PAGE)
         return CUDA_ERROR_NOT_SUPPORTED;
     void *got = mmap(wanted, channel->arena_size, PROT_READ | PROT_WRITE,
                      MAP_SHARED | MAP_NORESERVE | MAP_FIXED_NOREPLACE, channel->arena_fd,
@@ -96,7 +98,8 @@ CUresult wh_cuda_do_host_register(struct wh_call *call, CUdeviceptr address, siz
 {
     struct wh_cuda_state *state = wh_cuda_state(call);
     void *memory = shared_bytes(call, address, size);
-    struct wh_cuda_range range = {.start = address, .size = size, .kind = WH_CUDA_RANGE_SHARED};
+    struct wh_cuda_range range = {.start = address, .size = size, .kind = WH_CUDA_RANGE_SHARED,
+                                  .owner = wh_cuda_current(call)};
     CUdeviceptr mapped = 0;
     if (!memory || size == 0)
         return CUDA_ERROR_INVALID_VALUE;
@@ -114,15 +117,46 @@ CUresult wh_cuda_do_host_register(struct wh_call *call, CUdeviceptr address, siz
     return result;
 }
 
+/* A piece of the arena at the address of the program's own memory, whose place it took there. */
+CUresult wh_cuda_do_host_alias(struct wh_call *call, CUdeviceptr address, size_t size, void *bytes,
+                               unsigned int flags)
+{
+    struct wh_cuda_state *state = wh_cuda_state(call);
+    const struct wh_channel *channel = call->worker->channel;
+    struct wh_cuda_range range = {.start = address, .size = size, .kind = WH_CUDA_RANGE_ALIAS,
+                                  .owner = wh_cuda_current(call)};
+    uint64_t offset = channel->arena_offset + (uint64_t)((uint8_t *)bytes - channel->arena);
+    void *wanted = (void *)(uintptr_t)address;
+    if (size == 0 || address % PAGE || size % PAGE || offset % PAGE || channel->arena_fd < 0)
+        return CUDA_ERROR_INVALID_VALUE;
+    void *got = mmap(wanted, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE,
+                     channel->arena_fd, (off_t)offset);
+    if (got != wanted) {
+        if (got != MAP_FAILED)
+            munmap(got, size);
+        return CUDA_ERROR_NOT_SUPPORTED; /* something of this process's is there */
+    }
+    CUresult result = state->f.cuMemHostRegister_v2(wanted, size, flags);
+    if (result == CUDA_SUCCESS && !wh_cuda_ranges_add(state->ranges, &range)) {
+        state->f.cuMemHostUnregister(wanted);
+        result = CUDA_ERROR_INVALID_VALUE;
+    }
+    if (result != CUDA_SUCCESS)
+        munmap(wanted, size);
+    return result;
+}
+
 CUresult wh_cuda_do_host_unregister(struct wh_call *call, CUdeviceptr address)
 {
     struct wh_cuda_state *state = wh_cuda_state(call);
     struct wh_cuda_range range;
     if (!wh_cuda_ranges_find(state->ranges, address, 0, &range) || range.start != address ||
-        range.kind != WH_CUDA_RANGE_SHARED)
+        (range.kind != WH_CUDA_RANGE_SHARED && range.kind != WH_CUDA_RANGE_ALIAS))
         return CUDA_ERROR_INVALID_VALUE;
     CUresult result = state->f.cuMemHostUnregister((void *)(uintptr_t)address);
     wh_cuda_ranges_take(state->ranges, address, NULL);
+    if (range.kind == WH_CUDA_RANGE_ALIAS)
+        munmap((void *)(uintptr_t)address, range.size);
     return result;
 }
 

@@ -116,25 +116,33 @@ static void add_option(struct options *o, CUjit_option name, void *value)
     o->values[o->n++] = value;
 }
 
-/* Only numbers cross: an option that holds an address would be the client's. */
-static bool is_number(unsigned name)
+/* Only numbers cross: an option that holds an address would hold the client's. */
+bool wh_cuda_jit_crosses(unsigned option)
 {
-    switch (name) {
-    case CU_JIT_WALL_TIME:
-    case CU_JIT_INFO_LOG_BUFFER:
-    case CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES:
-    case CU_JIT_ERROR_LOG_BUFFER:
-    case CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES:
-    case CU_JIT_GLOBAL_SYMBOL_NAMES:
-    case CU_JIT_GLOBAL_SYMBOL_ADDRESSES:
-    case CU_JIT_GLOBAL_SYMBOL_COUNT:
-    case CU_JIT_REFERENCED_KERNEL_NAMES:
-    case CU_JIT_REFERENCED_KERNEL_COUNT:
-    case CU_JIT_REFERENCED_VARIABLE_NAMES:
-    case CU_JIT_REFERENCED_VARIABLE_COUNT:
-        return false;
-    default:
+    switch (option) {
+    case CU_JIT_MAX_REGISTERS:
+    case CU_JIT_THREADS_PER_BLOCK:
+    case CU_JIT_OPTIMIZATION_LEVEL:
+    case CU_JIT_TARGET_FROM_CUCONTEXT:
+    case CU_JIT_TARGET:
+    case CU_JIT_FALLBACK_STRATEGY:
+    case CU_JIT_GENERATE_DEBUG_INFO:
+    case CU_JIT_LOG_VERBOSE:
+    case CU_JIT_GENERATE_LINE_INFO:
+    case CU_JIT_CACHE_MODE:
+    case CU_JIT_LTO:
+    case CU_JIT_FTZ:
+    case CU_JIT_PREC_DIV:
+    case CU_JIT_PREC_SQRT:
+    case CU_JIT_FMA:
+    case CU_JIT_OPTIMIZE_UNUSED_DEVICE_VARIABLES:
+    case CU_JIT_POSITION_INDEPENDENT_CODE:
+    case CU_JIT_MIN_CTA_PER_SM:
+    case CU_JIT_MAX_THREADS_PER_BLOCK:
+    case CU_JIT_OVERRIDE_DIRECTIVE_VALUES:
         return true;
+    default:
+        return false;
     }
 }
 
@@ -149,7 +157,7 @@ static bool make_options(struct wh_call *call, struct options *o, unsigned n,
         return false;
     o->threads = UINT32_MAX;
     for (unsigned i = 0; i < n; i++) {
-        if (!names || !values || !is_number(names[i])) {
+        if (!names || !values || !wh_cuda_jit_crosses(names[i])) {
             wh_call_fault(call, "an option of a loader may not cross");
             return false;
         }

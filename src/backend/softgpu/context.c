@@ -34,7 +34,8 @@ struct soft_context *soft_context_make(struct soft_device *device)
     return context;
 }
 
-CUresult soft_context_start(struct soft_context *context)
+/* Gives a context its streams and limits, and lets calls in. */
+static CUresult start_context(struct soft_context *context)
 {
     static _Atomic uint64_t id;
     if (!soft_queue_start())
@@ -60,7 +61,8 @@ CUresult soft_context_start(struct soft_context *context)
     return CUDA_SUCCESS;
 }
 
-void soft_context_stop(struct soft_context *context)
+/* Waits for all work, then takes back everything that belongs to the context. */
+static void stop_context(struct soft_context *context)
 {
     soft_queue_lock();
     atomic_store(&context->alive, false);
@@ -80,7 +82,7 @@ void soft_context_stop(struct soft_context *context)
     soft_object_release(thread);
 }
 
-bool soft_context_flags_good(unsigned flags)
+static bool flags_good(unsigned flags)
 {
     unsigned schedule = flags & CU_CTX_SCHED_MASK;
     return (flags & ~(unsigned)CU_CTX_FLAGS_MASK) == 0 &&
@@ -94,7 +96,7 @@ static CUresult create(CUcontext *handle, unsigned flags, CUdevice number)
     if (ready != CUDA_SUCCESS)
         return ready;
     struct soft_device *device = soft_device_get(number);
-    if (!handle || !soft_context_flags_good(flags))
+    if (!handle || !flags_good(flags))
         return CUDA_ERROR_INVALID_VALUE;
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
@@ -102,9 +104,9 @@ static CUresult create(CUcontext *handle, unsigned flags, CUdevice number)
     if (!context)
         return CUDA_ERROR_OUT_OF_MEMORY;
     context->flags = flags;
-    CUresult result = soft_context_start(context);
+    CUresult result = start_context(context);
     if (result == CUDA_SUCCESS && !soft_current_push(context)) {
-        soft_context_stop(context);
+        stop_context(context);
         result = CUDA_ERROR_OUT_OF_MEMORY;
     }
     if (result != CUDA_SUCCESS) {
@@ -153,7 +155,7 @@ SOFT_API CUresult cuCtxDestroy_v2(CUcontext handle)
     if (soft_current() == context)
         soft_object_release(soft_current_pop());
     pthread_mutex_lock(&lifecycle);
-    soft_context_stop(context);
+    stop_context(context);
     pthread_mutex_unlock(&lifecycle);
     return CUDA_SUCCESS;
 }
@@ -197,7 +199,7 @@ static CUresult retain_primary(struct soft_device *device)
 {
     if (!atomic_load(&device->primary->alive)) {
         atomic_store(&device->primary->flags, device->primary_flags);
-        CUresult result = soft_context_start(device->primary);
+        CUresult result = start_context(device->primary);
         if (result != CUDA_SUCCESS)
             return result;
     }
@@ -226,7 +228,7 @@ SOFT_API CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice number)
 static void end_primary(struct soft_device *device)
 {
     if (atomic_load(&device->primary->alive))
-        soft_context_stop(device->primary);
+        stop_context(device->primary);
 }
 
 SOFT_API CUresult cuDevicePrimaryCtxRelease_v2(CUdevice number)
@@ -269,7 +271,7 @@ SOFT_API CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice number, unsigned flags)
     struct soft_device *device = soft_device_get(number);
     if (!device)
         return CUDA_ERROR_INVALID_DEVICE;
-    if (!soft_context_flags_good(flags))
+    if (!flags_good(flags))
         return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&lifecycle);
     device->primary_flags = flags;
@@ -321,7 +323,7 @@ SOFT_API CUresult cuCtxSetFlags(unsigned flags)
 {
     SOFT_HOLD struct soft_context *context;
     CUresult result = find_context(NULL, &context);
-    if (result == CUDA_SUCCESS && !soft_context_flags_good(flags))
+    if (result == CUDA_SUCCESS && !flags_good(flags))
         result = CUDA_ERROR_INVALID_VALUE;
     if (result == CUDA_SUCCESS)
         context->flags = flags;

@@ -65,7 +65,19 @@ SOFT_API CUresult cuMemAllocHost_v2(void **pointer, size_t size)
     return cuMemHostAlloc(pointer, size, 0);
 }
 
-/* Any device may still use host memory: all work is waited for. */
+/*
+ * Takes a range out of the map. Any device may still use it: all work is waited for, and once more
+ * what other threads began before it was out, since a running kernel keeps what it has reached.
+ */
+static bool retire(const struct soft_range *range)
+{
+    soft_context_wait(NULL);
+    if (!soft_range_remove(range))
+        return false;
+    soft_context_wait(NULL);
+    return true;
+}
+
 SOFT_API CUresult cuMemFreeHost(void *pointer)
 {
     struct soft_context *context;
@@ -76,8 +88,7 @@ SOFT_API CUresult cuMemFreeHost(void *pointer)
     if (!pointer || !soft_range_find((uintptr_t)pointer, &range) ||
         range.kind != SOFT_MEMORY_HOST || range.extent.start != (uintptr_t)pointer)
         return CUDA_ERROR_INVALID_VALUE;
-    soft_context_wait(NULL);
-    if (!soft_range_remove(&range))
+    if (!retire(&range))
         return CUDA_ERROR_INVALID_VALUE;
     soft_host_give(&range);
     return soft_context_state(context);
@@ -112,9 +123,7 @@ SOFT_API CUresult cuMemHostUnregister(void *pointer)
     if (!soft_range_find((uintptr_t)pointer, &range) || range.kind != SOFT_MEMORY_REGISTERED ||
         range.extent.start != (uintptr_t)pointer)
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
-    soft_context_wait(NULL);
-    return soft_range_remove(&range) ? soft_context_state(context)
-                                     : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+    return retire(&range) ? soft_context_state(context) : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
 }
 
 static CUresult find_host(void *pointer, struct soft_range *range)

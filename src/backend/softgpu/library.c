@@ -193,12 +193,11 @@ static CUresult load(CUlibrary *handle, const void *image, size_t size, const st
 
 static bool options_good(const CUlibraryOption *options, void *const *values, unsigned count)
 {
-    if (count && !options)
+    if (count && (!options || !values))
         return false;
     for (unsigned i = 0; i < count; i++)
         if ((unsigned)options[i] >= CU_LIBRARY_NUM_OPTIONS)
             return false;
-    (void)values;
     return true;
 }
 

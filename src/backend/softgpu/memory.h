@@ -42,7 +42,7 @@ CUresult soft_range_add(const struct soft_range *range);
 /* The allocation that an address lies in. */
 bool soft_range_find(uint64_t address, struct soft_range *range);
 
-/* The allocation that all these bytes lie in; of none, any address will do: then false. */
+/* The allocation that all these bytes lie in. */
 bool soft_range_holds(uint64_t address, uint64_t size, struct soft_range *range);
 
 /* Takes an allocation out of the map; false: it is there no more. Its memory is the caller's. */

@@ -19,7 +19,7 @@ unsigned soft_resident_blocks(const struct soft_function *function, unsigned thr
                               size_t dynamic_shared)
 {
     const struct wh_soft_kernel_info *info = &function->info;
-    if (threads == 0 || threads > info->max_threads || dynamic_shared > SOFT_BLOCK_OPTIN ||
+    if (threads == 0 || threads > SOFT_BLOCK_THREADS || dynamic_shared > SOFT_BLOCK_OPTIN ||
         info->shared + dynamic_shared > most_shared(function))
         return 0;
     unsigned warps = (threads + SOFT_WARP - 1) / SOFT_WARP;

@@ -228,11 +228,6 @@ static void advance(struct soft_stream *stream)
     other->waiters = stream;
 }
 
-static void begin(struct soft_stream *stream, uint64_t number)
-{
-    stream->current = number;
-}
-
 static void finish(struct soft_stream *stream)
 {
     stream->done = stream->current;
@@ -267,7 +262,7 @@ static void run_stream(struct soft_stream *stream)
         stream->head = command->next;
         if (!stream->head)
             stream->tail = &stream->head;
-        begin(stream, command->number);
+        stream->current = command->number;
         soft_queue_unlock();
         run_command(stream, command);
         soft_queue_lock();
@@ -335,7 +330,7 @@ static void run_here(struct soft_stream *stream, struct soft_command *command)
 {
     soft_object_retain(stream);
     stream->last = command->number = ++queues.number;
-    begin(stream, command->number);
+    stream->current = command->number;
     soft_queue_unlock();
     run_command(stream, command);
     soft_queue_lock();

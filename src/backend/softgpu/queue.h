@@ -10,6 +10,10 @@
 
 #include "backend/softgpu/softgpu.h"
 
+/* Copies and sets of no more bytes are done by the submitting thread when nothing is before them.
+ */
+#define SOFT_SMALL_BYTES (64 * 1024)
+
 /* A point in a stream: reached when the command with this number is done. Numbers are driver-wide.
  */
 struct soft_mark {

@@ -9,10 +9,6 @@
 
 #include <string.h>
 
-/* Copies of no more bytes are done by the submitting thread when nothing is before them, and staged
- * when their source is ordinary host memory. */
-#define SMALL_BYTES (64 * 1024)
-
 enum where { ORDINARY, PINNED, DEVICE };
 
 /* One end, found. */
@@ -175,7 +171,7 @@ static CUresult submit(struct soft_stream *stream, const struct soft_box *box,
                        const struct place *from, const struct place *to, bool wait)
 {
     size_t bytes = box->width * box->height * box->depth; /* no more than memory: checked */
-    bool small = bytes <= SMALL_BYTES, staged = !wait && from->where == ORDINARY && small;
+    bool small = bytes <= SOFT_SMALL_BYTES, staged = !wait && from->where == ORDINARY && small;
     struct copy_command *self = soft_command_new(sizeof(*self) + (staged ? bytes : 0), run_copy);
     if (!self) {
         soft_object_release(from->array);

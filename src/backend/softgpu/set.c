@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#define SMALL_BYTES (64 * 1024)
-
 struct set_command {
     struct soft_command command;
     uint8_t *bytes;
@@ -67,7 +65,7 @@ static CUresult submit(CUstream handle, const struct set_command *set, bool wait
     struct soft_command head = self->command;
     *self = *set;
     self->command = head;
-    self->command.brief = length <= SMALL_BYTES;
+    self->command.brief = length <= SOFT_SMALL_BYTES;
     bool now = (wait && range.kind != SOFT_MEMORY_DEVICE) || range.sync_copies;
     return now ? soft_execute(stream, &self->command) : soft_submit(stream, &self->command, NULL);
 }

@@ -113,17 +113,8 @@ CUresult soft_enter_context(CUcontext handle, struct soft_context **context);
 /* Whether calls that work in this context may go on: destroyed, failed or success. */
 CUresult soft_context_state(struct soft_context *context);
 
-/* Gives a context its streams and limits, and lets calls in. */
-CUresult soft_context_start(struct soft_context *context);
-
-/* Waits for all work, then takes back everything that belongs to the context. */
-void soft_context_stop(struct soft_context *context);
-
 /* A context that is not started yet, with its handle listed; NULL when memory is short. */
 struct soft_context *soft_context_make(struct soft_device *device);
-
-/* Whether a context's creation flags make sense. */
-bool soft_context_flags_good(unsigned flags);
 
 /* ---- current.c ---- */
 

@@ -14,11 +14,6 @@
 
 #define PAGE 4096u
 
-/* What is kept with host memory (wh_cuda_range.extra). */
-struct host_memory {
-    const struct wh_block *block; /* NULL: the program's own, registered */
-    unsigned flags;
-};
 
 static struct {
     pthread_mutex_t lock;
@@ -64,10 +59,13 @@ void wh_cuda_forget_memory(CUcontext context)
 {
     struct wh_cuda_range range;
     while (wh_cuda_ranges_take_owned(wh_cuda_memory(), context, &range)) {
-        struct host_memory *host = range.extra;
-        if (host && host->block) /* host memory outlives its context: only portable kinds exist */
+        struct wh_cuda_host *host = range.extra;
+        if (range.kind == WH_CUDA_REGISTERED)
+            wh_cuda_end_registration((void *)(uintptr_t)range.start, host);
+        else if (host && host->block)
             wh_arena_release(wh_session_arena(wh_cuda_session()), host->block);
-        free(host);
+        if (range.kind != WH_CUDA_REGISTERED)
+            free(host);
     }
 }
 
@@ -75,7 +73,7 @@ bool wh_cuda_is_shared(const void *address, size_t size)
 {
     struct wh_cuda_range range;
     return wh_cuda_ranges_find(wh_cuda_memory(), (uintptr_t)address, size, &range) &&
-           range.extra && ((const struct host_memory *)range.extra)->block;
+           range.extra && ((const struct wh_cuda_host *)range.extra)->block;
 }
 
 bool wh_cuda_is_device(CUdeviceptr address, size_t size)
@@ -83,7 +81,7 @@ bool wh_cuda_is_device(CUdeviceptr address, size_t size)
     struct wh_cuda_range range;
     if (!wh_cuda_ranges_find(wh_cuda_memory(), address, size, &range))
         return false;
-    return !range.extra || ((const struct host_memory *)range.extra)->block;
+    return !range.extra || ((const struct wh_cuda_host *)range.extra)->block;
 }
 
 /* ---- device memory ---- */
@@ -138,8 +136,7 @@ WH_EXPORT CUresult cuMemFree_v2(CUdeviceptr address)
 
 /* ---- host memory in the arena ---- */
 
-/* Whether client and worker have the arena at one address. */
-static bool shares_arena(struct wh_session *session)
+bool wh_cuda_shares_arena(struct wh_session *session)
 {
     pthread_mutex_lock(&memory.lock);
     if (memory.shares == 0) {
@@ -152,13 +149,13 @@ static bool shares_arena(struct wh_session *session)
     return shares;
 }
 
-static CUresult add_host(const struct wh_block *block, void *address, size_t size, unsigned flags,
-                         enum wh_cuda_memory_kind kind)
+CUresult wh_cuda_host_add(const struct wh_block *block, const void *address, size_t size,
+                          unsigned flags, enum wh_cuda_memory_kind kind)
 {
-    struct host_memory *host = calloc(1, sizeof(*host));
+    struct wh_cuda_host *host = calloc(1, sizeof(*host));
     if (!host)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    *host = (struct host_memory){.block = block, .flags = flags};
+    *host = (struct wh_cuda_host){.block = block, .flags = flags};
     struct wh_cuda_range range = {.start = (uintptr_t)address,
                                   .size = size,
                                   .kind = kind,
@@ -182,7 +179,7 @@ static CUresult allocate_host(void **place, size_t size, unsigned flags,
     if (!wh_cuda_current())
         return CUDA_ERROR_INVALID_CONTEXT;
     struct wh_session *session = wh_cuda_session();
-    if (!shares_arena(session))
+    if (!wh_cuda_shares_arena(session))
         return CUDA_ERROR_NOT_SUPPORTED;
     size_t whole = wh_round_up(size, PAGE);
     const struct wh_block *block = wh_cuda_stage(whole, PAGE);
@@ -195,7 +192,7 @@ static CUresult allocate_host(void **place, size_t size, unsigned flags,
     if (result == CUDA_SUCCESS && device != (uintptr_t)address)
         result = CUDA_ERROR_NOT_SUPPORTED; /* the device would know it by another address */
     if (result == CUDA_SUCCESS)
-        result = add_host(block, address, size, flags, kind);
+        result = wh_cuda_host_add(block, address, size, flags, kind);
     if (result != CUDA_SUCCESS) {
         if (device)
             wh_cuda_call_host_unregister((uintptr_t)address);
@@ -208,7 +205,7 @@ static CUresult allocate_host(void **place, size_t size, unsigned flags,
 
 static CUresult free_host(struct wh_cuda_range *range)
 {
-    struct host_memory *host = range->extra;
+    struct wh_cuda_host *host = range->extra;
     CUresult result = wh_cuda_call_host_unregister(range->start);
     wh_arena_release(wh_session_arena(wh_cuda_session()), host->block);
     free(host);
@@ -266,7 +263,7 @@ WH_EXPORT CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *device, void *addre
         return result;
     if (!device || flags || !find_host(address, &range))
         return CUDA_ERROR_INVALID_VALUE;
-    if (!((const struct host_memory *)range.extra)->block)
+    if (!((const struct wh_cuda_host *)range.extra)->block)
         return CUDA_ERROR_NOT_SUPPORTED; /* the device cannot reach the program's own pages */
     *device = (uintptr_t)address;
     return CUDA_SUCCESS;
@@ -280,47 +277,6 @@ WH_EXPORT CUresult cuMemHostGetFlags(unsigned int *flags, void *address)
         return result;
     if (!flags || !find_host(address, &range))
         return CUDA_ERROR_INVALID_VALUE;
-    *flags = ((const struct host_memory *)range.extra)->flags;
-    return CUDA_SUCCESS;
-}
-
-/* ---- memory of the program's own ---- */
-
-/* Copies to and from it go through the arena like any other's; the device cannot reach it. */
-WH_EXPORT CUresult cuMemHostRegister_v2(void *address, size_t size, unsigned int flags)
-{
-    struct wh_cuda_range range;
-    const unsigned known = CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP |
-                           CU_MEMHOSTREGISTER_READ_ONLY;
-    CUresult result = wh_cuda_ready();
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (!address || size == 0)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (flags & ~known)
-        return flags & CU_MEMHOSTREGISTER_IOMEMORY ? CUDA_ERROR_NOT_SUPPORTED
-                                                   : CUDA_ERROR_INVALID_VALUE;
-    if (!wh_cuda_current())
-        return CUDA_ERROR_INVALID_CONTEXT;
-    if (wh_cuda_ranges_find(wh_cuda_memory(), (uintptr_t)address, 1, &range))
-        return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
-    return add_host(NULL, address, size, flags, WH_CUDA_REGISTERED) == CUDA_SUCCESS
-               ? CUDA_SUCCESS
-               : CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
-}
-
-WH_EXPORT CUresult cuMemHostUnregister(void *address)
-{
-    struct wh_cuda_range range;
-    CUresult result = wh_cuda_ready();
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (!address)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!wh_cuda_ranges_find(wh_cuda_memory(), (uintptr_t)address, 0, &range) ||
-        range.start != (uintptr_t)address || range.kind != WH_CUDA_REGISTERED ||
-        !wh_cuda_ranges_take(wh_cuda_memory(), range.start, &range))
-        return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
-    free(range.extra);
+    *flags = ((const struct wh_cuda_host *)range.extra)->flags;
     return CUDA_SUCCESS;
 }

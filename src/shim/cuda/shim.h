@@ -111,6 +111,22 @@ enum wh_cuda_memory_kind {
     WH_CUDA_GLOBAL, /* a variable of a module */
 };
 
+/* What is kept with host memory (wh_cuda_range.extra). */
+struct wh_cuda_host {
+    const struct wh_block *block; /* its pages in the arena; NULL: the device cannot reach it */
+    unsigned flags;               /* as the program gave them */
+};
+
+/* Whether client and worker have the arena at one address; asked once. */
+bool wh_cuda_shares_arena(struct wh_session *session);
+
+/* Enters host memory; CUDA_ERROR_OUT_OF_MEMORY when it is known already or memory is short. */
+CUresult wh_cuda_host_add(const struct wh_block *block, const void *address, size_t size,
+                          unsigned flags, enum wh_cuda_memory_kind kind);
+
+/* The program's pages are private again; `host` is freed (register.c). */
+void wh_cuda_end_registration(const void *address, struct wh_cuda_host *host);
+
 /* What this process knows of the addresses that the API gave it. */
 struct wh_cuda_ranges *wh_cuda_memory(void);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The handlers of arithmetic, made from alu.def: loops over the lanes of a warp that the compiler turns into vector code.
- * Compiled once per level of processor, as WH_ALU_TABLE. Called through the table only. No lane may trap, whatever its
- * numbers: lanes that are switched off are computed too.
+ * The handlers of arithmetic, made from alu.def: loops over the lanes of a warp that the compiler
+ * turns into vector code. Compiled once per level of processor, as WH_ALU_TABLE. Called through the
+ * table only. No lane may trap, whatever its numbers: lanes that are switched off are computed too.
  */
 #include "alu.h"
 #include "exec.h"
@@ -82,7 +82,8 @@ static inline uint64_t extract64(uint64_t x, uint32_t at, uint32_t n)
     return n > 63 ? field : field & ((1ull << n) - 1);
 }
 
-/* What lies past the top, and above the field, is the sign: of the field, or of the number where the field reaches past. */
+/* What lies past the top, and above the field, is the sign: of the field, or of the number where
+ * the field reaches past. */
 static inline int64_t extract64_signed(int64_t x, uint32_t at, uint32_t n)
 {
     at &= 255;
@@ -135,7 +136,8 @@ static inline uint32_t permute(uint32_t x, uint32_t y, uint32_t selector)
     uint64_t bytes = (uint64_t)y << 32 | x;
     uint32_t result = 0;
     for (unsigned i = 0; i < 4; i++) {
-        uint32_t pick = selector >> (i * 4) & 15, byte = (uint32_t)(bytes >> ((pick & 7) * 8)) & 255;
+        uint32_t pick = selector >> (i * 4) & 15,
+                 byte = (uint32_t)(bytes >> ((pick & 7) * 8)) & 255;
         if (pick & 8)
             byte = byte & 128 ? 255 : 0;
         result |= byte << (i * 8);
@@ -236,6 +238,23 @@ static inline double maximum64(double x, double y)
     return x != x ? (y != y ? wh_float64(0x7ff8000000000000u) : y) : y != y ? x : more;
 }
 
+static inline double flush64(double value)
+{
+    uint64_t bits = wh_bits64(value);
+    return wh_float64(bits & 0x7ff0000000000000u ? bits : bits & 0x8000000000000000u);
+}
+
+/* As hardware does: so many turns that a float of them has no fraction are none. */
+static inline float sine(float x)
+{
+    return isinf(x) ? NAN_F32 : fabsf(x) >= 0x1p26f ? copysignf(0.0f, x) : (float)sin((double)x);
+}
+
+static inline float cosine(float x)
+{
+    return isinf(x) ? NAN_F32 : fabsf(x) >= 0x1p26f ? 1.0f : (float)cos((double)x);
+}
+
 static inline float flush_short(float value, float least)
 {
     return value < least && value > -least ? copysignf(0.0f, value) : value;
@@ -243,49 +262,51 @@ static inline float flush_short(float value, float least)
 
 /* ---- how registers hold the types: storage, value, in, out ---- */
 
-#define STORE_u16     uint32_t
-#define STORE_s16     uint32_t
-#define STORE_u32     uint32_t
-#define STORE_s32     uint32_t
-#define STORE_u64     uint64_t
-#define STORE_s64     uint64_t
-#define STORE_f32     uint32_t
-#define STORE_f32ftz  uint32_t
-#define STORE_f64     uint64_t
-#define STORE_f16     uint32_t
-#define STORE_bf16    uint32_t
-#define STORE_f16ftz  uint32_t
-#define STORE_bf16ftz uint32_t
-#define STORE_f32sat    uint32_t
-#define STORE_f32ftzsat uint32_t
-#define IN_u16(v)     ((uint16_t)(v))
-#define IN_s16(v)     ((int16_t)(v))
-#define IN_u32(v)     (v)
-#define IN_s32(v)     ((int32_t)(v))
-#define IN_u64(v)     (v)
-#define IN_s64(v)     ((int64_t)(v))
-#define IN_f32(v)     wh_float32(v)
-#define IN_f32ftz(v)  wh_flush(wh_float32(v))
-#define IN_f64(v)     wh_float64(v)
-#define IN_f16(v)     wh_from_half((uint16_t)(v))
-#define IN_bf16(v)    wh_from_bf16((uint16_t)(v))
-#define IN_f16ftz(v)  flush_short(wh_from_half((uint16_t)(v)), 0x1p-14f)
-#define IN_bf16ftz(v) wh_flush(wh_from_bf16((uint16_t)(v)))
-#define OUT_u16(v)    ((uint16_t)(v))
-#define OUT_s16(v)    ((uint32_t)(int32_t)(int16_t)(v))
-#define OUT_u32(v)    ((uint32_t)(v))
-#define OUT_s32(v)    ((uint32_t)(v))
-#define OUT_u64(v)    ((uint64_t)(v))
-#define OUT_s64(v)    ((uint64_t)(v))
-#define OUT_f32(v)    wh_bits32(wh_canonical(v))
-#define OUT_f32ftz(v) wh_bits32(wh_flush(wh_canonical(v)))
-#define OUT_f32sat(v) wh_bits32(wh_saturate(v))
+#define STORE_u16        uint32_t
+#define STORE_s16        uint32_t
+#define STORE_u32        uint32_t
+#define STORE_s32        uint32_t
+#define STORE_u64        uint64_t
+#define STORE_s64        uint64_t
+#define STORE_f32        uint32_t
+#define STORE_f32ftz     uint32_t
+#define STORE_f32any     uint32_t
+#define STORE_f64        uint64_t
+#define STORE_f16        uint32_t
+#define STORE_bf16       uint32_t
+#define STORE_f16ftz     uint32_t
+#define STORE_bf16ftz    uint32_t
+#define STORE_f32sat     uint32_t
+#define STORE_f32ftzsat  uint32_t
+#define IN_u16(v)        ((uint16_t)(v))
+#define IN_s16(v)        ((int16_t)(v))
+#define IN_u32(v)        (v)
+#define IN_s32(v)        ((int32_t)(v))
+#define IN_u64(v)        (v)
+#define IN_s64(v)        ((int64_t)(v))
+#define IN_f32(v)        wh_float32(v)
+#define IN_f32ftz(v)     wh_flush(wh_float32(v))
+#define IN_f64(v)        wh_float64(v)
+#define IN_f16(v)        wh_from_half((uint16_t)(v))
+#define IN_bf16(v)       wh_from_bf16((uint16_t)(v))
+#define IN_f16ftz(v)     flush_short(wh_from_half((uint16_t)(v)), 0x1p-14f)
+#define IN_bf16ftz(v)    wh_flush(wh_from_bf16((uint16_t)(v)))
+#define OUT_u16(v)       ((uint16_t)(v))
+#define OUT_s16(v)       ((uint32_t)(int32_t)(int16_t)(v))
+#define OUT_u32(v)       ((uint32_t)(v))
+#define OUT_s32(v)       ((uint32_t)(v))
+#define OUT_u64(v)       ((uint64_t)(v))
+#define OUT_s64(v)       ((uint64_t)(v))
+#define OUT_f32(v)       wh_bits32(wh_canonical(v))
+#define OUT_f32any(v)    wh_bits32((float)(v))
+#define OUT_f32ftz(v)    wh_bits32(wh_flush(wh_canonical(v)))
+#define OUT_f32sat(v)    wh_bits32(wh_saturate(v))
 #define OUT_f32ftzsat(v) wh_bits32(wh_flush(wh_saturate(v)))
-#define OUT_f64(v)    wh_bits64(v)
-#define OUT_f16(v)    wh_to_half(v)
-#define OUT_bf16(v)   wh_to_bf16(v)
-#define OUT_f16ftz(v) wh_to_half(flush_short(v, 0x1p-14f))
-#define OUT_bf16ftz(v) wh_to_bf16(wh_flush(v))
+#define OUT_f64(v)       wh_bits64(v)
+#define OUT_f16(v)       wh_to_half(v)
+#define OUT_bf16(v)      wh_to_bf16(v)
+#define OUT_f16ftz(v)    wh_to_half(flush_short(v, 0x1p-14f))
+#define OUT_bf16ftz(v)   wh_to_bf16(wh_flush(v))
 
 #ifdef __clang__
 #define VECTOR _Pragma("clang loop vectorize(assume_safety)")
@@ -294,111 +315,114 @@ static inline float flush_short(float value, float least)
 #endif
 
 /* Lanes that are off keep what they had; with all lanes on there is nothing to keep. */
-#define LANES(value)                                                                               \
-    if (mask == UINT32_MAX) {                                                                      \
-        VECTOR for (unsigned lane = 0; lane < WH_LANES; lane++) d[lane] = (value);                 \
-    } else {                                                                                       \
-        VECTOR for (unsigned lane = 0; lane < WH_LANES; lane++) d[lane] =                          \
-            (mask >> lane & 1) ? (value) : d[lane];                                                \
+#define LANES(value)                                                               \
+    if (mask == UINT32_MAX) {                                                      \
+        VECTOR for (unsigned lane = 0; lane < WH_LANES; lane++) d[lane] = (value); \
+    } else {                                                                       \
+        VECTOR for (unsigned lane = 0; lane < WH_LANES; lane++) d[lane] =          \
+            (mask >> lane & 1) ? (value) : d[lane];                                \
     }
 
-#define ALU4(op, entry, D, A, B, C, E, expr)                                                       \
-    static inline STORE_##D value_##op##_##entry(STORE_##A a, STORE_##B b, STORE_##C c, STORE_##E e, int64_t table)     \
-    {                                                                                              \
-        const __auto_type x = IN_##A(a);                                                           \
-        const __auto_type y = IN_##B(b);                                                           \
-        const __auto_type z = IN_##C(c);                                                           \
-        const __auto_type w = IN_##E(e);                                                           \
-        return OUT_##D(expr);                                                                      \
-    }                                                                                              \
-    static void op##_##entry(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)        \
-    {                                                                                              \
-        STORE_##D *d = wh_reg(warp, ins->d);                                                       \
-        const STORE_##A *a = wh_reg(warp, ins->a);                                                 \
-        const STORE_##B *b = wh_reg(warp, ins->b);                                                 \
-        const STORE_##C *c = wh_reg(warp, ins->c);                                                 \
-        const STORE_##E *e = wh_reg(warp, ins->e);                                                 \
-        int64_t table = ins->imm;                                                                  \
-        LANES(value_##op##_##entry(a[lane], b[lane], c[lane], e[lane], table))                     \
+#define ALU4(op, entry, D, A, B, C, E, expr)                                                \
+    static inline STORE_##D value_##op##_##entry(STORE_##A a, STORE_##B b, STORE_##C c,     \
+                                                 STORE_##E e, int64_t table)                \
+    {                                                                                       \
+        const __auto_type x = IN_##A(a);                                                    \
+        const __auto_type y = IN_##B(b);                                                    \
+        const __auto_type z = IN_##C(c);                                                    \
+        const __auto_type w = IN_##E(e);                                                    \
+        return OUT_##D(expr);                                                               \
+    }                                                                                       \
+    static void op##_##entry(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask) \
+    {                                                                                       \
+        STORE_##D *d = wh_reg(warp, ins->d);                                                \
+        const STORE_##A *a = wh_reg(warp, ins->a);                                          \
+        const STORE_##B *b = wh_reg(warp, ins->b);                                          \
+        const STORE_##C *c = wh_reg(warp, ins->c);                                          \
+        const STORE_##E *e = wh_reg(warp, ins->e);                                          \
+        int64_t table = ins->imm;                                                           \
+        LANES(value_##op##_##entry(a[lane], b[lane], c[lane], e[lane], table))              \
     }
 #define ALU(op, entry, D, A, B, C, expr) ALU4(op, entry, D, A, B, C, u32, expr)
 #define WRAP(op, bits, T, expr)          ALU(op, U##bits, T, T, T, T, expr)
 #define WRAPB(op, bits, D, A, B, expr)   ALU(op, U##bits, D, A, B, B, expr)
 
 /* Both halves of a 32-bit register. */
-#define PAIR(op, entry, T, expr)                                                                   \
-    static inline uint16_t half_##op##_##entry(uint16_t a, uint16_t b, uint16_t c)                 \
-    {                                                                                              \
-        const __auto_type x = IN_##T(a);                                                           \
-        const __auto_type y = IN_##T(b);                                                           \
-        const __auto_type z = IN_##T(c);                                                           \
-        return (uint16_t)OUT_##T(expr);                                                            \
-    }                                                                                              \
-    static void op##_##entry(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)        \
-    {                                                                                              \
-        uint32_t *d = wh_reg(warp, ins->d);                                                        \
-        const uint32_t *a = wh_reg(warp, ins->a), *b = wh_reg(warp, ins->b), *c = wh_reg(warp, ins->c);                 \
-        LANES((uint32_t)half_##op##_##entry((uint16_t)(a[lane] >> 16), (uint16_t)(b[lane] >> 16),  \
-                                            (uint16_t)(c[lane] >> 16))                             \
-                  << 16 |                                                                          \
-              half_##op##_##entry((uint16_t)a[lane], (uint16_t)b[lane], (uint16_t)c[lane]))        \
+#define PAIR(op, entry, T, expr)                                                                  \
+    static inline uint16_t half_##op##_##entry(uint16_t a, uint16_t b, uint16_t c)                \
+    {                                                                                             \
+        const __auto_type x = IN_##T(a);                                                          \
+        const __auto_type y = IN_##T(b);                                                          \
+        const __auto_type z = IN_##T(c);                                                          \
+        return (uint16_t)OUT_##T(expr);                                                           \
+    }                                                                                             \
+    static void op##_##entry(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)       \
+    {                                                                                             \
+        uint32_t *d = wh_reg(warp, ins->d);                                                       \
+        const uint32_t *a = wh_reg(warp, ins->a), *b = wh_reg(warp, ins->b),                      \
+                       *c = wh_reg(warp, ins->c);                                                 \
+        LANES((uint32_t)half_##op##_##entry((uint16_t)(a[lane] >> 16), (uint16_t)(b[lane] >> 16), \
+                                            (uint16_t)(c[lane] >> 16))                            \
+                  << 16 |                                                                         \
+              half_##op##_##entry((uint16_t)a[lane], (uint16_t)b[lane], (uint16_t)c[lane]))       \
     }
 
-#define PICK(op, bits, T)                                                                          \
-    static void op##_B##bits(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)        \
-    {                                                                                              \
-        STORE_##T *d = wh_reg(warp, ins->d);                                                       \
-        const STORE_##T *a = wh_reg(warp, ins->a), *b = wh_reg(warp, ins->b);                      \
-        uint32_t pick = wh_predicate(warp, ins->c) ^ (ins->flags & F_NEGATE ? UINT32_MAX : 0);     \
-        LANES((pick >> lane & 1) ? a[lane] : b[lane])                                              \
+#define PICK(op, bits, T)                                                                      \
+    static void op##_B##bits(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)    \
+    {                                                                                          \
+        STORE_##T *d = wh_reg(warp, ins->d);                                                   \
+        const STORE_##T *a = wh_reg(warp, ins->a), *b = wh_reg(warp, ins->b);                  \
+        uint32_t pick = wh_predicate(warp, ins->c) ^ (ins->flags & F_NEGATE ? UINT32_MAX : 0); \
+        LANES((pick >> lane & 1) ? a[lane] : b[lane])                                          \
     }
 
 /* Functions of the C library: only for the lanes that are on. */
-#define SLOW(op, entry, D, A, expr)                                                                \
-    static void op##_##entry(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)        \
-    {                                                                                              \
-        STORE_##D *d = wh_reg(warp, ins->d);                                                       \
-        const STORE_##A *a = wh_reg(warp, ins->a);                                                 \
-        WH_EACH_LANE(lane, mask)                                                                   \
-        {                                                                                          \
-            const __auto_type x = IN_##A(a[lane]);                                                 \
-            d[lane] = OUT_##D(expr);                                                               \
-        }                                                                                          \
+#define SLOW(op, entry, D, A, expr)                                                         \
+    static void op##_##entry(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask) \
+    {                                                                                       \
+        STORE_##D *d = wh_reg(warp, ins->d);                                                \
+        const STORE_##A *a = wh_reg(warp, ins->a);                                          \
+        WH_EACH_LANE(lane, mask)                                                            \
+        {                                                                                   \
+            const __auto_type x = IN_##A(a[lane]);                                          \
+            d[lane] = OUT_##D(expr);                                                        \
+        }                                                                                   \
     }
-#define SLOWPAIR(op, entry, T, expr)                                                               \
-    static inline uint16_t half_##op##_##entry(uint16_t a)                                         \
-    {                                                                                              \
-        const __auto_type x = IN_##T(a);                                                           \
-        return (uint16_t)OUT_##T(expr);                                                            \
-    }                                                                                              \
-    static void op##_##entry(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)        \
-    {                                                                                              \
-        uint32_t *d = wh_reg(warp, ins->d);                                                        \
-        const uint32_t *a = wh_reg(warp, ins->a);                                                  \
-        WH_EACH_LANE(lane, mask)                                                                   \
-        d[lane] = (uint32_t)half_##op##_##entry((uint16_t)(a[lane] >> 16)) << 16 |                 \
-                  half_##op##_##entry((uint16_t)a[lane]);                                          \
-    }
-
-#define COMPARE(cmp, entry, T, expr)                                                               \
-    static uint32_t cmp##_##entry(struct wh_warp *warp, const struct wh_ins *ins)                  \
-    {                                                                                              \
-        const STORE_##T *a = wh_reg(warp, ins->a), *b = wh_reg(warp, ins->b);                      \
-        uint32_t result = 0;                                                                       \
-        for (unsigned lane = 0; lane < WH_LANES; lane++) {                                         \
-            const __auto_type x = IN_##T(a[lane]);                                                 \
-            const __auto_type y = IN_##T(b[lane]);                                                 \
-            result |= (uint32_t)((expr) ? 1 : 0) << lane;                                          \
-        }                                                                                          \
-        return result;                                                                             \
+#define SLOWPAIR(op, entry, T, expr)                                                        \
+    static inline uint16_t half_##op##_##entry(uint16_t a)                                  \
+    {                                                                                       \
+        const __auto_type x = IN_##T(a);                                                    \
+        return (uint16_t)OUT_##T(expr);                                                     \
+    }                                                                                       \
+    static void op##_##entry(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask) \
+    {                                                                                       \
+        uint32_t *d = wh_reg(warp, ins->d);                                                 \
+        const uint32_t *a = wh_reg(warp, ins->a);                                           \
+        WH_EACH_LANE(lane, mask)                                                            \
+        d[lane] = (uint32_t)half_##op##_##entry((uint16_t)(a[lane] >> 16)) << 16 |          \
+                  half_##op##_##entry((uint16_t)a[lane]);                                   \
     }
 
-#define CONVERT(to, from, D, A)                                                                    \
-    static void convert_##to##_##from(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)                    \
-    {                                                                                              \
-        STORE_##D *d = wh_reg(warp, ins->d);                                                       \
-        const STORE_##A *a = wh_reg(warp, ins->a);                                                 \
-        LANES(OUT_##D(IN_##A(a[lane])))                                                            \
+#define COMPARE(cmp, entry, T, expr)                                              \
+    static uint32_t cmp##_##entry(struct wh_warp *warp, const struct wh_ins *ins) \
+    {                                                                             \
+        const STORE_##T *a = wh_reg(warp, ins->a), *b = wh_reg(warp, ins->b);     \
+        uint32_t result = 0;                                                      \
+        for (unsigned lane = 0; lane < WH_LANES; lane++) {                        \
+            const __auto_type x = IN_##T(a[lane]);                                \
+            const __auto_type y = IN_##T(b[lane]);                                \
+            result |= (uint32_t)((expr) ? 1 : 0) << lane;                         \
+        }                                                                         \
+        return result;                                                            \
+    }
+
+#define CONVERT(to, from, D, A)                                                       \
+    static void convert_##to##_##from(struct wh_warp *warp, const struct wh_ins *ins, \
+                                      uint32_t mask)                                  \
+    {                                                                                 \
+        STORE_##D *d = wh_reg(warp, ins->d);                                          \
+        const STORE_##A *a = wh_reg(warp, ins->a);                                    \
+        LANES(OUT_##D(IN_##A(a[lane])))                                               \
     }
 
 #include "alu.def"
@@ -421,23 +445,22 @@ static inline float flush_short(float value, float least)
 #undef FLOAT2
 #undef SHORT
 #undef SHORT_FTZ
-#undef SHORT_BITS
 #undef MATH
 #undef COMPARE_INT
 #undef COMPARE_FLOAT
 #define ALU(op, entry, D, A, B, C, expr)     .run[OP_##op][T_##entry] = op##_##entry,
 #define ALU4(op, entry, D, A, B, C, E, expr) .run[OP_##op][T_##entry] = op##_##entry,
-#define WRAP(op, bits, T, expr)                                                                    \
-    .run[OP_##op][T_U##bits] = op##_U##bits, .run[OP_##op][T_S##bits] = op##_U##bits,              \
+#define WRAP(op, bits, T, expr)                                                       \
+    .run[OP_##op][T_U##bits] = op##_U##bits, .run[OP_##op][T_S##bits] = op##_U##bits, \
     .run[OP_##op][T_B##bits] = op##_U##bits,
-#define WRAPB(op, bits, D, A, B, expr)                                                             \
+#define WRAPB(op, bits, D, A, B, expr) \
     .run[OP_##op][T_U##bits] = op##_U##bits, .run[OP_##op][T_B##bits] = op##_U##bits,
-#define PAIR(op, entry, T, expr)      .run[OP_##op][T_##entry] = op##_##entry,
-#define PICK(op, bits, T)             .run[OP_##op][T_B##bits] = op##_B##bits,
-#define SLOW(op, entry, D, A, expr)   .run[OP_##op][T_##entry] = op##_##entry,
-#define SLOWPAIR(op, entry, T, expr)  .run[OP_##op][T_##entry] = op##_##entry,
-#define COMPARE(cmp, entry, T, expr)  .compare[CMP_##cmp][T_##entry] = cmp##_##entry,
-#define CONVERT(to, from, D, A)       .convert[T_##to][T_##from] = convert_##to##_##from,
+#define PAIR(op, entry, T, expr)     .run[OP_##op][T_##entry] = op##_##entry,
+#define PICK(op, bits, T)            .run[OP_##op][T_B##bits] = op##_B##bits,
+#define SLOW(op, entry, D, A, expr)  .run[OP_##op][T_##entry] = op##_##entry,
+#define SLOWPAIR(op, entry, T, expr) .run[OP_##op][T_##entry] = op##_##entry,
+#define COMPARE(cmp, entry, T, expr) .compare[CMP_##cmp][T_##entry] = cmp##_##entry,
+#define CONVERT(to, from, D, A)      .convert[T_##to][T_##from] = convert_##to##_##from,
 
 const struct wh_alu WH_ALU_TABLE = {
 #include "alu.def"

@@ -1,16 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Chooses the table of handlers for the processor at hand. Called by the decoders.
+ * Chooses the tables of handlers for the processor at hand. Called by the decoders.
  */
+#include "access.h"
 #include "alu.h"
+
+static unsigned level(void)
+{
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") &&
+        __builtin_cpu_supports("avx512cd"))
+        return 2;
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+           __builtin_cpu_supports("bmi2");
+}
 
 const struct wh_alu *wh_alu_best(void)
 {
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd"))
-        return &wh_alu_v4;
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))
-        return &wh_alu_v3;
-    return &wh_alu_baseline;
+    static const struct wh_alu *const tables[] = {&wh_alu_baseline, &wh_alu_v3, &wh_alu_v4};
+    return tables[level()];
+}
+
+const struct wh_access *wh_access_best(void)
+{
+    static const struct wh_access *const tables[] = {&wh_access_baseline, &wh_access_v3,
+                                                     &wh_access_v4};
+    return tables[level()];
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Blocks: their memory, their special registers, and turns for their warps. Called by pool.c. One thread has a unit (a
- * block, or the blocks of a cluster) at a time.
+ * Blocks: their memory, their special registers, and turns for their warps. Called by pool.c. One
+ * thread has a unit (a block, or the blocks of a cluster) at a time.
  */
 #include "block.h"
 
@@ -72,6 +72,8 @@ static void set_launch(struct wh_warp *warp)
     set_all(warp, SR_DYNAMIC_SMEM, launch->dynamic_shared);
     set_all(warp, SR_TOTAL_SMEM, job->shared_size);
     set_all(warp, SR_DYNAMIC_SHARED, job->dynamic_base);
+    set_all(warp, SR_ENVREG1, (uint32_t)(job->workspace >> 32));
+    set_all(warp, SR_ENVREG2, (uint32_t)job->workspace);
 }
 
 static void set_block(struct wh_warp *warp)
@@ -111,7 +113,8 @@ static bool warp_make(struct wh_block *block, uint32_t index)
 static bool block_make(struct wh_job *job, struct wh_unit *unit, uint32_t index)
 {
     struct wh_block *block = &unit->blocks[index];
-    *block = (struct wh_block){.job = job, .unit = unit, .rank = index, .nthreads = job->nthreads, .nwarps = job->nwarps};
+    *block = (struct wh_block){
+        .job = job, .unit = unit, .rank = index, .nthreads = job->nthreads, .nwarps = job->nwarps};
     block->shared_size = job->shared_size;
     block->shared = aligned_alloc(256, page(job->shared_size + 1));
     block->local_size = (size_t)job->nwarps * WH_LANES * job->function->local_need;
@@ -237,7 +240,8 @@ enum wh_unit_state wh_unit_turn(struct wh_unit *unit)
 
 /* ---- faults ---- */
 
-void wh_fault(struct wh_warp *warp, const struct wh_ins *ins, unsigned lane, int code, const char *format, ...)
+void wh_fault(struct wh_warp *warp, const struct wh_ins *ins, unsigned lane, int code,
+              const char *format, ...)
 {
     struct wh_job *job = warp->block->job;
     const struct wh_block *block = warp->block;
@@ -251,11 +255,14 @@ void wh_fault(struct wh_warp *warp, const struct wh_ins *ins, unsigned lane, int
     pthread_mutex_lock(&job->lock);
     if (!job->fault.code) {
         job->fault.code = code;
-        int n = snprintf(job->fault.text, sizeof(job->fault.text), "%.90s: kernel %.40s, block %u,%u,%u, thread %u,%u,%u", text,
-                         job->function->name, block->ctaid[0], block->ctaid[1], block->ctaid[2], special[SR_TID][lane],
-                         special[SR_TID + 1][lane], special[SR_TID + 2][lane]);
+        int n =
+            snprintf(job->fault.text, sizeof(job->fault.text),
+                     "%.90s: kernel %.40s, block %u,%u,%u, thread %u,%u,%u", text,
+                     job->function->name, block->ctaid[0], block->ctaid[1], block->ctaid[2],
+                     special[SR_TID][lane], special[SR_TID + 1][lane], special[SR_TID + 2][lane]);
         if (ins && n > 0 && (size_t)n < sizeof(job->fault.text))
-            snprintf(job->fault.text + n, sizeof(job->fault.text) - (size_t)n, ", PTX line %u", ins->line);
+            snprintf(job->fault.text + n, sizeof(job->fault.text) - (size_t)n, ", PTX line %u",
+                     ins->line);
     }
     pthread_mutex_unlock(&job->lock);
     atomic_store_explicit(&job->stop, true, memory_order_relaxed);

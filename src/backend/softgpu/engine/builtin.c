@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Functions that a device's runtime brings along: printf's lower half, failed assertions, malloc and free. Called as
- * handlers of calls.
+ * Functions that a device's runtime brings along: printf's lower half, failed assertions, malloc
+ * and free. Called as handlers of calls.
  */
 #include "exec.h"
 
@@ -83,9 +83,10 @@ static void do_assertfail(struct wh_warp *warp, const struct wh_ins *ins, uint32
         copy_string(warp, lane, wh_builtin_argument(warp, ins->call, 0, lane), condition);
         copy_string(warp, lane, wh_builtin_argument(warp, ins->call, 1, lane), file);
         copy_string(warp, lane, wh_builtin_argument(warp, ins->call, 3, lane), function);
-        fprintf(stderr, "%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n", file,
-                (unsigned)wh_builtin_argument(warp, ins->call, 2, lane), function, block[0], block[1], block[2],
-                special[SR_TID][lane], special[SR_TID + 1][lane], special[SR_TID + 2][lane], condition);
+        fprintf(stderr, "%s:%u: %s: block: [%u,%u,%u], thread: [%u,%u,%u] Assertion `%s` failed.\n",
+                file, (unsigned)wh_builtin_argument(warp, ins->call, 2, lane), function, block[0],
+                block[1], block[2], special[SR_TID][lane], special[SR_TID + 1][lane],
+                special[SR_TID + 2][lane], condition);
     }
     fflush(stderr);
     wh_fault(warp, ins, (unsigned)__builtin_ctz(mask), FAULT_ASSERT, "assertion failed");
@@ -96,8 +97,9 @@ static void do_assertfail(struct wh_warp *warp, const struct wh_ins *ins, uint32
 static void do_malloc(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
     WH_EACH_LANE(lane, mask)
-    wh_builtin_return(warp, ins->call, lane,
-                      wh_heap_take(warp->block->job, wh_builtin_argument(warp, ins->call, 0, lane)));
+    wh_builtin_return(
+        warp, ins->call, lane,
+        wh_heap_take(warp->block->job, wh_builtin_argument(warp, ins->call, 0, lane)));
 }
 
 static void do_free(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
@@ -106,8 +108,8 @@ static void do_free(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mas
     {
         uint64_t address = wh_builtin_argument(warp, ins->call, 0, lane);
         if (!wh_heap_give(warp->block->job, address)) {
-            wh_fault(warp, ins, lane, FAULT_ILLEGAL_ADDRESS, "free of %#llx, which malloc did not give",
-                     (unsigned long long)address);
+            wh_fault(warp, ins, lane, FAULT_ILLEGAL_ADDRESS,
+                     "free of %#llx, which malloc did not give", (unsigned long long)address);
             return;
         }
     }
@@ -118,7 +120,10 @@ wh_run wh_builtin(const char *name)
     static const struct {
         const char *name;
         wh_run run;
-    } builtins[] = {{"vprintf", do_vprintf}, {"__assertfail", do_assertfail}, {"malloc", do_malloc}, {"free", do_free}};
+    } builtins[] = {{"vprintf", do_vprintf},
+                    {"__assertfail", do_assertfail},
+                    {"malloc", do_malloc},
+                    {"free", do_free}};
     for (unsigned i = 0; i < sizeof(builtins) / sizeof(builtins[0]); i++)
         if (strcmp(name, builtins[i].name) == 0)
             return builtins[i].run;

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A module in its decoded form: functions of instructions that name their handlers and the places of their operands. Made
- * by the parser (ptx_*.c), finished by link.c, run by exec_*.c. Immutable after the link.
+ * A module in its decoded form: functions of instructions that name their handlers and the places
+ * of their operands. Made by the parser (ptx_*.c), finished by link.c, run by exec_*.c. Immutable
+ * after the link.
  *
- * An operand is a 32-bit number: a byte offset from one of four bases, which its two low bits choose. A register of up to
- * 32 bits is 32 words of 4 bytes, one a lane; a 64-bit register is 32 words of 8; a predicate is one word with a bit a lane.
+ * An operand is a 32-bit number: a byte offset from one of four bases, which its two low bits
+ * choose. A register of up to 32 bits is 32 words of 4 bytes, one a lane; a 64-bit register is 32
+ * words of 8; a predicate is one word with a bit a lane.
  */
 #ifndef WH_SOFTGPU_CODE_H
 #define WH_SOFTGPU_CODE_H
@@ -19,21 +21,23 @@
 
 enum wh_base { BASE_FRAME, BASE_CONSTANTS, BASE_SPECIAL, BASE_COUNT };
 
-#define WH_SLOT         128u                   /* bytes of a 32-bit register of a warp */
-#define WH_FRAME_MAX    (16u << 20)            /* bytes of registers of one function, one warp */
-#define WH_PARAMS_MAX   32768u                 /* bytes of parameters of one function */
-#define WH_SHARED_MAX   (1u << 20)             /* bytes of static shared memory */
-#define WH_LOCAL_MAX    (512u << 10)           /* bytes of local memory of one thread, as in hardware */
-#define WH_VARIABLE_MAX (1ull << 30)           /* bytes of one global variable */
-#define WH_NONE         UINT32_MAX             /* no operand */
+#define WH_SLOT         128u         /* bytes of a 32-bit register of a warp */
+#define WH_FRAME_MAX    (16u << 20)  /* bytes of registers of one function, one warp */
+#define WH_PARAMS_MAX   32768u       /* bytes of parameters of one function */
+#define WH_SHARED_MAX   (1u << 20)   /* bytes of static shared memory */
+#define WH_LOCAL_MAX    (512u << 10) /* bytes of local memory of one thread, as in hardware */
+#define WH_VARIABLE_MAX (1ull << 30) /* bytes of one global variable */
+#define WH_NONE         UINT32_MAX   /* no operand */
 
-/* Where generic addresses of other spaces lie: past every address of a process, within 49 bits as in hardware. */
+/* Where generic addresses of other spaces lie: past every address of a process, within 49 bits as
+ * in hardware. */
 #define WH_SHARED_WINDOW 0x1000000000000ull
 #define WH_LOCAL_WINDOW  0x1100000000000ull
 #define WH_PARAM_WINDOW  0x1200000000000ull
 #define WH_WINDOW_SIZE   0x100000000ull
 #define WH_WINDOW_END    0x1300000000000ull
-#define WH_RANK_SHIFT    24 /* shared addresses: rank in the cluster + 1 above, offset below; 0: the own block */
+#define WH_RANK_SHIFT \
+    24 /* shared addresses: rank in the cluster + 1 above, offset below; 0: the own block */
 
 /* Always there, one 4-byte place a lane in the warp's special registers; 64-bit ones take two. */
 enum wh_special {
@@ -63,7 +67,9 @@ enum wh_special {
     SR_DYNAMIC_SMEM,
     SR_TOTAL_SMEM,
     SR_DYNAMIC_SHARED, /* address of the dynamic shared memory */
-    SR_GRIDID,         /* 64 bits */
+    SR_ENVREG1,        /* address of a cooperative launch's barrier, upper and lower half */
+    SR_ENVREG2,
+    SR_GRIDID, /* 64 bits */
     SR_COUNT = SR_GRIDID + 2
 };
 
@@ -130,7 +136,7 @@ enum wh_linkage { LINK_STATIC, LINK_VISIBLE, LINK_WEAK, LINK_COMMON, LINK_EXTERN
 struct wh_variable {
     const char *name;
     struct wh_variable *next, *actual; /* actual: the definition, after the link */
-    uint8_t space; /* enum wh_space */
+    uint8_t space;                     /* enum wh_space */
     uint8_t linkage;
     bool dynamic; /* extern .shared x[] */
     bool placed;
@@ -165,7 +171,8 @@ struct wh_function {
 
     struct wh_param *params; /* returns, then parameters */
     size_t nparams, param_room, nreturns;
-    uint32_t params_size; /* of the incoming and returned, in bytes; entries: of the parameter area */
+    uint32_t
+        params_size; /* of the incoming and returned, in bytes; entries: of the parameter area */
     uint32_t locals_size; /* bytes of the .param variables of the body */
 
     struct wh_ins *code;
@@ -220,13 +227,23 @@ struct wh_soft_module {
     struct wh_heap *heap;
 };
 
-enum wh_space { SPACE_GENERIC, SPACE_GLOBAL, SPACE_SHARED, SPACE_LOCAL, SPACE_CONST, SPACE_PARAM, SPACE_REG };
+enum wh_space {
+    SPACE_GENERIC,
+    SPACE_GLOBAL,
+    SPACE_SHARED,
+    SPACE_LOCAL,
+    SPACE_CONST,
+    SPACE_PARAM,
+    SPACE_REG
+};
 
-/* Functions have addresses too, to be stored and compared: this and 16 times the index. Nothing can be read there. */
+/* Functions have addresses too, to be stored and compared: this and 16 times the index. Nothing can
+ * be read there. */
 #define WH_FUNCTION_WINDOW 0x1400000000000ull
 
 /* The parser's and the linker's entry points. */
-enum wh_soft_status wh_ptx_parse(struct wh_soft_module *module, const char *text, size_t size, struct wh_error *error);
+enum wh_soft_status wh_ptx_parse(struct wh_soft_module *module, const char *text, size_t size,
+                                 struct wh_error *error);
 enum wh_soft_status wh_link(struct wh_soft_module *module, struct wh_error *error);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finds the decoder of an instruction, and what all decoders share. Called by ptx_body.c with the token behind the opcode.
+ * Finds the decoder of an instruction, and what all decoders share. Called by ptx_body.c with the
+ * token behind the opcode.
  */
 #include "decode.h"
 
@@ -120,7 +121,8 @@ bool wh_decode_count(struct wh_ptx *ptx, unsigned least, unsigned most)
 {
     if (ptx->noperands >= least && ptx->noperands <= most)
         return true;
-    return wh_ptx_fail(ptx, "%.*s has %u operands", (int)ptx->op.length, ptx->op.text, ptx->noperands);
+    return wh_ptx_fail(ptx, "%.*s has %u operands", (int)ptx->op.length, ptx->op.text,
+                       ptx->noperands);
 }
 
 enum wh_type wh_decode_type(const struct wh_ptx *ptx, unsigned i)
@@ -137,7 +139,8 @@ wh_run wh_decode_handler(struct wh_ptx *ptx, unsigned op, enum wh_type type)
     return run;
 }
 
-bool wh_decode_emit(struct wh_ptx *ptx, wh_run run, enum wh_type target, const enum wh_type *sources, unsigned n)
+bool wh_decode_emit(struct wh_ptx *ptx, wh_run run, enum wh_type target,
+                    const enum wh_type *sources, unsigned n)
 {
     uint32_t places[4] = {0};
     if (!run || !wh_decode_count(ptx, n + 1, n + 1))
@@ -174,9 +177,10 @@ enum wh_space wh_decode_space(const struct wh_ptx *ptx)
 {
     static const struct {
         uint8_t word, space;
-    } spaces[] = {{M_GLOBAL, SPACE_GLOBAL}, {M_SHARED, SPACE_SHARED},      {M_SHARED_CTA, SPACE_SHARED},
-                  {M_LOCAL, SPACE_LOCAL},   {M_SHARED_CLUSTER, SPACE_SHARED}, {M_CONST, SPACE_CONST},
-                  {M_PARAM, SPACE_PARAM},   {M_PARAM_ENTRY, SPACE_PARAM},  {M_PARAM_FUNC, SPACE_PARAM}};
+    } spaces[] = {
+        {M_GLOBAL, SPACE_GLOBAL}, {M_SHARED, SPACE_SHARED},         {M_SHARED_CTA, SPACE_SHARED},
+        {M_LOCAL, SPACE_LOCAL},   {M_SHARED_CLUSTER, SPACE_SHARED}, {M_CONST, SPACE_CONST},
+        {M_PARAM, SPACE_PARAM},   {M_PARAM_ENTRY, SPACE_PARAM},     {M_PARAM_FUNC, SPACE_PARAM}};
     for (unsigned i = 0; i < sizeof(spaces) / sizeof(spaces[0]); i++)
         if (wh_has(&ptx->op, spaces[i].word))
             return (enum wh_space)spaces[i].space;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From an instruction's words and operands to its handler. One decoder per family of instructions, found by its root in
- * the table of decode.c.
+ * From an instruction's words and operands to its handler. One decoder per family of instructions,
+ * found by its root in the table of decode.c.
  */
 #ifndef WH_SOFTGPU_DECODE_H
 #define WH_SOFTGPU_DECODE_H
@@ -21,7 +21,8 @@ struct wh_root {
 bool wh_decode_count(struct wh_ptx *ptx, unsigned least, unsigned most);
 enum wh_type wh_decode_type(const struct wh_ptx *ptx, unsigned i);
 wh_run wh_decode_handler(struct wh_ptx *ptx, unsigned op, enum wh_type type);
-bool wh_decode_emit(struct wh_ptx *ptx, wh_run run, enum wh_type target, const enum wh_type *sources, unsigned n);
+bool wh_decode_emit(struct wh_ptx *ptx, wh_run run, enum wh_type target,
+                    const enum wh_type *sources, unsigned n);
 /* The address of operand i into `ins`; false after a failure. */
 bool wh_decode_address(struct wh_ptx *ptx, unsigned i, struct wh_ins *ins);
 enum wh_space wh_decode_space(const struct wh_ptx *ptx);

@@ -19,7 +19,10 @@ bool wh_decode_plain(struct wh_ptx *ptx, const struct wh_root *root)
 
 static enum wh_rounding rounding_of(const struct wh_opcode *op)
 {
-    return wh_has(op, M_RZ) ? ROUND_ZERO : wh_has(op, M_RM) ? ROUND_DOWN : wh_has(op, M_RP) ? ROUND_UP : ROUND_NEAREST;
+    return wh_has(op, M_RZ)   ? ROUND_ZERO
+           : wh_has(op, M_RM) ? ROUND_DOWN
+           : wh_has(op, M_RP) ? ROUND_UP
+                              : ROUND_NEAREST;
 }
 
 static struct wh_ins *last(struct wh_ptx *ptx)
@@ -39,13 +42,18 @@ static bool emit_round(struct wh_ptx *ptx, enum wh_round_op op, enum wh_type typ
     ins->type = (uint8_t)type;
     ins->sub = (uint8_t)op;
     ins->order = (uint8_t)rounding_of(&ptx->op);
-    ins->flags = (uint8_t)((wh_has(&ptx->op, M_FTZ) ? F_FTZ : 0) | (wh_has(&ptx->op, M_SAT) ? F_SAT : 0));
+    ins->flags =
+        (uint8_t)((wh_has(&ptx->op, M_FTZ) ? F_FTZ : 0) | (wh_has(&ptx->op, M_SAT) ? F_SAT : 0));
     return true;
 }
 
 static enum wh_round_op round_op(unsigned op)
 {
-    return op == OP_ADD ? ROUND_ADD : op == OP_SUB ? ROUND_SUB : op == OP_MUL ? ROUND_MUL : op == OP_FMA ? ROUND_FMA : ROUND_DIV;
+    return op == OP_ADD   ? ROUND_ADD
+           : op == OP_SUB ? ROUND_SUB
+           : op == OP_MUL ? ROUND_MUL
+           : op == OP_FMA ? ROUND_FMA
+                          : ROUND_DIV;
 }
 
 bool wh_decode_arithmetic(struct wh_ptx *ptx, const struct wh_root *root)
@@ -62,7 +70,7 @@ bool wh_decode_arithmetic(struct wh_ptx *ptx, const struct wh_root *root)
     if (op == OP_DIV)
         op += ftz ? OP_DIV_FTZ - OP_DIV : 0;
     else if (wh_has(&ptx->op, M_RELU))
-        op = OP_FMA_RELU;
+        op = ftz ? OP_FMA_FTZ_RELU : OP_FMA_RELU;
     else
         op += (ftz ? 1u : 0u) + (sat ? 2u : 0u);
     if (type == T_F64 && (ftz || sat))
@@ -80,14 +88,19 @@ bool wh_decode_carry(struct wh_ptx *ptx, const struct wh_root *root)
     enum wh_type type = wh_decode_type(ptx, 0);
     const enum wh_type sources[] = {type, type, type};
     unsigned size = wh_type_size(type);
-    if (!wh_type_integer(type) || size < 4 || !wh_decode_emit(ptx, wh_do_carry, type, sources, root->sources))
+    if (!wh_type_integer(type) || size < 4 ||
+        !wh_decode_emit(ptx, wh_do_carry, type, sources, root->sources))
         return false;
     struct wh_ins *ins = last(ptx);
     bool carries_in = ptx->op.text[ptx->op.root_length - 1] == 'c';
-    ins->sub = root->op == OP_ADD ? CARRY_ADD : root->op == OP_SUB ? CARRY_SUB : wh_has(&ptx->op, M_HI) ? CARRY_MADHI : CARRY_MADLO;
+    ins->sub = root->op == OP_ADD       ? CARRY_ADD
+               : root->op == OP_SUB     ? CARRY_SUB
+               : wh_has(&ptx->op, M_HI) ? CARRY_MADHI
+                                        : CARRY_MADLO;
     ins->n = carries_in;
     ins->type = (uint8_t)(is_long(type) ? T_U64 : T_U32);
-    ins->flags = (uint8_t)((wh_has(&ptx->op, M_CC) ? F_CARRY : 0) | (wh_type_signed(type) ? F_SIGNED : 0));
+    ins->flags =
+        (uint8_t)((wh_has(&ptx->op, M_CC) ? F_CARRY : 0) | (wh_type_signed(type) ? F_SIGNED : 0));
     return true;
 }
 
@@ -128,20 +141,23 @@ bool wh_decode_multiply(struct wh_ptx *ptx, const struct wh_root *root)
     const enum wh_type sources[] = {type, type, target};
     if (target == T_NONE)
         return false;
-    return wh_decode_emit(ptx, wh_decode_handler(ptx, add ? OP_MADWIDE : OP_MULWIDE, type), target, sources, root->sources);
+    return wh_decode_emit(ptx, wh_decode_handler(ptx, add ? OP_MADWIDE : OP_MULWIDE, type), target,
+                          sources, root->sources);
 }
 
 bool wh_decode_minmax(struct wh_ptx *ptx, const struct wh_root *root)
 {
     unsigned variant = (wh_has(&ptx->op, M_FTZ) ? 1u : 0u) + (wh_has(&ptx->op, M_NAN) ? 2u : 0u);
-    if (wh_has(&ptx->op, M_XORSIGN) || wh_has(&ptx->op, M_ABS) || wh_has(&ptx->op, M_RELU) || ptx->noperands != 3)
+    if (wh_has(&ptx->op, M_XORSIGN) || wh_has(&ptx->op, M_ABS) || wh_has(&ptx->op, M_RELU) ||
+        ptx->noperands != 3)
         return false;
     return emit_same(ptx, root->op + variant, wh_decode_type(ptx, 0), 2);
 }
 
 bool wh_decode_sign(struct wh_ptx *ptx, const struct wh_root *root)
 {
-    return emit_same(ptx, root->op + (wh_has(&ptx->op, M_FTZ) ? 1u : 0u), wh_decode_type(ptx, 0), 1);
+    return emit_same(ptx, root->op + (wh_has(&ptx->op, M_FTZ) ? 1u : 0u), wh_decode_type(ptx, 0),
+                     1);
 }
 
 bool wh_decode_count_bits(struct wh_ptx *ptx, const struct wh_root *root)
@@ -162,8 +178,8 @@ bool wh_decode_field(struct wh_ptx *ptx, const struct wh_root *root)
 {
     enum wh_type type = wh_decode_type(ptx, 0);
     const enum wh_type extract[] = {type, T_U32, T_U32}, insert[] = {type, type, T_U32, T_U32};
-    return wh_decode_emit(ptx, wh_decode_handler(ptx, root->op, type), type, root->sources == 3 ? extract : insert,
-                          root->sources);
+    return wh_decode_emit(ptx, wh_decode_handler(ptx, root->op, type), type,
+                          root->sources == 3 ? extract : insert, root->sources);
 }
 
 static unsigned variant_of(const struct wh_opcode *op, unsigned base)
@@ -201,7 +217,8 @@ bool wh_decode_bits(struct wh_ptx *ptx, const struct wh_root *root)
         table = ptx->operands[4].imm & 0xff;
         ptx->noperands = 4;
     }
-    if (!wh_decode_emit(ptx, wh_decode_handler(ptx, variant_of(&ptx->op, root->op), type), type, sources, root->sources))
+    if (!wh_decode_emit(ptx, wh_decode_handler(ptx, variant_of(&ptx->op, root->op), type), type,
+                        sources, root->sources))
         return false;
     last(ptx)->imm = (int64_t)table;
     return true;
@@ -213,13 +230,14 @@ bool wh_decode_dot(struct wh_ptx *ptx, const struct wh_root *root)
     bool a = wh_decode_type(ptx, 0) == T_S32, b = wh_decode_type(ptx, 1) == T_S32;
     enum wh_type entry = a ? (b ? T_S32 : T_S16) : (b ? T_U16 : T_U32);
     unsigned op = root->op + (root->op == OP_DP2A_LO && wh_has(&ptx->op, M_HI) ? 1u : 0u);
-    return ptx->op.ntypes == 2 && wh_decode_emit(ptx, wh_decode_handler(ptx, op, entry), T_B32, sources, 3);
+    return ptx->op.ntypes == 2 &&
+           wh_decode_emit(ptx, wh_decode_handler(ptx, op, entry), T_B32, sources, 3);
 }
 
 bool wh_decode_math(struct wh_ptx *ptx, const struct wh_root *root)
 {
     enum wh_type type = wh_decode_type(ptx, 0);
-    bool ftz = wh_has(&ptx->op, M_FTZ) && type != T_F64;
+    bool ftz = wh_has(&ptx->op, M_FTZ);
     if (rounding_of(&ptx->op) != ROUND_NEAREST && (root->op == OP_RCP || root->op == OP_SQRT))
         return emit_round(ptx, root->op == OP_RCP ? ROUND_RCP : ROUND_SQRT, type, 1);
     return emit_same(ptx, root->op + (ftz ? 1u : 0u), type, 1);
@@ -234,7 +252,10 @@ bool wh_decode_logic(struct wh_ptx *ptx, const struct wh_root *root)
     if (!wh_decode_emit(ptx, wh_do_logic, T_PRED, sources, root->sources))
         return false;
     struct wh_ins *ins = last(ptx);
-    ins->sub = root->op == OP_AND ? LOGIC_AND : root->op == OP_OR ? LOGIC_OR : root->op == OP_XOR ? LOGIC_XOR : LOGIC_NOT;
+    ins->sub = root->op == OP_AND   ? LOGIC_AND
+               : root->op == OP_OR  ? LOGIC_OR
+               : root->op == OP_XOR ? LOGIC_XOR
+                                    : LOGIC_NOT;
     ins->n = ptx->operands[1].negated;
     ins->flags = ptx->noperands > 2 && ptx->operands[2].negated ? F_NEGATE : 0;
     return true;

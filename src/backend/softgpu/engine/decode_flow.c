@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decoders of branches, calls, barriers and of talk among lanes. Called through the table of decode.c.
+ * Decoders of branches, calls, barriers and of talk among lanes. Called through the table of
+ * decode.c.
  */
 #include "decode.h"
 #include "flow.h"
@@ -30,9 +31,11 @@ bool wh_decode_branch_index(struct wh_ptx *ptx, const struct wh_root *root)
     (void)root;
     if (!wh_decode_count(ptx, 2, 2) || ptx->operands[1].kind != O_NAME)
         return false;
-    const struct wh_symbol *list = wh_symbol_find(ptx->symbols, ptx->operands[1].text, ptx->operands[1].length);
+    const struct wh_symbol *list =
+        wh_symbol_find(ptx->symbols, ptx->operands[1].text, ptx->operands[1].length);
     if (!list || list->kind != SYMBOL_LIST || !list->list.targets)
-        return wh_ptx_fail(ptx, "'%.*s' is not a list of labels", (int)ptx->operands[1].length, ptx->operands[1].text);
+        return wh_ptx_fail(ptx, "'%.*s' is not a list of labels", (int)ptx->operands[1].length,
+                           ptx->operands[1].text);
     uint32_t a = wh_ptx_source(ptx, &ptx->operands[0], T_U32);
     struct wh_ins *ins = a == WH_NONE ? NULL : wh_ptx_emit(ptx, wh_do_branch_index);
     if (!ins)
@@ -76,9 +79,12 @@ static bool call_params(struct wh_ptx *ptx, struct wh_call *call, size_t *room, 
     wh_ptx_next(ptx);
     while (!wh_ptx_is(ptx, ')')) {
         const struct wh_symbol *symbol =
-            ptx->token.kind == TOKEN_WORD ? wh_symbol_find(ptx->symbols, ptx->token.text, ptx->token.length) : NULL;
+            ptx->token.kind == TOKEN_WORD
+                ? wh_symbol_find(ptx->symbols, ptx->token.text, ptx->token.length)
+                : NULL;
         if (!symbol || symbol->kind != SYMBOL_PARAM || !symbol->local)
-            return wh_ptx_fail(ptx, "a .param variable expected before '%.*s'", (int)(ptx->token.length < 60 ? ptx->token.length : 60),
+            return wh_ptx_fail(ptx, "a .param variable expected before '%.*s'",
+                               (int)(ptx->token.length < 60 ? ptx->token.length : 60),
                                ptx->token.text);
         size_t count = call->nreturns + call->nargs;
         if (!wh_arena_grow(ptx->arena, &call->args, count, room, sizeof(*call->args)))
@@ -103,7 +109,8 @@ static bool call_target(struct wh_ptx *ptx, struct wh_call *call)
         return true;
     }
     if (target.kind != O_REGISTER)
-        return wh_ptx_fail(ptx, "'%.*s' is not a function", (int)(target.length < 60 ? target.length : 60), target.text);
+        return wh_ptx_fail(ptx, "'%.*s' is not a function",
+                           (int)(target.length < 60 ? target.length : 60), target.text);
     call->through = wh_ptx_source(ptx, &target, T_U64);
     ptx->function->indirect = true;
     return call->through != WH_NONE;
@@ -112,7 +119,8 @@ static bool call_target(struct wh_ptx *ptx, struct wh_call *call)
 static bool add_callee(struct wh_ptx *ptx, struct wh_function *callee)
 {
     struct wh_function *function = ptx->function;
-    if (!wh_arena_grow(ptx->arena, &function->callees, function->ncallees, &function->callee_room, sizeof(callee)))
+    if (!wh_arena_grow(ptx->arena, &function->callees, function->ncallees, &function->callee_room,
+                       sizeof(callee)))
         return wh_ptx_no_memory(ptx);
     function->callees[function->ncallees++] = callee;
     return true;
@@ -125,18 +133,21 @@ bool wh_decode_call(struct wh_ptx *ptx, const struct wh_root *root)
     (void)root;
     if (!call)
         return wh_ptx_no_memory(ptx);
-    if (wh_ptx_is(ptx, '(') && (!call_params(ptx, call, &room, &call->nreturns) || !wh_ptx_expect(ptx, ',')))
+    if (wh_ptx_is(ptx, '(') &&
+        (!call_params(ptx, call, &room, &call->nreturns) || !wh_ptx_expect(ptx, ',')))
         return false;
     bool taken = false;
     if (ptx->token.kind == TOKEN_WORD) {
-        const struct wh_symbol *symbol = wh_symbol_find(ptx->symbols, ptx->token.text, ptx->token.length);
+        const struct wh_symbol *symbol =
+            wh_symbol_find(ptx->symbols, ptx->token.text, ptx->token.length);
         taken = symbol && symbol->kind == SYMBOL_FUNCTION && !symbol->function->address_taken;
     }
     if (!call_target(ptx, call))
         return false;
     if (taken) /* a call alone takes no address */
         call->function->address_taken = false;
-    if (wh_ptx_accept(ptx, ',') && wh_ptx_is(ptx, '(') && !call_params(ptx, call, &room, &call->nargs))
+    if (wh_ptx_accept(ptx, ',') && wh_ptx_is(ptx, '(') &&
+        !call_params(ptx, call, &room, &call->nargs))
         return false;
     if (wh_ptx_accept(ptx, ',')) /* the prototype, which the caller's own parameters tell */
         wh_ptx_next(ptx);
@@ -183,16 +194,19 @@ bool wh_decode_barrier(struct wh_ptx *ptx, const struct wh_root *root)
     if (!wh_decode_count(ptx, first + 1 + red, first + 2 + red))
         return false;
     bool counted = ptx->noperands == first + 2 + red;
-    uint32_t id = wh_ptx_source(ptx, &ptx->operands[first], T_U32), count = WH_NONE, predicate = 0, d = 0;
+    uint32_t id = wh_ptx_source(ptx, &ptx->operands[first], T_U32), count = WH_NONE, predicate = 0,
+             d = 0;
     at = first + 1;
-    if (id == WH_NONE || (counted && (count = wh_ptx_source(ptx, &ptx->operands[at++], T_U32)) == WH_NONE))
+    if (id == WH_NONE ||
+        (counted && (count = wh_ptx_source(ptx, &ptx->operands[at++], T_U32)) == WH_NONE))
         return false;
     enum wh_type type = wh_has(&ptx->op, M_POPC) ? T_U32 : T_PRED;
     if (red) {
         predicate = wh_ptx_source(ptx, &ptx->operands[at], T_PRED);
         d = wh_ptx_target(ptx, &ptx->operands[0], type);
     }
-    struct wh_ins *ins = predicate == WH_NONE || d == WH_NONE ? NULL : wh_ptx_emit(ptx, wh_do_barrier);
+    struct wh_ins *ins =
+        predicate == WH_NONE || d == WH_NONE ? NULL : wh_ptx_emit(ptx, wh_do_barrier);
     if (!ins)
         return false;
     ins->sub = arrive                    ? BARRIER_ARRIVE
@@ -234,10 +248,14 @@ bool wh_decode_vote(struct wh_ptx *ptx, const struct wh_root *root)
     static const enum wh_type sources[] = {T_PRED, T_U32};
     bool ballot = wh_has(&ptx->op, M_BALLOT);
     (void)root;
-    if (!wh_has(&ptx->op, M_SYNC) || !wh_decode_emit(ptx, wh_do_vote, ballot ? T_B32 : T_PRED, sources, 2))
+    if (!wh_has(&ptx->op, M_SYNC) ||
+        !wh_decode_emit(ptx, wh_do_vote, ballot ? T_B32 : T_PRED, sources, 2))
         return false;
     struct wh_ins *ins = last(ptx);
-    ins->sub = ballot ? VOTE_BALLOT : wh_has(&ptx->op, M_ALL) ? VOTE_ALL : wh_has(&ptx->op, M_ANY) ? VOTE_ANY : VOTE_UNI;
+    ins->sub = ballot                    ? VOTE_BALLOT
+               : wh_has(&ptx->op, M_ALL) ? VOTE_ALL
+               : wh_has(&ptx->op, M_ANY) ? VOTE_ANY
+                                         : VOTE_UNI;
     ins->flags = ptx->operands[1].negated ? F_NEGATE : 0;
     ins->e = ins->b;
     return true;

@@ -12,12 +12,16 @@ static bool memory_type(enum wh_type type)
 
 static bool vector_of(const struct wh_ptx *ptx, unsigned n)
 {
-    unsigned said = wh_has(&ptx->op, M_V2) ? 2 : wh_has(&ptx->op, M_V4) ? 4 : wh_has(&ptx->op, M_V8) ? 8 : 1;
+    unsigned said = wh_has(&ptx->op, M_V2)   ? 2
+                    : wh_has(&ptx->op, M_V4) ? 4
+                    : wh_has(&ptx->op, M_V8) ? 8
+                                             : 1;
     return n == said;
 }
 
 /* Registers of a load or a store; a bit of each entry says that it has 64 bits. */
-static uint32_t *register_list(struct wh_ptx *ptx, const struct wh_operand *operand, enum wh_type type, bool load, unsigned *n)
+static uint32_t *register_list(struct wh_ptx *ptx, const struct wh_operand *operand,
+                               enum wh_type type, bool load, unsigned *n)
 {
     const struct wh_operand *elements = wh_ptx_elements(ptx, operand, n);
     if (!vector_of(ptx, *n))
@@ -40,19 +44,21 @@ static uint32_t *register_list(struct wh_ptx *ptx, const struct wh_operand *oper
 
 static bool is_strong(const struct wh_opcode *op)
 {
-    return wh_has(op, M_VOLATILE) || wh_has(op, M_RELAXED) || wh_has(op, M_ACQUIRE) || wh_has(op, M_RELEASE) ||
-           wh_has(op, M_MMIO) || wh_has(op, M_SC);
+    return wh_has(op, M_VOLATILE) || wh_has(op, M_RELAXED) || wh_has(op, M_ACQUIRE) ||
+           wh_has(op, M_RELEASE) || wh_has(op, M_MMIO) || wh_has(op, M_SC);
 }
 
 /* Parameters that are known by name live in the launch or in the frame, and are no memory. */
-static bool emit_param(struct wh_ptx *ptx, const struct wh_operand *address, struct wh_ins ins, bool load)
+static bool emit_param(struct wh_ptx *ptx, const struct wh_operand *address, struct wh_ins ins,
+                       bool load)
 {
     const struct wh_param *param = address->symbol->param;
     bool local = address->symbol->local, entry = ptx->function->entry && !local;
     uint64_t bytes = (uint64_t)wh_type_size((enum wh_type)ins.type) * ins.n;
     if (address->imm > param->size || param->size - address->imm < bytes)
-        return wh_ptx_fail(ptx, "%.*s: bytes %lld to %lld of parameter %s, which has %u", (int)ptx->op.length, ptx->op.text,
-                           (long long)address->imm, (long long)(address->imm + bytes), param->name, param->size);
+        return wh_ptx_fail(ptx, "%.*s: bytes %lld to %lld of parameter %s, which has %u",
+                           (int)ptx->op.length, ptx->op.text, (long long)address->imm,
+                           (long long)(address->imm + bytes), param->name, param->size);
     if ((entry && !load) || address->imm % wh_type_size((enum wh_type)ins.type) != 0)
         return false;
     struct wh_ins *at = wh_ptx_emit(ptx, entry ? wh_do_load_param : wh_do_param_word);
@@ -77,7 +83,8 @@ static bool emit_access(struct wh_ptx *ptx, unsigned data, unsigned address, boo
     if (!list)
         return false;
     struct wh_ins ins = {.type = (uint8_t)type, .n = (uint8_t)n, .list = list};
-    ins.flags = (uint8_t)((wh_type_signed(type) ? F_SIGNED : 0) | (is_strong(&ptx->op) ? F_STRONG : 0));
+    ins.flags =
+        (uint8_t)((wh_type_signed(type) ? F_SIGNED : 0) | (is_strong(&ptx->op) ? F_STRONG : 0));
     ins.space = (uint8_t)wh_decode_space(ptx);
     const struct wh_operand *operand = &ptx->operands[address];
     if (operand->kind == O_ADDRESS && operand->base == O_PARAM && ins.space == SPACE_PARAM)
@@ -116,8 +123,10 @@ static bool atomic_of(const struct wh_opcode *op, enum wh_atomic *atomic)
 {
     static const struct {
         uint8_t word, atomic;
-    } words[] = {{M_ADD, ATOMIC_ADD}, {M_MIN, ATOMIC_MIN}, {M_MAX, ATOMIC_MAX},   {M_AND, ATOMIC_AND}, {M_OR, ATOMIC_OR},
-                 {M_XOR, ATOMIC_XOR}, {M_INC, ATOMIC_INC}, {M_DEC, ATOMIC_DEC}, {M_EXCH, ATOMIC_EXCH}, {M_CAS, ATOMIC_CAS}};
+    } words[] = {{M_ADD, ATOMIC_ADD}, {M_MIN, ATOMIC_MIN}, {M_MAX, ATOMIC_MAX},
+                 {M_AND, ATOMIC_AND}, {M_OR, ATOMIC_OR},   {M_XOR, ATOMIC_XOR},
+                 {M_INC, ATOMIC_INC}, {M_DEC, ATOMIC_DEC}, {M_EXCH, ATOMIC_EXCH},
+                 {M_CAS, ATOMIC_CAS}};
     for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (wh_has(op, words[i].word)) {
             *atomic = (enum wh_atomic)words[i].atomic;
@@ -130,7 +139,8 @@ static bool atomic_type(enum wh_atomic atomic, enum wh_type type)
 {
     bool number = wh_type_float(type) || type == T_F16X2 || type == T_BF16X2;
     if (number)
-        return atomic == ATOMIC_ADD || (type != T_F32 && type != T_F64 && (atomic == ATOMIC_MIN || atomic == ATOMIC_MAX));
+        return atomic == ATOMIC_ADD ||
+               (type != T_F32 && type != T_F64 && (atomic == ATOMIC_MIN || atomic == ATOMIC_MAX));
     unsigned size = wh_type_size(type);
     if (atomic == ATOMIC_CAS || atomic == ATOMIC_EXCH)
         return size == 4 || size == 8 || (type == T_B16 && atomic == ATOMIC_CAS);
@@ -143,18 +153,21 @@ bool wh_decode_atomic(struct wh_ptx *ptx, const struct wh_root *root)
     enum wh_type type = wh_decode_type(ptx, 0);
     enum wh_atomic atomic;
     unsigned first = returns ? 1 : 0;
-    if (ptx->op.ntypes != 1 || !atomic_of(&ptx->op, &atomic) || !atomic_type(atomic, type) || wh_has(&ptx->op, M_ASYNC) ||
-        wh_has(&ptx->op, M_V2) || wh_has(&ptx->op, M_V4) || wh_has(&ptx->op, M_V8))
+    if (ptx->op.ntypes != 1 || !atomic_of(&ptx->op, &atomic) || !atomic_type(atomic, type) ||
+        wh_has(&ptx->op, M_ASYNC) || wh_has(&ptx->op, M_V2) || wh_has(&ptx->op, M_V4) ||
+        wh_has(&ptx->op, M_V8))
         return false;
     unsigned n = first + 2 + (atomic == ATOMIC_CAS);
     if (!wh_decode_count(ptx, n, n))
         return false;
-    struct wh_ins ins = {.type = (uint8_t)type, .sub = (uint8_t)atomic, .space = (uint8_t)wh_decode_space(ptx)};
+    struct wh_ins ins = {
+        .type = (uint8_t)type, .sub = (uint8_t)atomic, .space = (uint8_t)wh_decode_space(ptx)};
     ins.n = returns;
     ins.b = wh_ptx_source(ptx, &ptx->operands[first + 1], type);
     ins.c = atomic == ATOMIC_CAS ? wh_ptx_source(ptx, &ptx->operands[first + 2], type) : 0;
     ins.d = returns ? wh_ptx_target(ptx, &ptx->operands[0], type) : 0;
-    if (ins.b == WH_NONE || ins.c == WH_NONE || ins.d == WH_NONE || !wh_decode_address(ptx, first, &ins))
+    if (ins.b == WH_NONE || ins.c == WH_NONE || ins.d == WH_NONE ||
+        !wh_decode_address(ptx, first, &ins))
         return false;
     struct wh_ins *at = wh_ptx_emit(ptx, wh_do_atomic);
     if (!at)
@@ -209,23 +222,27 @@ bool wh_decode_mapa(struct wh_ptx *ptx, const struct wh_root *root)
     return true;
 }
 
-/* cp.async.ca.shared.global [to], [from], size{, bytes read}: done at once, so that groups never wait. */
+/* cp.async.ca.shared.global [to], [from], size{, bytes read}: done at once, so that groups never
+ * wait. */
 bool wh_decode_copy(struct wh_ptx *ptx, const struct wh_root *root)
 {
     struct wh_ins to = {.space = SPACE_SHARED}, from = {0};
     (void)root;
     if (!wh_has(&ptx->op, M_ASYNC) || wh_has(&ptx->op, M_BULK) || wh_has(&ptx->op, M_MBARRIER))
         return false;
-    if (wh_has(&ptx->op, M_COMMIT_GROUP) || wh_has(&ptx->op, M_WAIT_GROUP) || wh_has(&ptx->op, M_WAIT_ALL))
+    if (wh_has(&ptx->op, M_COMMIT_GROUP) || wh_has(&ptx->op, M_WAIT_GROUP) ||
+        wh_has(&ptx->op, M_WAIT_ALL))
         return wh_ptx_emit(ptx, wh_do_nothing) != NULL;
     if (!wh_decode_count(ptx, 3, 4) || ptx->operands[2].kind != O_IMMEDIATE)
         return false;
     uint64_t size = ptx->operands[2].imm;
     if (size != 4 && size != 8 && size != 16)
-        return wh_ptx_fail(ptx, "%.*s copies %llu bytes", (int)ptx->op.length, ptx->op.text, (unsigned long long)size);
+        return wh_ptx_fail(ptx, "%.*s copies %llu bytes", (int)ptx->op.length, ptx->op.text,
+                           (unsigned long long)size);
     if (!wh_decode_address(ptx, 0, &to) || !wh_decode_address(ptx, 1, &from))
         return false;
-    uint32_t bytes = ptx->noperands == 4 ? wh_ptx_source(ptx, &ptx->operands[3], T_U32) : wh_ptx_constant(ptx, size, 4);
+    uint32_t bytes = ptx->noperands == 4 ? wh_ptx_source(ptx, &ptx->operands[3], T_U32)
+                                         : wh_ptx_constant(ptx, size, 4);
     struct wh_ins *ins = bytes == WH_NONE ? NULL : wh_ptx_emit(ptx, wh_do_copy_async);
     if (!ins)
         return false;

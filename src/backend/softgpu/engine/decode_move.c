@@ -16,9 +16,11 @@ static bool compare_of(const struct wh_opcode *op, enum wh_type type, enum wh_co
 {
     static const struct {
         uint8_t word, compare;
-    } words[] = {{M_EQ, CMP_EQ},   {M_NE, CMP_NE},   {M_LT, CMP_LT},   {M_LE, CMP_LE},   {M_GT, CMP_GT},  {M_GE, CMP_GE},
-                 {M_LO, CMP_LT},   {M_LS, CMP_LE},   {M_HI, CMP_GT},   {M_HS, CMP_GE},   {M_EQU, CMP_EQU}, {M_NEU, CMP_NEU},
-                 {M_LTU, CMP_LTU}, {M_LEU, CMP_LEU}, {M_GTU, CMP_GTU}, {M_GEU, CMP_GEU}, {M_NUM, CMP_NUM}, {M_ISNAN, CMP_UNORDERED}};
+    } words[] = {{M_EQ, CMP_EQ},   {M_NE, CMP_NE},          {M_LT, CMP_LT},   {M_LE, CMP_LE},
+                 {M_GT, CMP_GT},   {M_GE, CMP_GE},          {M_LO, CMP_LT},   {M_LS, CMP_LE},
+                 {M_HI, CMP_GT},   {M_HS, CMP_GE},          {M_EQU, CMP_EQU}, {M_NEU, CMP_NEU},
+                 {M_LTU, CMP_LTU}, {M_LEU, CMP_LEU},        {M_GTU, CMP_GTU}, {M_GEU, CMP_GEU},
+                 {M_NUM, CMP_NUM}, {M_ISNAN, CMP_UNORDERED}};
     (void)type;
     for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (wh_has(op, words[i].word)) {
@@ -30,7 +32,10 @@ static bool compare_of(const struct wh_opcode *op, enum wh_type type, enum wh_co
 
 static uint8_t combine_of(const struct wh_opcode *op)
 {
-    return wh_has(op, M_AND) ? LOGIC_AND : wh_has(op, M_OR) ? LOGIC_OR : wh_has(op, M_XOR) ? LOGIC_XOR : LOGIC_NONE;
+    return wh_has(op, M_AND)   ? LOGIC_AND
+           : wh_has(op, M_OR)  ? LOGIC_OR
+           : wh_has(op, M_XOR) ? LOGIC_XOR
+                               : LOGIC_NONE;
 }
 
 /* Bits compare as unsigned numbers do; .ftz of f32 has its own entry. */
@@ -64,9 +69,11 @@ static bool emit_compare(struct wh_ptx *ptx, wh_run run, uint32_t d, enum wh_typ
     uint8_t combine = combine_of(&ptx->op);
     if (!function || !wh_decode_count(ptx, combine ? 4 : 3, combine ? 4 : 3))
         return false;
-    uint32_t a = wh_ptx_source(ptx, &ptx->operands[1], type), b = wh_ptx_source(ptx, &ptx->operands[2], type);
+    uint32_t a = wh_ptx_source(ptx, &ptx->operands[1], type),
+             b = wh_ptx_source(ptx, &ptx->operands[2], type);
     uint32_t c = combine ? wh_ptx_source(ptx, &ptx->operands[3], T_PRED) : 0;
-    struct wh_ins *ins = a == WH_NONE || b == WH_NONE || c == WH_NONE ? NULL : wh_ptx_emit(ptx, run);
+    struct wh_ins *ins =
+        a == WH_NONE || b == WH_NONE || c == WH_NONE ? NULL : wh_ptx_emit(ptx, run);
     if (!ins)
         return false;
     ins->d = d;
@@ -86,7 +93,8 @@ bool wh_decode_setp(struct wh_ptx *ptx, const struct wh_root *root)
     bool pair = type == T_F16X2 || type == T_BF16X2;
     (void)root;
     uint32_t d = ptx->noperands ? wh_ptx_target(ptx, &ptx->operands[0], T_PRED) : WH_NONE;
-    if (d == WH_NONE || ptx->op.ntypes != 1 || !emit_compare(ptx, pair ? wh_do_setp_pair : wh_do_setp, d, type))
+    if (d == WH_NONE || ptx->op.ntypes != 1 ||
+        !emit_compare(ptx, pair ? wh_do_setp_pair : wh_do_setp, d, type))
         return false;
     if (ptx->operands[0].has_pair)
         last(ptx)->target = ptx->operands[0].pair;
@@ -110,7 +118,8 @@ bool wh_decode_set(struct wh_ptx *ptx, const struct wh_root *root)
 
 bool wh_decode_testp(struct wh_ptx *ptx, const struct wh_root *root)
 {
-    static const uint8_t words[] = {M_FINITE, M_INFINITE, M_NUMBER, M_NOTANUMBER, M_NORMAL, M_SUBNORMAL};
+    static const uint8_t words[] = {M_FINITE,     M_INFINITE, M_NUMBER,
+                                    M_NOTANUMBER, M_NORMAL,   M_SUBNORMAL};
     enum wh_type type = wh_decode_type(ptx, 0);
     (void)root;
     if ((type != T_F32 && type != T_F64) || !wh_decode_emit(ptx, wh_do_testp, T_PRED, &type, 1))
@@ -143,19 +152,26 @@ bool wh_decode_select(struct wh_ptx *ptx, const struct wh_root *root)
         return true;
     }
     const enum wh_type sources[] = {type, type, by};
-    enum wh_type entry = by == T_F32 ? (bits == T_B64 ? T_F64 : T_F32) : bits;
-    return (by == T_F32 || by == T_S32) && wh_decode_emit(ptx, wh_decode_handler(ptx, OP_SLCT, entry), type, sources, 3);
+    bool ftz = wh_has(&ptx->op, M_FTZ);
+    enum wh_type entry = by != T_F32     ? bits
+                         : bits == T_B64 ? (ftz ? T_F32X2 : T_F64)
+                         : ftz           ? T_TF32
+                                         : T_F32;
+    return (by == T_F32 || by == T_S32) &&
+           wh_decode_emit(ptx, wh_decode_handler(ptx, OP_SLCT, entry), type, sources, 3);
 }
 
 /* ---- moves ---- */
 
-static bool emit_vector(struct wh_ptx *ptx, unsigned vector, unsigned scalar, wh_run run, enum wh_type type)
+static bool emit_vector(struct wh_ptx *ptx, unsigned vector, unsigned scalar, wh_run run,
+                        enum wh_type type)
 {
     unsigned n;
     const struct wh_operand *elements = wh_ptx_elements(ptx, &ptx->operands[vector], &n);
     unsigned size = wh_type_size(type);
     bool pack = vector == 1;
-    if (size % n != 0 || size / n == 0 || n > 8 || size > 8 || (size / n != 1 && size / n != 2 && size / n != 4))
+    if (size % n != 0 || size / n == 0 || n > 8 || size > 8 ||
+        (size / n != 1 && size / n != 2 && size / n != 4))
         return false;
     enum wh_type element = size / n == 1 ? T_B8 : size / n == 2 ? T_B16 : T_B32;
     uint32_t *list = wh_arena_take(ptx->arena, n * sizeof(*list));
@@ -226,7 +242,8 @@ static bool emit_pair(struct wh_ptx *ptx, enum wh_type target)
     ins->type2 = T_F32;
     ins->order = (uint8_t)rounding_of(&ptx->op, &integer);
     ins->space = CONVERT_PAIR;
-    ins->flags = (uint8_t)((wh_has(&ptx->op, M_RELU) ? F_MULTI : 0) | (wh_has(&ptx->op, M_SATFINITE) ? F_SAT : 0));
+    ins->flags = (uint8_t)((wh_has(&ptx->op, M_RELU) ? F_MULTI : 0) |
+                           (wh_has(&ptx->op, M_SATFINITE) ? F_SAT : 0));
     return true;
 }
 
@@ -251,8 +268,9 @@ bool wh_decode_cvt(struct wh_ptx *ptx, const struct wh_root *root)
     if (a == WH_NONE || d == WH_NONE)
         return false;
     wh_run fast = wh_alu_best()->convert[target][source];
-    bool plain = !wh_has(&ptx->op, M_FTZ) && !wh_has(&ptx->op, M_SAT) && !wh_has(&ptx->op, M_RELU) &&
-                 rounding == ROUND_NEAREST && !integer && target_wide == (wh_type_size(target) == 8) &&
+    bool plain = !wh_has(&ptx->op, M_FTZ) && !wh_has(&ptx->op, M_SAT) &&
+                 !wh_has(&ptx->op, M_RELU) && rounding == ROUND_NEAREST && !integer &&
+                 target_wide == (wh_type_size(target) == 8) &&
                  source_wide == (wh_type_size(source) == 8) && ptx->operands[0].type != T_NONE &&
                  wh_type_size(ptx->operands[0].type) == wh_type_size(target);
     struct wh_ins *ins = wh_ptx_emit(ptx, plain && fast ? fast : wh_do_convert);
@@ -263,8 +281,9 @@ bool wh_decode_cvt(struct wh_ptx *ptx, const struct wh_root *root)
     ins->type = (uint8_t)target;
     ins->type2 = (uint8_t)source;
     ins->order = (uint8_t)rounding;
-    ins->space = (uint8_t)((target_wide ? CONVERT_TARGET_WIDE : 0) | (source_wide ? CONVERT_SOURCE_WIDE : 0) |
-                           (integer ? CONVERT_TO_INTEGER : 0));
+    ins->space =
+        (uint8_t)((target_wide ? CONVERT_TARGET_WIDE : 0) |
+                  (source_wide ? CONVERT_SOURCE_WIDE : 0) | (integer ? CONVERT_TO_INTEGER : 0));
     ins->flags = (uint8_t)((wh_has(&ptx->op, M_FTZ) ? F_FTZ : 0) |
                            (wh_has(&ptx->op, M_SAT) || wh_has(&ptx->op, M_SATFINITE) ? F_SAT : 0) |
                            (wh_has(&ptx->op, M_RELU) ? F_MULTI : 0));

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Running code: warps, blocks, launches, and the handlers of instructions. A block is run by one thread of the pool at a
- * time; what several blocks share (the launch) says itself how it is guarded. Nothing here may touch memory that
- * wh_translate or wh_span did not grant.
+ * Running code: warps, blocks, launches, and the handlers of instructions. A block is run by one
+ * thread of the pool at a time; what several blocks share (the launch) says itself how it is
+ * guarded. Nothing here may touch memory that wh_translate or wh_span did not grant.
  */
 #ifndef WH_SOFTGPU_EXEC_H
 #define WH_SOFTGPU_EXEC_H
@@ -38,7 +38,7 @@ struct wh_group {
     uint32_t mask, pc;
     struct wh_frame *frame;
     uint8_t state, barrier;
-    bool counted; /* at the barrier: its lanes were counted */
+    bool counted;  /* at the barrier: its lanes were counted */
     uint32_t want; /* CONVERGE: the lanes waited for */
     uint64_t ran;  /* when it last ran, in turns of its warp */
 };
@@ -71,8 +71,9 @@ struct wh_warp {
     int32_t patience; /* backward branches left to this turn */
     struct wh_frame *spare[8], *frames;
     size_t frame_bytes;
-    uint32_t cluster_pending; /* lanes that arrived at the cluster's barrier, which is not complete */
-    bool deadlocked; /* nobody else can come: do not wait to converge */
+    uint32_t
+        cluster_pending; /* lanes that arrived at the cluster's barrier, which is not complete */
+    bool deadlocked;     /* nobody else can come: do not wait to converge */
     uint8_t *specials;
 };
 
@@ -111,6 +112,8 @@ struct wh_job {
     const struct wh_function *function;
     struct wh_soft_module *module;
     uint64_t gridid;
+    uint64_t
+        workspace; /* device memory: what grid-wide barriers of cooperative launches count in */
     uint32_t nthreads, nwarps, cluster_size;
     uint32_t dynamic_base, shared_size; /* of a block */
     uint64_t nunits, next_unit, done_units;
@@ -136,20 +139,23 @@ static inline uint32_t wh_predicate(const struct wh_warp *warp, uint32_t operand
     return *(const uint32_t *)wh_reg(warp, operand);
 }
 
-static inline void wh_set_predicate(struct wh_warp *warp, uint32_t operand, uint32_t mask, uint32_t value)
+static inline void wh_set_predicate(struct wh_warp *warp, uint32_t operand, uint32_t mask,
+                                    uint32_t value)
 {
     uint32_t *predicate = wh_reg(warp, operand);
     *predicate = (*predicate & ~mask) | (value & mask);
 }
 
 /* One lane of a register of 32 or 64 bits. */
-static inline uint64_t wh_get(const struct wh_warp *warp, uint32_t operand, unsigned lane, bool wide)
+static inline uint64_t wh_get(const struct wh_warp *warp, uint32_t operand, unsigned lane,
+                              bool wide)
 {
     const void *reg = wh_reg(warp, operand);
     return wide ? ((const uint64_t *)reg)[lane] : ((const uint32_t *)reg)[lane];
 }
 
-static inline void wh_put(const struct wh_warp *warp, uint32_t operand, unsigned lane, bool wide, uint64_t value)
+static inline void wh_put(const struct wh_warp *warp, uint32_t operand, unsigned lane, bool wide,
+                          uint64_t value)
 {
     void *reg = wh_reg(warp, operand);
     if (wide)
@@ -158,15 +164,16 @@ static inline void wh_put(const struct wh_warp *warp, uint32_t operand, unsigned
         ((uint32_t *)reg)[lane] = (uint32_t)value;
 }
 
-#define WH_EACH_LANE(lane, mask)                                                                   \
-    for (uint32_t lane##_left = (mask), lane; lane##_left && (lane = (uint32_t)__builtin_ctz(lane##_left), true);      \
+#define WH_EACH_LANE(lane, mask)                                             \
+    for (uint32_t lane##_left = (mask), lane;                                \
+         lane##_left && (lane = (uint32_t)__builtin_ctz(lane##_left), true); \
          lane##_left &= lane##_left - 1)
 
 /* ---- faults ---- */
 
 /* Ends the launch with a fault; the first one counts. */
-void wh_fault(struct wh_warp *warp, const struct wh_ins *ins, unsigned lane, int code, const char *format, ...)
-    __attribute__((format(printf, 5, 6)));
+void wh_fault(struct wh_warp *warp, const struct wh_ins *ins, unsigned lane, int code,
+              const char *format, ...) __attribute__((format(printf, 5, 6)));
 
 enum {
     FAULT_ILLEGAL_ADDRESS = 700,
@@ -183,10 +190,12 @@ enum {
 
 /* ---- memory ---- */
 
-/* Host addresses of `bytes` at the addresses of the instruction's `a`, of the lanes in `mask`; false after a fault. */
-bool wh_translate(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask, uint64_t bytes, bool write,
-                  uint64_t pointers[WH_LANES]);
-/* The same of one generic address; *room: bytes up to the end of what it lies in. NULL: nothing there, no fault yet. */
+/* Host addresses of `bytes` at the addresses of the instruction's `a`, of the lanes in `mask`;
+ * false after a fault. */
+bool wh_translate(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask, uint64_t bytes,
+                  bool write, uint64_t pointers[WH_LANES]);
+/* The same of one generic address; *room: bytes up to the end of what it lies in. NULL: nothing
+ * there, no fault yet. */
 void *wh_span(struct wh_warp *warp, unsigned lane, uint64_t address, uint64_t *room);
 
 /* ---- handlers that the parser names itself ---- */
@@ -210,7 +219,8 @@ void wh_do_fence(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 
 /* ---- memory instructions ---- */
 
-/* n registers in `list`, of the type, from or to [a + offset]; F_MULTI: the i-th register of the list is of 64 bits. */
+/* n registers in `list`, of the type, from or to [a + offset]; F_MULTI: the i-th register of the
+ * list is of 64 bits. */
 void wh_do_load(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 void wh_do_store(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 void wh_do_load_param(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
@@ -235,11 +245,13 @@ void wh_do_elect(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 
 /* ---- scheduling, exec_warp.c and exec_block.c ---- */
 
-struct wh_frame *wh_frame_new(struct wh_warp *warp, const struct wh_function *function, uint32_t lanes);
+struct wh_frame *wh_frame_new(struct wh_warp *warp, const struct wh_function *function,
+                              uint32_t lanes);
 void wh_frame_free(struct wh_warp *warp, struct wh_frame *frame);
 void wh_frames_end(struct wh_warp *warp);
 /* Splits the lanes in `mask` off the running group; they wait at `pc` of `frame`. */
-struct wh_group *wh_warp_split(struct wh_warp *warp, uint32_t mask, uint32_t pc, struct wh_frame *frame);
+struct wh_group *wh_warp_split(struct wh_warp *warp, uint32_t mask, uint32_t pc,
+                               struct wh_frame *frame);
 /* Runs until all lanes wait or ended, or its turn is over. False: nothing could run. */
 bool wh_warp_run(struct wh_warp *warp);
 void wh_warp_ended(struct wh_warp *warp, uint32_t lanes);
@@ -247,7 +259,8 @@ void wh_warp_ended(struct wh_warp *warp, uint32_t lanes);
 void wh_warp_wait(struct wh_warp *warp, enum wh_group_state state);
 void wh_barrier_check(struct wh_block *block, unsigned id);
 /* What bar.red computed, for the lanes of a group that waits behind it. */
-void wh_barrier_result(struct wh_warp *warp, const struct wh_group *group, const struct wh_barrier *barrier);
+void wh_barrier_result(struct wh_warp *warp, const struct wh_group *group,
+                       const struct wh_barrier *barrier);
 void wh_cluster_check(struct wh_unit *unit);
 void wh_cluster_arrive(struct wh_warp *warp, uint32_t mask);
 /* True: the barrier that those lanes arrived at is complete. */
@@ -257,13 +270,17 @@ bool wh_cluster_passed(const struct wh_warp *warp, uint32_t mask);
 
 wh_run wh_builtin(const char *name);
 /* Parameter `offset` of a builtin's call, of one lane. */
-uint64_t wh_builtin_argument(const struct wh_warp *warp, const struct wh_call *call, unsigned index, unsigned lane);
-void wh_builtin_return(struct wh_warp *warp, const struct wh_call *call, unsigned lane, uint64_t value);
+uint64_t wh_builtin_argument(const struct wh_warp *warp, const struct wh_call *call, unsigned index,
+                             unsigned lane);
+void wh_builtin_return(struct wh_warp *warp, const struct wh_call *call, unsigned lane,
+                       uint64_t value);
 void wh_job_flush(struct wh_job *job);
 void wh_job_print(struct wh_job *job, const char *text, size_t size);
-int wh_printf(struct wh_warp *warp, unsigned lane, uint64_t format, uint64_t arguments, char **text, size_t *size);
+int wh_printf(struct wh_warp *warp, unsigned lane, uint64_t format, uint64_t arguments, char **text,
+              size_t *size);
 
-/* Device-side malloc and free; the heap is the module's and comes to be with the first malloc. 0: no memory. */
+/* Device-side malloc and free; the heap is the module's and comes to be with the first malloc. 0:
+ * no memory. */
 uint64_t wh_heap_take(struct wh_job *job, uint64_t size);
 bool wh_heap_give(struct wh_job *job, uint64_t address);
 void wh_heap_free(struct wh_soft_module *module);

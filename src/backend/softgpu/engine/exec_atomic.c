@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Atomic operations: one lane after the other, each a loop of compare and exchange, so that every operation and type is one
- * function of old and operand. Called as a handler.
+ * Atomic operations: one lane after the other, each a loop of compare and exchange, so that every
+ * operation and type is one function of old and operand. Called as a handler.
  */
 #include "atomic.h"
 #include "exec.h"
 #include "number.h"
 
-static uint64_t integer_result(enum wh_atomic op, unsigned size, bool is_signed, uint64_t old, uint64_t b)
+static uint64_t integer_result(enum wh_atomic op, unsigned size, bool is_signed, uint64_t old,
+                               uint64_t b)
 {
     int64_t x = size == 4 ? (int32_t)old : (int64_t)old, y = size == 4 ? (int32_t)b : (int64_t)b;
     bool less = is_signed ? x < y : old < b;
@@ -35,7 +36,8 @@ static uint64_t integer_result(enum wh_atomic op, unsigned size, bool is_signed,
 
 static uint16_t short_result(enum wh_atomic op, bool half, uint16_t old, uint16_t b)
 {
-    float x = half ? wh_from_half(old) : wh_from_bf16(old), y = half ? wh_from_half(b) : wh_from_bf16(b);
+    float x = half ? wh_from_half(old) : wh_from_bf16(old),
+          y = half ? wh_from_half(b) : wh_from_bf16(b);
     float result = op == ATOMIC_ADD ? x + y : op == ATOMIC_MIN ? fminf(x, y) : fmaxf(x, y);
     return half ? wh_to_half(result) : wh_to_bf16(result);
 }
@@ -62,19 +64,22 @@ static uint64_t result_of(enum wh_atomic op, enum wh_type type, uint64_t old, ui
     }
 }
 
-#define EXCHANGE(bits)                                                                             \
-    static uint64_t exchange##bits(const struct wh_ins *ins, uint##bits##_t *at, uint64_t b, uint64_t c)                \
-    {                                                                                              \
-        uint##bits##_t old = __atomic_load_n(at, __ATOMIC_RELAXED), wanted;                        \
-        do {                                                                                       \
-            if (ins->sub != ATOMIC_CAS)                                                            \
-                wanted = (uint##bits##_t)result_of((enum wh_atomic)ins->sub, (enum wh_type)ins->type, old, b);          \
-            else if (old == (uint##bits##_t)b)                                                     \
-                wanted = (uint##bits##_t)c;                                                        \
-            else                                                                                   \
-                return old;                                                                        \
-        } while (!__atomic_compare_exchange_n(at, &old, wanted, true, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST));             \
-        return old;                                                                                \
+#define EXCHANGE(bits)                                                                       \
+    static uint64_t exchange##bits(const struct wh_ins *ins, uint##bits##_t *at, uint64_t b, \
+                                   uint64_t c)                                               \
+    {                                                                                        \
+        uint##bits##_t old = __atomic_load_n(at, __ATOMIC_RELAXED), wanted;                  \
+        do {                                                                                 \
+            if (ins->sub != ATOMIC_CAS)                                                      \
+                wanted = (uint##bits##_t)result_of((enum wh_atomic)ins->sub,                 \
+                                                   (enum wh_type)ins->type, old, b);         \
+            else if (old == (uint##bits##_t)b)                                               \
+                wanted = (uint##bits##_t)c;                                                  \
+            else                                                                             \
+                return old;                                                                  \
+        } while (!__atomic_compare_exchange_n(at, &old, wanted, true, __ATOMIC_SEQ_CST,      \
+                                              __ATOMIC_SEQ_CST));                            \
+        return old;                                                                          \
     }
 EXCHANGE(16)
 EXCHANGE(32)

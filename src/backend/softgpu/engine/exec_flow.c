@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Branches, calls, ends, barriers, clocks. Called as handlers; what they do to groups of lanes is in schedule.c.
+ * Branches, calls, ends, barriers, clocks. Called as handlers; what they do to groups of lanes is
+ * in schedule.c.
  */
 #include "exec.h"
 #include "flow.h"
@@ -38,7 +39,8 @@ void wh_do_branch_index(struct wh_warp *warp, const struct wh_ins *ins, uint32_t
         uint64_t index = wh_get(warp, ins->a, first, false);
         uint32_t same = 0;
         if (index >= ins->target) {
-            wh_fault(warp, ins, first, FAULT_PC, "branch to entry %llu of %u", (unsigned long long)index, ins->target);
+            wh_fault(warp, ins, first, FAULT_PC, "branch to entry %llu of %u",
+                     (unsigned long long)index, ins->target);
             return;
         }
         WH_EACH_LANE(lane, mask)
@@ -61,7 +63,8 @@ void wh_do_trap(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 void wh_do_unsupported(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
     wh_fault(warp, ins, (unsigned)__builtin_ctz(mask), FAULT_UNSUPPORTED, "%s",
-             warp->frame->function->broken ? warp->frame->function->broken : "an instruction that is not supported");
+             warp->frame->function->broken ? warp->frame->function->broken
+                                           : "an instruction that is not supported");
 }
 
 void wh_do_fence(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
@@ -116,7 +119,8 @@ static uint32_t least(uint32_t x, uint32_t y)
 }
 
 /* Lanes go into a function together; the others of their group wait behind the call. */
-static void enter(struct wh_warp *warp, const struct wh_ins *ins, const struct wh_function *function, uint32_t mask)
+static void enter(struct wh_warp *warp, const struct wh_ins *ins,
+                  const struct wh_function *function, uint32_t mask)
 {
     const struct wh_call *call = ins->call;
     unsigned first = (unsigned)__builtin_ctz(mask);
@@ -124,17 +128,21 @@ static void enter(struct wh_warp *warp, const struct wh_ins *ins, const struct w
         wh_fault(warp, ins, first, FAULT_PC, "call of %s, which is not there", function->name);
         return;
     }
-    struct wh_frame *frame = warp->frame->depth < DEPTH_MAX ? wh_frame_new(warp, function, mask) : NULL;
+    struct wh_frame *frame =
+        warp->frame->depth < DEPTH_MAX ? wh_frame_new(warp, function, mask) : NULL;
     if (!frame || (uint64_t)frame->local_base + function->local_size > warp->local_stride) {
-        wh_fault(warp, ins, first, FAULT_STACK, "the call of %s overflows the stack", function->name);
+        wh_fault(warp, ins, first, FAULT_STACK, "the call of %s overflows the stack",
+                 function->name);
         return;
     }
     frame->site = ins;
     frame->return_pc = warp->pc;
     for (uint32_t i = 0; i < call->nargs && function->nreturns + i < function->nparams; i++) {
-        const struct wh_param *from = &call->args[call->nreturns + i], *to = &function->params[function->nreturns + i];
-        copy_words(frame->in + to->offset / 4 * WH_LANES, warp->frame->locals + from->offset / 4 * WH_LANES,
-                   least(from->size, to->size), mask);
+        const struct wh_param *from = &call->args[call->nreturns + i],
+                              *to = &function->params[function->nreturns + i];
+        copy_words(frame->in + to->offset / 4 * WH_LANES,
+                   warp->frame->locals + from->offset / 4 * WH_LANES, least(from->size, to->size),
+                   mask);
     }
     if (mask == warp->active) {
         warp->frame = frame;
@@ -151,10 +159,12 @@ static void call_indirect(struct wh_warp *warp, const struct wh_ins *ins, uint32
     const struct wh_soft_module *module = warp->block->job->module;
     while (mask) {
         unsigned first = (unsigned)__builtin_ctz(mask);
-        uint64_t address = wh_get(warp, ins->call->through, first, true), index = (address - WH_FUNCTION_WINDOW) / 16;
+        uint64_t address = wh_get(warp, ins->call->through, first, true),
+                 index = (address - WH_FUNCTION_WINDOW) / 16;
         uint32_t same = 0;
         if (address < WH_FUNCTION_WINDOW || address % 16 || index >= module->nfunctions) {
-            wh_fault(warp, ins, first, FAULT_PC, "call of address %#llx, where no function is", (unsigned long long)address);
+            wh_fault(warp, ins, first, FAULT_PC, "call of address %#llx, where no function is",
+                     (unsigned long long)address);
             return;
         }
         const struct wh_function *function = module->functions[index];
@@ -217,12 +227,16 @@ void wh_do_exit(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 
 /* ---- barriers ---- */
 
-static void arrive(struct wh_warp *warp, const struct wh_ins *ins, struct wh_barrier *barrier, uint32_t mask)
+static void arrive(struct wh_warp *warp, const struct wh_ins *ins, struct wh_barrier *barrier,
+                   uint32_t mask)
 {
     uint32_t predicate = 0;
     if (!barrier->used) {
         *barrier = (struct wh_barrier){.used = true, .red_and = 1};
-        barrier->expected = ins->b == WH_NONE ? 0 : (uint32_t)wh_get(warp, ins->b, (unsigned)__builtin_ctz(mask), false);
+        barrier->expected =
+            ins->b == WH_NONE
+                ? 0
+                : (uint32_t)wh_get(warp, ins->b, (unsigned)__builtin_ctz(mask), false);
     }
     if (ins->sub >= BARRIER_POPC) {
         predicate = (wh_predicate(warp, ins->c) ^ (ins->flags & F_NEGATE ? UINT32_MAX : 0)) & mask;
@@ -240,7 +254,8 @@ void wh_do_barrier(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask
     unsigned first = (unsigned)__builtin_ctz(mask);
     uint64_t id = wh_get(warp, ins->a, first, false);
     if (id >= WH_BARRIERS) {
-        wh_fault(warp, ins, first, FAULT_INSTRUCTION, "barrier %llu of %u", (unsigned long long)id, WH_BARRIERS);
+        wh_fault(warp, ins, first, FAULT_INSTRUCTION, "barrier %llu of %u", (unsigned long long)id,
+                 WH_BARRIERS);
         return;
     }
     arrive(warp, ins, &warp->block->barriers[id], mask);
@@ -259,7 +274,8 @@ void wh_do_barrier(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask
     wh_barrier_check(warp->block, (unsigned)id);
 }
 
-void wh_barrier_result(struct wh_warp *warp, const struct wh_group *group, const struct wh_barrier *barrier)
+void wh_barrier_result(struct wh_warp *warp, const struct wh_group *group,
+                       const struct wh_barrier *barrier)
 {
     const struct wh_ins *ins = &group->frame->code[group->pc - 1];
     uint8_t *registers = group->frame->registers + (ins->d & ~3u);
@@ -271,7 +287,8 @@ void wh_barrier_result(struct wh_warp *warp, const struct wh_group *group, const
     if (ins->sub != BARRIER_AND && ins->sub != BARRIER_OR)
         return;
     (void)warp;
-    uint32_t value, result = (ins->sub == BARRIER_AND ? barrier->red_and : barrier->red_or) ? UINT32_MAX : 0;
+    uint32_t value,
+        result = (ins->sub == BARRIER_AND ? barrier->red_and : barrier->red_or) ? UINT32_MAX : 0;
     memcpy(&value, registers, sizeof(value));
     value = (value & ~group->mask) | (result & group->mask);
     memcpy(registers, &value, sizeof(value));

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Loads, stores and everything about addresses. Every access of a kernel passes wh_translate, which is what keeps a kernel
- * within its memory: ranges that were reached are remembered per warp, all others are asked for. Called as handlers.
+ * Loads, stores and everything about addresses. Every access of a kernel passes wh_translate, which
+ * is what keeps a kernel within its memory: ranges that were reached are remembered per warp, all
+ * others are asked for. Called as handlers.
  */
-#include "alu.h"
+#include "access.h"
 #include "atomic.h"
 #include "exec.h"
 
@@ -19,7 +20,8 @@ static const struct wh_range *find_range(struct wh_warp *warp, uint64_t start, u
             return &warp->ranges[i];
     const struct wh_soft_memory *memory = warp->block->job->memory;
     struct wh_range range;
-    if (!memory->reach(memory->owner, start, &range.start, &range.end) || start < range.start || end > range.end)
+    if (!memory->reach(memory->owner, start, &range.start, &range.end) || start < range.start ||
+        end > range.end)
         return NULL;
     struct wh_range *place = &warp->ranges[warp->next_range++ % 4];
     *place = range;
@@ -40,7 +42,8 @@ static void *shared_pointer(struct wh_warp *warp, uint64_t address, uint64_t byt
     return block->shared + address;
 }
 
-static void *local_pointer(struct wh_warp *warp, unsigned lane, uint64_t address, uint64_t bytes, uint64_t *room)
+static void *local_pointer(struct wh_warp *warp, unsigned lane, uint64_t address, uint64_t bytes,
+                           uint64_t *room)
 {
     if (address > warp->local_stride || bytes > warp->local_stride - address)
         return NULL;
@@ -58,8 +61,8 @@ static void *param_pointer(struct wh_warp *warp, uint64_t address, uint64_t byte
     return (uint8_t *)(uintptr_t)job->launch->params + address;
 }
 
-static void *resolve(struct wh_warp *warp, unsigned lane, enum wh_space space, uint64_t address, uint64_t bytes, bool write,
-                     uint64_t *room)
+static void *resolve(struct wh_warp *warp, unsigned lane, enum wh_space space, uint64_t address,
+                     uint64_t bytes, bool write, uint64_t *room)
 {
     if (space == SPACE_GENERIC && address >= WH_SHARED_WINDOW && address < WH_WINDOW_END) {
         static const enum wh_space spaces[] = {SPACE_SHARED, SPACE_LOCAL, SPACE_PARAM};
@@ -91,27 +94,29 @@ void *wh_span(struct wh_warp *warp, unsigned lane, uint64_t address, uint64_t *r
     return resolve(warp, lane, SPACE_GENERIC, address, 1, false, room);
 }
 
-static bool bad_address(struct wh_warp *warp, const struct wh_ins *ins, unsigned lane, uint64_t address, uint64_t bytes)
+static bool bad_address(struct wh_warp *warp, const struct wh_ins *ins, unsigned lane,
+                        uint64_t address, uint64_t bytes)
 {
-    static const char *const names[] = {"generic", "global", "shared", "local", "const", "param", "reg"};
+    static const char *const names[] = {"generic", "global", "shared", "local",
+                                        "const",   "param",  "reg"};
     if (address % bytes != 0 && bytes <= 32)
-        wh_fault(warp, ins, lane, FAULT_MISALIGNED, "misaligned %s address %#llx of %llu bytes", names[ins->space],
-                 (unsigned long long)address, (unsigned long long)bytes);
+        wh_fault(warp, ins, lane, FAULT_MISALIGNED, "misaligned %s address %#llx of %llu bytes",
+                 names[ins->space], (unsigned long long)address, (unsigned long long)bytes);
     else
-        wh_fault(warp, ins, lane, FAULT_ILLEGAL_ADDRESS, "illegal %s address %#llx of %llu bytes", names[ins->space],
-                 (unsigned long long)address, (unsigned long long)bytes);
+        wh_fault(warp, ins, lane, FAULT_ILLEGAL_ADDRESS, "illegal %s address %#llx of %llu bytes",
+                 names[ins->space], (unsigned long long)address, (unsigned long long)bytes);
     return false;
 }
 
-static bool translate_each(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask, uint64_t bytes, bool write,
-                           uint64_t pointers[WH_LANES])
+static bool translate_each(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask,
+                           uint64_t bytes, bool write, uint64_t pointers[WH_LANES])
 {
     WH_EACH_LANE(lane, mask)
     {
         uint64_t room;
-        void *pointer =
-            pointers[lane] % bytes ? NULL
-                                   : resolve(warp, lane, (enum wh_space)ins->space, pointers[lane], bytes, write, &room);
+        void *pointer = pointers[lane] % bytes ? NULL
+                                               : resolve(warp, lane, (enum wh_space)ins->space,
+                                                         pointers[lane], bytes, write, &room);
         if (!pointer)
             return bad_address(warp, ins, lane, pointers[lane], bytes);
         pointers[lane] = (uint64_t)(uintptr_t)pointer;
@@ -124,7 +129,8 @@ struct extent {
     uint64_t low, high, bits;
 };
 
-static struct extent measure(const struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask, uint64_t addresses[WH_LANES])
+static struct extent measure(const struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask,
+                             uint64_t addresses[WH_LANES])
 {
     uint64_t offset = (uint64_t)ins->offset;
     if (ins->flags & F_WIDE_ADDRESS) {
@@ -155,8 +161,8 @@ static struct extent measure(const struct wh_warp *warp, const struct wh_ins *in
     return extent;
 }
 
-bool wh_translate(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask, uint64_t bytes, bool write,
-                  uint64_t pointers[WH_LANES])
+bool wh_translate(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask, uint64_t bytes,
+                  bool write, uint64_t pointers[WH_LANES])
 {
     struct extent extent = measure(warp, ins, mask, pointers);
     bool aligned = (extent.bits & (bytes - 1)) == 0;
@@ -176,46 +182,22 @@ bool wh_translate(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask,
 
 /* ---- loads ---- */
 
-#define AT(type, lane) ((type *)(uintptr_t)pointers[lane])
-
-static bool in_a_row(const uint64_t pointers[WH_LANES], uint64_t bytes)
-{
-    uint64_t wrong = 0;
-    for (unsigned lane = 0; lane < WH_LANES; lane++)
-        wrong |= pointers[lane] ^ (pointers[0] + lane * bytes);
-    return wrong == 0;
-}
-
-#define LOAD_ONE(bits)                                                                             \
-    static void load_one##bits(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)      \
-    {                                                                                              \
-        uint64_t pointers[WH_LANES];                                                               \
-        if (!wh_translate(warp, ins, mask, bits / 8, false, pointers))                             \
-            return;                                                                                \
-        uint##bits##_t *d = wh_reg(warp, ins->d);                                                  \
-        if (mask == UINT32_MAX && in_a_row(pointers, bits / 8)) {                                  \
-            memcpy(d, AT(void, 0), WH_LANES * bits / 8);                                           \
-            return;                                                                                \
-        }                                                                                          \
-        WH_EACH_LANE(lane, mask)                                                                   \
-        d[lane] = *AT(const uint##bits##_t, lane);                                                 \
-    }
-LOAD_ONE(32)
-LOAD_ONE(64)
-
 static uint64_t read_value(uint64_t pointer, unsigned size, bool is_signed)
 {
     void *at = (void *)(uintptr_t)pointer; /* NOLINT */
     switch (size) {
     case 1:
-        return is_signed ? (uint64_t)(int64_t)(int8_t)__atomic_load_n((uint8_t *)at, __ATOMIC_ACQUIRE)
-                         : __atomic_load_n((uint8_t *)at, __ATOMIC_ACQUIRE);
+        return is_signed
+                   ? (uint64_t)(int64_t)(int8_t)__atomic_load_n((uint8_t *)at, __ATOMIC_ACQUIRE)
+                   : __atomic_load_n((uint8_t *)at, __ATOMIC_ACQUIRE);
     case 2:
-        return is_signed ? (uint64_t)(int64_t)(int16_t)__atomic_load_n((uint16_t *)at, __ATOMIC_ACQUIRE)
-                         : __atomic_load_n((uint16_t *)at, __ATOMIC_ACQUIRE);
+        return is_signed
+                   ? (uint64_t)(int64_t)(int16_t)__atomic_load_n((uint16_t *)at, __ATOMIC_ACQUIRE)
+                   : __atomic_load_n((uint16_t *)at, __ATOMIC_ACQUIRE);
     case 4:
-        return is_signed ? (uint64_t)(int64_t)(int32_t)__atomic_load_n((uint32_t *)at, __ATOMIC_ACQUIRE)
-                         : __atomic_load_n((uint32_t *)at, __ATOMIC_ACQUIRE);
+        return is_signed
+                   ? (uint64_t)(int64_t)(int32_t)__atomic_load_n((uint32_t *)at, __ATOMIC_ACQUIRE)
+                   : __atomic_load_n((uint32_t *)at, __ATOMIC_ACQUIRE);
     default:
         return __atomic_load_n((uint64_t *)at, __ATOMIC_ACQUIRE);
     }
@@ -237,33 +219,36 @@ void wh_do_load(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
     }
 }
 
-wh_run wh_load_handler(const struct wh_ins *ins)
+/* One plain value as wide as its register, of 32 or 64 bits: what the quick ways know. */
+static bool is_quick(const struct wh_ins *ins, unsigned *wide)
 {
     unsigned size = wh_type_size((enum wh_type)ins->type);
-    bool wide = ins->list[0] & WH_LIST_WIDE;
-    if (ins->n != 1 || (ins->flags & F_STRONG) || size < 4 || wide != (size == 8))
+    *wide = size == 8;
+    for (unsigned i = 0; i < ins->n; i++)
+        if (((ins->list[i] & WH_LIST_WIDE) != 0) != (size == 8))
+            return false;
+    return size >= 4 && !(ins->flags & F_STRONG) && (ins->n == 1 || size == 4);
+}
+
+wh_run wh_load_handler(const struct wh_ins *ins)
+{
+    const struct wh_access *access = wh_access_best();
+    unsigned wide;
+    if (!is_quick(ins, &wide))
         return wh_do_load;
-    return size == 8 ? load_one64 : load_one32;
+    switch (ins->space) {
+    case SPACE_SHARED:
+        return ins->n > 1 ? access->load_shared_vector : access->load_shared[wide];
+    case SPACE_GENERIC:
+    case SPACE_GLOBAL:
+    case SPACE_CONST:
+        return ins->n > 1 ? access->load_global_vector : access->load_global[wide];
+    default:
+        return wh_do_load;
+    }
 }
 
 /* ---- stores ---- */
-
-#define STORE_ONE(bits)                                                                            \
-    static void store_one##bits(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)     \
-    {                                                                                              \
-        uint64_t pointers[WH_LANES];                                                               \
-        if (!wh_translate(warp, ins, mask, bits / 8, true, pointers))                              \
-            return;                                                                                \
-        const uint##bits##_t *d = wh_reg(warp, ins->d);                                            \
-        if (mask == UINT32_MAX && in_a_row(pointers, bits / 8)) {                                  \
-            memcpy(AT(void, 0), d, WH_LANES * bits / 8);                                           \
-            return;                                                                                \
-        }                                                                                          \
-        WH_EACH_LANE(lane, mask)                                                                   \
-        *AT(uint##bits##_t, lane) = d[lane];                                                       \
-    }
-STORE_ONE(32)
-STORE_ONE(64)
 
 static void write_value(uint64_t pointer, unsigned size, uint64_t value)
 {
@@ -300,11 +285,19 @@ void wh_do_store(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 
 wh_run wh_store_handler(const struct wh_ins *ins)
 {
-    unsigned size = wh_type_size((enum wh_type)ins->type);
-    bool wide = ins->list[0] & WH_LIST_WIDE;
-    if (ins->n != 1 || (ins->flags & F_STRONG) || size < 4 || wide != (size == 8))
+    const struct wh_access *access = wh_access_best();
+    unsigned wide;
+    if (!is_quick(ins, &wide) || ins->n > 1)
         return wh_do_store;
-    return size == 8 ? store_one64 : store_one32;
+    switch (ins->space) {
+    case SPACE_SHARED:
+        return access->store_shared[wide];
+    case SPACE_GENERIC:
+    case SPACE_GLOBAL:
+        return access->store_global[wide];
+    default:
+        return wh_do_store;
+    }
 }
 
 /* ---- parameters ---- */
@@ -325,7 +318,8 @@ void wh_do_load_param(struct wh_warp *warp, const struct wh_ins *ins, uint32_t m
     }
 }
 
-static uint64_t param_read(const uint32_t *words, uint64_t at, unsigned lane, unsigned size, bool is_signed)
+static uint64_t param_read(const uint32_t *words, uint64_t at, unsigned lane, unsigned size,
+                           bool is_signed)
 {
     const uint32_t *word = words + at / 4 * WH_LANES + lane;
     uint64_t value = size == 8 ? word[0] | (uint64_t)word[WH_LANES] << 32 : word[0] >> (at % 4 * 8);
@@ -361,11 +355,13 @@ void wh_do_param_word(struct wh_warp *warp, const struct wh_ins *ins, uint32_t m
         if (ins->sub & 1)
             param_write(words, at, lane, size, wh_get(warp, entry, lane, wide));
         else
-            wh_put(warp, entry, lane, wide, param_read(words, at, lane, size, ins->flags & F_SIGNED));
+            wh_put(warp, entry, lane, wide,
+                   param_read(words, at, lane, size, ins->flags & F_SIGNED));
     }
 }
 
-uint64_t wh_builtin_argument(const struct wh_warp *warp, const struct wh_call *call, unsigned index, unsigned lane)
+uint64_t wh_builtin_argument(const struct wh_warp *warp, const struct wh_call *call, unsigned index,
+                             unsigned lane)
 {
     if (index >= call->nargs)
         return 0;
@@ -373,10 +369,12 @@ uint64_t wh_builtin_argument(const struct wh_warp *warp, const struct wh_call *c
     return param_read(warp->frame->locals, param->offset, lane, param->size >= 8 ? 8 : 4, false);
 }
 
-void wh_builtin_return(struct wh_warp *warp, const struct wh_call *call, unsigned lane, uint64_t value)
+void wh_builtin_return(struct wh_warp *warp, const struct wh_call *call, unsigned lane,
+                       uint64_t value)
 {
     if (call->nreturns)
-        param_write(warp->frame->locals, call->args[0].offset, lane, call->args[0].size >= 8 ? 8 : 4, value);
+        param_write(warp->frame->locals, call->args[0].offset, lane,
+                    call->args[0].size >= 8 ? 8 : 4, value);
 }
 
 /* ---- addresses of one space in another ---- */
@@ -417,7 +415,8 @@ void wh_do_isspacep(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mas
         uint64_t address = wh_get(warp, ins->a, lane, true);
         bool inside = in_space(warp->block->job, (enum wh_space)ins->space, address);
         uint64_t rank = (address - WH_SHARED_WINDOW) >> WH_RANK_SHIFT;
-        if (inside && ins->space == SPACE_SHARED && !ins->sub && rank > 0 && rank != warp->block->rank + 1u)
+        if (inside && ins->space == SPACE_SHARED && !ins->sub && rank > 0 &&
+            rank != warp->block->rank + 1u)
             inside = false;
         result |= (uint32_t)inside << lane;
     }
@@ -430,7 +429,8 @@ void wh_do_mapa(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
     bool wide = ins->flags & F_WIDE_ADDRESS;
     WH_EACH_LANE(lane, mask)
     {
-        uint64_t address = wh_get(warp, ins->a, lane, wide), rank = wh_get(warp, ins->b, lane, false);
+        uint64_t address = wh_get(warp, ins->a, lane, wide),
+                 rank = wh_get(warp, ins->b, lane, false);
         address &= ~(0xffull << WH_RANK_SHIFT);
         wh_put(warp, ins->d, lane, wide, address | ((rank & 0x7f) + 1) << WH_RANK_SHIFT);
     }
@@ -451,7 +451,8 @@ void wh_do_dynamic_address(struct wh_warp *warp, const struct wh_ins *ins, uint3
 void wh_do_add_address(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
     WH_EACH_LANE(lane, mask)
-    wh_put(warp, ins->d, lane, ins->flags & F_WIDE_ADDRESS, wh_get(warp, ins->a, lane, true) + wh_get(warp, ins->b, lane, true));
+    wh_put(warp, ins->d, lane, ins->flags & F_WIDE_ADDRESS,
+           wh_get(warp, ins->a, lane, true) + wh_get(warp, ins->b, lane, true));
 }
 
 /* ---- cp.async ---- */
@@ -459,8 +460,16 @@ void wh_do_add_address(struct wh_warp *warp, const struct wh_ins *ins, uint32_t 
 void wh_do_copy_async(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
     uint64_t to[WH_LANES], from[WH_LANES];
-    struct wh_ins target = {.a = ins->a, .offset = ins->offset, .flags = ins->flags, .space = SPACE_SHARED, .line = ins->line};
-    struct wh_ins source = {.a = ins->b, .offset = ins->imm, .flags = ins->sub, .space = SPACE_GLOBAL, .line = ins->line};
+    struct wh_ins target = {.a = ins->a,
+                            .offset = ins->offset,
+                            .flags = ins->flags,
+                            .space = SPACE_SHARED,
+                            .line = ins->line};
+    struct wh_ins source = {.a = ins->b,
+                            .offset = ins->imm,
+                            .flags = ins->sub,
+                            .space = SPACE_GLOBAL,
+                            .line = ins->line};
     uint32_t reading = 0;
     WH_EACH_LANE(lane, mask)
     reading |= (uint32_t)(wh_get(warp, ins->c, lane, false) != 0) << lane;
@@ -472,7 +481,8 @@ void wh_do_copy_async(struct wh_warp *warp, const struct wh_ins *ins, uint32_t m
         uint8_t bytes[16] = {0};
         uint64_t n = wh_get(warp, ins->c, lane, false);
         if (n)
-            memcpy(bytes, (const void *)(uintptr_t)from[lane], n < ins->n ? n : ins->n); /* NOLINT */
-        memcpy((void *)(uintptr_t)to[lane], bytes, ins->n);                               /* NOLINT */
+            memcpy(bytes, (const void *)(uintptr_t)from[lane],
+                   n < ins->n ? n : ins->n);                /* NOLINT */
+        memcpy((void *)(uintptr_t)to[lane], bytes, ins->n); /* NOLINT */
     }
 }

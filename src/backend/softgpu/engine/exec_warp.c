@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Lanes of a warp among themselves: shuffles, votes, matches, reductions. Called as handlers. Lanes that are named wait for
- * each other first: what has not come together yet is put aside until the others stand at the same instruction.
+ * Lanes of a warp among themselves: shuffles, votes, matches, reductions. Called as handlers. Lanes
+ * that are named wait for each other first: what has not come together yet is put aside until the
+ * others stand at the same instruction.
  */
 #include "exec.h"
 #include "flow.h"
@@ -9,7 +10,8 @@
 /* True: all named lanes are here. False: the group waits, and does the instruction again later. */
 static bool converged(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
-    uint32_t want = (uint32_t)wh_get(warp, ins->e, (unsigned)__builtin_ctz(mask), false) & warp->live;
+    uint32_t want =
+        (uint32_t)wh_get(warp, ins->e, (unsigned)__builtin_ctz(mask), false) & warp->live;
     if ((want & ~warp->active) == 0 || warp->deadlocked)
         return true;
     struct wh_group *group = &warp->groups[warp->current];
@@ -73,7 +75,8 @@ void wh_do_vote(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
     if (!converged(warp, ins, mask))
         return;
     uint32_t named = (uint32_t)wh_get(warp, ins->e, (unsigned)__builtin_ctz(mask), false) & mask;
-    uint32_t votes = (wh_predicate(warp, ins->a) ^ (ins->flags & F_NEGATE ? UINT32_MAX : 0)) & named;
+    uint32_t votes =
+        (wh_predicate(warp, ins->a) ^ (ins->flags & F_NEGATE ? UINT32_MAX : 0)) & named;
     bool all = votes == named, any = votes != 0;
     if (ins->sub == VOTE_BALLOT) {
         WH_EACH_LANE(lane, mask)
@@ -93,7 +96,9 @@ void wh_do_match(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
     WH_EACH_LANE(lane, mask)
     {
         WH_EACH_LANE(other, mask)
-        same[lane] |= (uint32_t)(wh_get(warp, ins->a, lane, wide) == wh_get(warp, ins->a, other, wide)) << other;
+        same[lane] |=
+            (uint32_t)(wh_get(warp, ins->a, lane, wide) == wh_get(warp, ins->a, other, wide))
+            << other;
         all &= same[lane] == mask;
     }
     WH_EACH_LANE(lane, mask)
@@ -125,7 +130,8 @@ void wh_do_redux(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
     if (!converged(warp, ins, mask))
         return;
-    uint32_t first = (uint32_t)__builtin_ctz(mask), result = (uint32_t)wh_get(warp, ins->a, first, false);
+    uint32_t first = (uint32_t)__builtin_ctz(mask),
+             result = (uint32_t)wh_get(warp, ins->a, first, false);
     WH_EACH_LANE(lane, mask & ~(1u << first))
     result = reduce(ins, result, (uint32_t)wh_get(warp, ins->a, lane, false));
     WH_EACH_LANE(lane, mask)

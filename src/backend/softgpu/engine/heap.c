@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Device-side malloc and free: buddies over one piece of device memory. What is free is kept outside of that memory, where
- * no kernel can write. Called by builtin.c.
+ * Device-side malloc and free: buddies over one piece of device memory. What is free is kept
+ * outside of that memory, where no kernel can write. Called by builtin.c.
  */
 #include "exec.h"
 
@@ -65,7 +65,9 @@ static struct wh_heap *heap_new(const struct wh_soft_memory *memory, uint64_t mo
     heap->next = malloc(heap->nleaves * sizeof(*heap->next));
     heap->previous = malloc(heap->nleaves * sizeof(*heap->previous));
     heap->state = calloc(1, heap->nleaves);
-    heap->base = heap->next && heap->previous && heap->state ? memory->allocate(memory->owner, size, 256) : 0;
+    heap->base = heap->next && heap->previous && heap->state
+                     ? memory->allocate(memory->owner, size, 256)
+                     : 0;
     if (!heap->base) {
         heap_free(heap);
         return NULL;
@@ -101,8 +103,8 @@ static bool give(struct wh_heap *heap, uint64_t address)
 {
     uint64_t offset = address - heap->base;
     uint32_t leaf = (uint32_t)(offset >> LEAF_SHIFT);
-    if (address < heap->base || offset >> LEAF_SHIFT >= heap->nleaves || offset % (1u << LEAF_SHIFT) != 0 ||
-        !(heap->state[leaf] & TAKEN))
+    if (address < heap->base || offset >> LEAF_SHIFT >= heap->nleaves ||
+        offset % (1u << LEAF_SHIFT) != 0 || !(heap->state[leaf] & TAKEN))
         return false;
     unsigned order = heap->state[leaf] & (TAKEN - 1);
     heap->state[leaf] = INSIDE;

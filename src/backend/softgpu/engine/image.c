@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum wh_soft_status wh_image_load(struct wh_soft_module *module, const void *image, size_t size, struct wh_error *error)
+enum wh_soft_status wh_image_load(struct wh_soft_module *module, const void *image, size_t size,
+                                  struct wh_error *error)
 {
     static const uint8_t fatbin[4] = {0x50, 0xed, 0x55, 0xba}, elf[4] = {0x7f, 'E', 'L', 'F'};
     const char *text = image;

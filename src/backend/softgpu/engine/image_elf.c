@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cubins: ELF files whose section .nv.ptx (or .nv_debug_ptx_txt) may carry the PTX that they were made of. Machine code is
- * of no use here. Called by image.c.
+ * Cubins: ELF files whose section .nv.ptx (or .nv_debug_ptx_txt) may carry the PTX that they were
+ * made of. Machine code is of no use here. Called by image.c.
  */
 #include "image.h"
 
@@ -14,7 +14,8 @@ static bool inside(size_t size, uint64_t at, uint64_t length)
     return at <= size && length <= size - at;
 }
 
-static bool read_section(const uint8_t *image, size_t size, const Elf64_Ehdr *header, unsigned i, Elf64_Shdr *section)
+static bool read_section(const uint8_t *image, size_t size, const Elf64_Ehdr *header, unsigned i,
+                         Elf64_Shdr *section)
 {
     uint64_t at = header->e_shoff + (uint64_t)i * sizeof(*section);
     if (header->e_shoff > size || !inside(size, at, sizeof(*section)))
@@ -36,7 +37,8 @@ static bool is_ptx(const uint8_t *image, size_t size, const Elf64_Shdr *names, u
     return false;
 }
 
-enum wh_soft_status wh_elf_ptx(const uint8_t *image, size_t size, const char **text, size_t *length, struct wh_error *error)
+enum wh_soft_status wh_elf_ptx(const uint8_t *image, size_t size, const char **text, size_t *length,
+                               struct wh_error *error)
 {
     Elf64_Ehdr header;
     Elf64_Shdr names, section;
@@ -46,8 +48,9 @@ enum wh_soft_status wh_elf_ptx(const uint8_t *image, size_t size, const char **t
     }
     memcpy(&header, image, sizeof(header));
     if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
-        header.e_shentsize != sizeof(section) || !read_section(image, size, &header, header.e_shstrndx, &names) ||
-        names.sh_size == 0 || !inside(size, names.sh_offset, names.sh_size) ||
+        header.e_shentsize != sizeof(section) ||
+        !read_section(image, size, &header, header.e_shstrndx, &names) || names.sh_size == 0 ||
+        !inside(size, names.sh_offset, names.sh_size) ||
         image[names.sh_offset + names.sh_size - 1] != '\0') {
         wh_error_set(error, EINVAL, "ELF file with broken headers");
         return WH_SOFT_INVALID_IMAGE;

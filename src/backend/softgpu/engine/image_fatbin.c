@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fat binaries: entries behind each other, of which each is PTX or a cubin for one architecture, perhaps compressed. The
- * PTX of the highest architecture is taken. Layout as measured on what the toolkit of CUDA 13 writes. Called by image.c.
+ * Fat binaries: entries behind each other, of which each is PTX or a cubin for one architecture,
+ * perhaps compressed. The PTX of the highest architecture is taken. Layout as measured on what the
+ * toolkit of CUDA 13 writes. Called by image.c.
  */
 #include "image.h"
 
@@ -41,7 +42,8 @@ static bool read_entry(const uint8_t *at, uint64_t left, struct fatbin_entry *en
     if (left < sizeof(*entry))
         return false;
     memcpy(entry, at, sizeof(*entry));
-    return entry->header_size >= sizeof(*entry) && entry->header_size <= left && entry->size <= left - entry->header_size;
+    return entry->header_size >= sizeof(*entry) && entry->header_size <= left &&
+           entry->size <= left - entry->header_size;
 }
 
 static bool is_better(const struct found *found, const struct fatbin_entry *entry)
@@ -49,8 +51,8 @@ static bool is_better(const struct found *found, const struct fatbin_entry *entr
     return entry->kind == KIND_PTX && (!found->payload || entry->arch > found->entry.arch);
 }
 
-static enum wh_soft_status unpack(const struct found *found, const char **text, size_t *length, char **owned,
-                                  struct wh_error *error)
+static enum wh_soft_status unpack(const struct found *found, const char **text, size_t *length,
+                                  char **owned, struct wh_error *error)
 {
     const struct fatbin_entry *entry = &found->entry;
     if (!(entry->flags & (ENTRY_LZ4 | ENTRY_ZSTD))) {
@@ -59,22 +61,25 @@ static enum wh_soft_status unpack(const struct found *found, const char **text, 
         return WH_SOFT_OK;
     }
     if (entry->packed_size > entry->size || entry->unpacked_size > WH_TEXT_MAX) {
-        wh_error_set(error, EINVAL, "fat binary: an entry of %llu bytes unpacks to %llu", (unsigned long long)entry->size,
-                     (unsigned long long)entry->unpacked_size);
+        wh_error_set(error, EINVAL, "fat binary: an entry of %llu bytes unpacks to %llu",
+                     (unsigned long long)entry->size, (unsigned long long)entry->unpacked_size);
         return WH_SOFT_INVALID_IMAGE;
     }
     *length = entry->unpacked_size;
-    *owned = entry->flags & ENTRY_ZSTD ? wh_inflate_zstd(found->payload, entry->packed_size, *length)
-                                       : wh_inflate_lz4(found->payload, entry->packed_size, *length);
+    *owned = entry->flags & ENTRY_ZSTD
+                 ? wh_inflate_zstd(found->payload, entry->packed_size, *length)
+                 : wh_inflate_lz4(found->payload, entry->packed_size, *length);
     *text = *owned;
     if (*owned)
         return WH_SOFT_OK;
-    wh_error_set(error, EINVAL, "fat binary: a compressed entry does not unpack to the %zu bytes it says", *length);
+    wh_error_set(error, EINVAL,
+                 "fat binary: a compressed entry does not unpack to the %zu bytes it says",
+                 *length);
     return WH_SOFT_INVALID_IMAGE;
 }
 
-enum wh_soft_status wh_fatbin_ptx(const uint8_t *image, size_t size, const char **text, size_t *length, char **owned,
-                                  struct wh_error *error)
+enum wh_soft_status wh_fatbin_ptx(const uint8_t *image, size_t size, const char **text,
+                                  size_t *length, char **owned, struct wh_error *error)
 {
     struct fatbin_header header;
     struct found found = {0};
@@ -101,8 +106,10 @@ enum wh_soft_status wh_fatbin_ptx(const uint8_t *image, size_t size, const char 
         left -= entry.header_size + entry.size;
     }
     if (!found.payload) {
-        wh_error_set(error, ENOEXEC, "the fat binary has no PTX%s: compile with -gencode arch=compute_75,code=compute_75",
-                     found.cubin ? ", only machine code" : "");
+        wh_error_set(
+            error, ENOEXEC,
+            "the fat binary has no PTX%s: compile with -gencode arch=compute_75,code=compute_75",
+            found.cubin ? ", only machine code" : "");
         return WH_SOFT_NO_BINARY;
     }
     return unpack(&found, text, length, owned, error);

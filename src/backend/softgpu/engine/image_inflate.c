@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Unpacks what fat binaries compress. Nothing is written past the size that the caller allows. Called by image_fatbin.c.
+ * Unpacks what fat binaries compress. Nothing is written past the size that the caller allows.
+ * Called by image_fatbin.c.
  */
 #include "image.h"
 

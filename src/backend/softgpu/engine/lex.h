@@ -11,7 +11,8 @@
 
 enum wh_token_kind {
     TOKEN_END,
-    TOKEN_WORD,    /* names, opcodes, directives: everything from a letter, _ $ % or . on, dots and :: included */
+    TOKEN_WORD, /* names, opcodes, directives: everything from a letter, _ $ % or . on, dots and ::
+                   included */
     TOKEN_INTEGER, /* value */
     TOKEN_FLOAT,   /* value: bits of a double */
     TOKEN_SINGLE,  /* value: bits of a float */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Joins the units of a module: names that are declared here and defined there, places of variables, constants that are
- * addresses, and what each kernel needs of everything it reaches. Called by module.c after all texts are parsed.
+ * Joins the units of a module: names that are declared here and defined there, places of variables,
+ * constants that are addresses, and what each kernel needs of everything it reaches. Called by
+ * module.c after all texts are parsed.
  */
 #include "exec.h"
 #include "symbol.h"
@@ -9,7 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
-#define RECURSION_BYTES (64u << 10) /* of local memory, for what calls itself or through pointers */
+#define RECURSION_BYTES (64u << 10) /* of local memory, for what calls itself or through pointers \
+                                     */
 
 struct linker {
     struct wh_soft_module *module;
@@ -77,7 +79,8 @@ static bool export_variable(struct linker *linker, struct wh_variable *variable)
     }
     if (symbol->kind != SYMBOL_VARIABLE)
         return twice(linker, variable->name);
-    bool weak = variable->linkage != LINK_VISIBLE, other_weak = symbol->variable->linkage != LINK_VISIBLE;
+    bool weak = variable->linkage != LINK_VISIBLE,
+         other_weak = symbol->variable->linkage != LINK_VISIBLE;
     if (!weak && !other_weak)
         return twice(linker, variable->name);
     if (!weak || (variable->size > symbol->variable->size && other_weak))
@@ -100,9 +103,12 @@ static bool export_all(struct linker *linker)
 
 static struct wh_function *actual_function(struct linker *linker, struct wh_function *function)
 {
-    struct wh_symbol *symbol = wh_symbol_find(linker->exports, function->name, (unsigned)strlen(function->name));
+    struct wh_symbol *symbol =
+        wh_symbol_find(linker->exports, function->name, (unsigned)strlen(function->name));
     bool open = !function->defined || function->linkage == LINK_WEAK;
-    return open && symbol && symbol->kind == SYMBOL_FUNCTION && !symbol->function->entry ? symbol->function : function;
+    return open && symbol && symbol->kind == SYMBOL_FUNCTION && !symbol->function->entry
+               ? symbol->function
+               : function;
 }
 
 static void resolve_all(struct linker *linker)
@@ -119,7 +125,8 @@ static void resolve_all(struct linker *linker)
             struct wh_symbol *symbol =
                 wh_symbol_find(linker->exports, variable->name, (unsigned)strlen(variable->name));
             bool open = !variable->owner && !variable->dynamic && variable->linkage != LINK_STATIC;
-            variable->actual = open && symbol && symbol->kind == SYMBOL_VARIABLE ? symbol->variable : variable;
+            variable->actual =
+                open && symbol && symbol->kind == SYMBOL_VARIABLE ? symbol->variable : variable;
         }
     }
 }
@@ -144,8 +151,8 @@ static bool number_functions(struct linker *linker)
         for (struct wh_function *function = unit->functions; function; function = function->next) {
             module->functions[function->index] = function->actual;
             if (function->entry && function->defined)
-                module->kernels[module->nkernels++] =
-                    (struct wh_soft_kernel){.function = function, .module = module, .ptx_version = unit->target};
+                module->kernels[module->nkernels++] = (struct wh_soft_kernel){
+                    .function = function, .module = module, .ptx_version = unit->target};
         }
     return true;
 }
@@ -159,8 +166,8 @@ static uint64_t round_to(uint64_t value, uint64_t unit)
 
 static bool in_memory(const struct wh_variable *variable)
 {
-    return (variable->space == SPACE_GLOBAL || variable->space == SPACE_CONST) && variable->actual == variable &&
-           defines(variable);
+    return (variable->space == SPACE_GLOBAL || variable->space == SPACE_CONST) &&
+           variable->actual == variable && defines(variable);
 }
 
 static bool place_memory(struct linker *linker)
@@ -190,12 +197,14 @@ static bool place_memory(struct linker *linker)
             variable->address += module->globals;
             variable->placed = true;
             if (variable->init)
-                memcpy((void *)(uintptr_t)variable->address, variable->init, variable->init_size); /* NOLINT */
+                memcpy((void *)(uintptr_t)variable->address, variable->init,
+                       variable->init_size); /* NOLINT */
         }
     return true;
 }
 
-/* Shared variables that functions may use lie below those of a kernel's own; local ones in their function's part. */
+/* Shared variables that functions may use lie below those of a kernel's own; local ones in their
+ * function's part. */
 static void place_shared(struct wh_soft_module *module)
 {
     uint64_t common = 0;
@@ -205,9 +214,11 @@ static void place_shared(struct wh_soft_module *module)
             if (variable->space == SPACE_LOCAL && variable->owner) {
                 variable->address = round_to(variable->owner->local_size, variable->align);
                 uint64_t end = variable->address + variable->size;
-                variable->owner->local_size = (uint32_t)(end < WH_LOCAL_MAX ? end : WH_LOCAL_MAX + 1);
+                variable->owner->local_size =
+                    (uint32_t)(end < WH_LOCAL_MAX ? end : WH_LOCAL_MAX + 1);
                 variable->placed = true;
-            } else if (variable->space == SPACE_SHARED && !variable->dynamic && variable->actual == variable && !own) {
+            } else if (variable->space == SPACE_SHARED && !variable->dynamic &&
+                       variable->actual == variable && !own) {
                 variable->address = round_to(common, variable->align);
                 common = variable->address + variable->size;
                 variable->placed = true;
@@ -227,7 +238,8 @@ static bool address_of(struct linker *linker, const struct wh_fixup *fixup, uint
     *address = variable->address;
     if (!variable->placed && !variable->dynamic) {
         linker->status = WH_SOFT_UNRESOLVED;
-        wh_error_set(linker->error, ENOENT, "line %u: '%s' is declared and nowhere defined", fixup->line, variable->name);
+        wh_error_set(linker->error, ENOENT, "line %u: '%s' is declared and nowhere defined",
+                     fixup->line, variable->name);
         return false;
     }
     if (fixup->generic && variable->space == SPACE_SHARED)
@@ -245,12 +257,14 @@ static bool fill_initialisers(struct linker *linker)
                 if (!address_of(linker, fixup, &address))
                     return false;
                 address = (address + (uint64_t)fixup->addend) >> fixup->shift;
-                memcpy((void *)(uintptr_t)(variable->address + fixup->place), &address, fixup->bytes); /* NOLINT */
+                memcpy((void *)(uintptr_t)(variable->address + fixup->place), &address,
+                       fixup->bytes); /* NOLINT */
             }
     return true;
 }
 
-static void fill_constant(const struct wh_function *function, const struct wh_constant *constant, uint64_t value)
+static void fill_constant(const struct wh_function *function, const struct wh_constant *constant,
+                          uint64_t value)
 {
     uint8_t *place = function->pool + constant->offset;
     uint32_t word = constant->bytes == 1 ? (value ? UINT32_MAX : 0) : (uint32_t)value;
@@ -276,7 +290,8 @@ static bool fill_pool(struct linker *linker, struct wh_function *function)
         uint64_t address;
         if (!address_of(linker, fixup, &address))
             return false;
-        fill_constant(function, &function->constants[fixup->place], address + (uint64_t)fixup->addend);
+        fill_constant(function, &function->constants[fixup->place],
+                      address + (uint64_t)fixup->addend);
     }
     return true;
 }
@@ -298,7 +313,8 @@ static void reach_one(struct reach *reach, struct wh_function *function)
     reach->list[reach->n++] = function;
 }
 
-static void reach_all(struct wh_soft_module *module, struct reach *reach, struct wh_function *kernel)
+static void reach_all(struct wh_soft_module *module, struct reach *reach,
+                      struct wh_function *kernel)
 {
     for (size_t i = 0; i < module->nfunctions; i++)
         module->functions[i]->mark = 0;
@@ -317,7 +333,8 @@ static void reach_all(struct wh_soft_module *module, struct reach *reach, struct
     }
 }
 
-/* Longest way through the functions reached, without recursion: as many rounds as there are functions at most. */
+/* Longest way through the functions reached, without recursion: as many rounds as there are
+ * functions at most. */
 static uint64_t local_need(const struct reach *reach)
 {
     uint64_t sum = 0;
@@ -326,7 +343,8 @@ static uint64_t local_need(const struct reach *reach)
     return sum;
 }
 
-/* Functions that are reached from themselves: those left when leaves are taken away one after the other. */
+/* Functions that are reached from themselves: those left when leaves are taken away one after the
+ * other. */
 static bool has_cycle(const struct reach *reach)
 {
     bool some = true;
@@ -357,7 +375,8 @@ static uint64_t shared_end(const struct reach *reach, bool own)
             if (symbol->kind != SYMBOL_VARIABLE)
                 continue;
             const struct wh_variable *variable = symbol->variable->actual;
-            if (variable->space == SPACE_SHARED && !variable->dynamic && (own || !variable->owner || !variable->owner->entry) &&
+            if (variable->space == SPACE_SHARED && !variable->dynamic &&
+                (own || !variable->owner || !variable->owner->entry) &&
                 variable->address + variable->size > end)
                 end = variable->address + variable->size;
         }
@@ -393,7 +412,8 @@ static bool measure(struct linker *linker, struct wh_function *kernel, struct wh
             kernel->broken = function->broken;
         if (!function->defined && !function->builtin && !function->address_taken) {
             linker->status = WH_SOFT_UNRESOLVED;
-            wh_error_set(linker->error, ENOENT, "function '%s' is called and nowhere defined", function->name);
+            wh_error_set(linker->error, ENOENT, "function '%s' is called and nowhere defined",
+                         function->name);
             return false;
         }
     }
@@ -403,7 +423,8 @@ static bool measure(struct linker *linker, struct wh_function *kernel, struct wh
         need += RECURSION_BYTES;
     if (need > WH_LOCAL_MAX || shared > WH_SHARED_MAX) {
         linker->status = WH_SOFT_NO_MEMORY;
-        wh_error_set(linker->error, ENOMEM, "kernel %s needs %llu bytes of local and %llu of shared memory", kernel->name,
+        wh_error_set(linker->error, ENOMEM,
+                     "kernel %s needs %llu bytes of local and %llu of shared memory", kernel->name,
                      (unsigned long long)need, (unsigned long long)shared);
         return false;
     }
@@ -439,7 +460,8 @@ static void retarget_calls(struct wh_function *function)
 
 enum wh_soft_status wh_link(struct wh_soft_module *module, struct wh_error *error)
 {
-    struct linker linker = {.module = module, .error = error, .exports = wh_symbols_new(&module->arena)};
+    struct linker linker = {
+        .module = module, .error = error, .exports = wh_symbols_new(&module->arena)};
     if (!linker.exports) {
         no_memory(&linker);
         return linker.status;
@@ -450,7 +472,8 @@ enum wh_soft_status wh_link(struct wh_soft_module *module, struct wh_error *erro
     if (!number_functions(&linker) || !place_memory(&linker))
         return linker.status;
     place_shared(module);
-    struct wh_function **list = wh_arena_take(&module->arena, (module->nfunctions + 1) * sizeof(*list));
+    struct wh_function **list =
+        wh_arena_take(&module->arena, (module->nfunctions + 1) * sizeof(*list));
     if (!list) {
         no_memory(&linker);
         return linker.status;

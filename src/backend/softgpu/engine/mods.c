@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Takes an opcode apart into its root, its types and its words. Called for every instruction. Unknown words are noted, not
- * refused: the decoder decides, it knows whether the function is ever used.
+ * Takes an opcode apart into its root, its types and its words. Called for every instruction.
+ * Unknown words are noted, not refused: the decoder decides, it knows whether the function is ever
+ * used.
  */
 #include "types.h"
 
@@ -12,14 +13,14 @@ static const struct {
     const char *name;
     uint8_t size;
 } types[T_COUNT] = {
-    [T_PRED] = {"pred", 1},     [T_B8] = {"b8", 1},         [T_B16] = {"b16", 2},
-    [T_B32] = {"b32", 4},       [T_B64] = {"b64", 8},       [T_B128] = {"b128", 16},
-    [T_U8] = {"u8", 1},         [T_U16] = {"u16", 2},       [T_U32] = {"u32", 4},
-    [T_U64] = {"u64", 8},       [T_S8] = {"s8", 1},         [T_S16] = {"s16", 2},
-    [T_S32] = {"s32", 4},       [T_S64] = {"s64", 8},       [T_F16] = {"f16", 2},
-    [T_BF16] = {"bf16", 2},     [T_F16X2] = {"f16x2", 4},   [T_BF16X2] = {"bf16x2", 4},
-    [T_F32] = {"f32", 4},       [T_F64] = {"f64", 8},       [T_TF32] = {"tf32", 4},
-    [T_U16X2] = {"u16x2", 4},   [T_S16X2] = {"s16x2", 4},   [T_E4M3X2] = {"e4m3x2", 2},
+    [T_PRED] = {"pred", 1},     [T_B8] = {"b8", 1},       [T_B16] = {"b16", 2},
+    [T_B32] = {"b32", 4},       [T_B64] = {"b64", 8},     [T_B128] = {"b128", 16},
+    [T_U8] = {"u8", 1},         [T_U16] = {"u16", 2},     [T_U32] = {"u32", 4},
+    [T_U64] = {"u64", 8},       [T_S8] = {"s8", 1},       [T_S16] = {"s16", 2},
+    [T_S32] = {"s32", 4},       [T_S64] = {"s64", 8},     [T_F16] = {"f16", 2},
+    [T_BF16] = {"bf16", 2},     [T_F16X2] = {"f16x2", 4}, [T_BF16X2] = {"bf16x2", 4},
+    [T_F32] = {"f32", 4},       [T_F64] = {"f64", 8},     [T_TF32] = {"tf32", 4},
+    [T_U16X2] = {"u16x2", 4},   [T_S16X2] = {"s16x2", 4}, [T_E4M3X2] = {"e4m3x2", 2},
     [T_E5M2X2] = {"e5m2x2", 2}, [T_F32X2] = {"f32x2", 8},
 };
 

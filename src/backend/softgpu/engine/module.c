@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Modules as the driver sees them: loading, unloading, kernels and variables by name. Called by the software driver.
+ * Modules as the driver sees them: loading, unloading, kernels and variables by name. Called by the
+ * software driver.
  */
 #include "exec.h"
 #include "image.h"
@@ -12,8 +13,9 @@
 
 #define MODULE_MAX (1ull << 30) /* bytes of one decoded module */
 
-enum wh_soft_status wh_soft_load(const struct wh_soft_memory *memory, const void *const *images, const size_t *sizes,
-                                 size_t n, struct wh_soft_module **result, struct wh_error *error)
+enum wh_soft_status wh_soft_load(const struct wh_soft_memory *memory, const void *const *images,
+                                 const size_t *sizes, size_t n, struct wh_soft_module **result,
+                                 struct wh_error *error)
 {
     enum wh_soft_status status = WH_SOFT_OK;
     struct wh_soft_module *module = calloc(1, sizeof(*module));
@@ -64,14 +66,17 @@ struct wh_soft_kernel *wh_soft_kernel_at(struct wh_soft_module *module, size_t i
     return index < module->nkernels ? &module->kernels[index] : NULL;
 }
 
-bool wh_soft_find_global(struct wh_soft_module *module, const char *name, uint64_t *address, size_t *size)
+bool wh_soft_find_global(struct wh_soft_module *module, const char *name, uint64_t *address,
+                         size_t *size)
 {
     for (struct wh_module_unit *unit = module->units; unit; unit = unit->next) {
-        const struct wh_symbol *symbol = wh_symbol_find(unit->symbols, name, (unsigned)strlen(name));
+        const struct wh_symbol *symbol =
+            wh_symbol_find(unit->symbols, name, (unsigned)strlen(name));
         if (!symbol || symbol->kind != SYMBOL_VARIABLE)
             continue;
         const struct wh_variable *variable = symbol->variable->actual;
-        if (!variable->placed || (variable->space != SPACE_GLOBAL && variable->space != SPACE_CONST))
+        if (!variable->placed ||
+            (variable->space != SPACE_GLOBAL && variable->space != SPACE_CONST))
             continue;
         *address = variable->address;
         *size = variable->size;
@@ -91,7 +96,9 @@ void wh_soft_kernel_info(const struct wh_soft_kernel *kernel, struct wh_soft_ker
         .shared = function->shared_own,
         .local = function->local_need,
         .constant = kernel->module->constant_size,
-        .registers = slots < 16 ? 16 : slots > 255 ? 255 : slots,
+        .registers = slots < 16    ? 16
+                     : slots > 255 ? 255
+                                   : slots,
         .max_threads = function->max_threads ? function->max_threads : 1024,
         .ptx_version = kernel->ptx_version,
     };
@@ -99,7 +106,8 @@ void wh_soft_kernel_info(const struct wh_soft_kernel *kernel, struct wh_soft_ker
     memcpy(info->required_cluster, function->required_cluster, sizeof(info->required_cluster));
 }
 
-bool wh_soft_kernel_param(const struct wh_soft_kernel *kernel, size_t i, size_t *offset, size_t *size)
+bool wh_soft_kernel_param(const struct wh_soft_kernel *kernel, size_t i, size_t *offset,
+                          size_t *size)
 {
     const struct wh_function *function = kernel->function;
     if (i >= function->nparams)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Small numbers: f16 and bf16 as bit patterns, flushing of denormals, saturation. Used by the handlers of arithmetic and
- * by conversions. Written without branches where lanes are many.
+ * Small numbers: f16 and bf16 as bit patterns, flushing of denormals, saturation. Used by the
+ * handlers of arithmetic and by conversions. Written without branches where lanes are many.
  */
 #ifndef WH_SOFTGPU_NUMBER_H
 #define WH_SOFTGPU_NUMBER_H
@@ -97,7 +97,8 @@ static inline uint16_t wh_to_bf16(float value)
     return (uint16_t)((bits & 0x7fffffffu) > 0x7f800000u ? 0x7fffu : rounded);
 }
 
-/* x * y + z of short numbers, such that rounding it once more to a short one gives what rounding once would. */
+/* x * y + z of short numbers, such that rounding it once more to a short one gives what rounding
+ * once would. */
 static inline float wh_fma_odd(float x, float y, float z)
 {
     double product = (double)x * (double)y, addend = (double)z, sum = product + addend;
@@ -111,7 +112,8 @@ static inline float wh_fma_odd(float x, float y, float z)
     float narrow = (float)sum;
     double rest = sum - (double)narrow;
     uint32_t short_bits = wh_bits32(narrow);
-    if (rest != 0.0 && rest == rest && !(short_bits & 1) && (short_bits & 0x7f800000u) != 0x7f800000u)
+    if (rest != 0.0 && rest == rest && !(short_bits & 1) &&
+        (short_bits & 0x7f800000u) != 0x7f800000u)
         short_bits = (rest > 0.0) == (sum > 0.0) ? short_bits + 1 : short_bits - 1;
     return wh_float32(short_bits);
 }

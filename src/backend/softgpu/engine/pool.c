@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Launches, and the threads that carry them out: whoever calls wh_soft_run works on its own launch, and threads of a pool,
- * one per further core, help where units are left. The pool is the process's only mutable global; its threads start with
- * the first launch that can use them and sleep while there is nothing to do.
+ * Launches, and the threads that carry them out: whoever calls wh_soft_run works on its own launch,
+ * and threads of a pool, one per further core, help where units are left. The pool is the process's
+ * only mutable global; its threads start with the first launch that can use them and sleep while
+ * there is nothing to do.
  */
 #include "block.h"
 
@@ -26,7 +27,8 @@ static void job_fault(struct wh_job *job, int code, const char *text)
     pthread_mutex_lock(&job->lock);
     if (!job->fault.code) {
         job->fault.code = code;
-        snprintf(job->fault.text, sizeof(job->fault.text), "%.120s: kernel %.60s", text, job->function->name);
+        snprintf(job->fault.text, sizeof(job->fault.text), "%.120s: kernel %.60s", text,
+                 job->function->name);
     }
     pthread_mutex_unlock(&job->lock);
     atomic_store_explicit(&job->stop, true, memory_order_relaxed);
@@ -49,7 +51,8 @@ static uint64_t take_index(struct wh_job *job)
     return index;
 }
 
-/* To its end, or for one turn where blocks of the launch wait for each other. False: it has more to do. */
+/* To its end, or for one turn where blocks of the launch wait for each other. False: it has more to
+ * do. */
 static bool run_unit(struct wh_job *job, struct wh_unit *unit, bool one_turn)
 {
     for (;;) {
@@ -58,7 +61,8 @@ static bool run_unit(struct wh_job *job, struct wh_unit *unit, bool one_turn)
         case UNIT_STOPPED:
             return true;
         case UNIT_STUCK:
-            job_fault(job, FAULT_LAUNCH, "all threads of a block wait at barriers that cannot complete");
+            job_fault(job, FAULT_LAUNCH,
+                      "all threads of a block wait at barriers that cannot complete");
             return true;
         default:
             break;
@@ -125,8 +129,17 @@ static void run_together(struct wh_job *job)
     }
 }
 
+#define WORKSPACE_BYTES 64u /* a word that says the size, and one to count in */
+
 static bool make_all(struct wh_job *job)
 {
+    const uint32_t size = WORKSPACE_BYTES;
+    job->workspace = job->memory->allocate(job->memory->owner, size, 64);
+    if (!job->workspace) {
+        job_fault(job, FAULT_RESOURCES, "no memory for the barrier of a cooperative launch");
+        return false;
+    }
+    memcpy((void *)(uintptr_t)job->workspace, &size, sizeof(size)); /* NOLINT */
     for (uint64_t i = 0; i < job->nunits; i++) {
         struct wh_unit *unit = wh_unit_new(job);
         if (!unit || !wh_unit_start(unit, i)) {
@@ -245,16 +258,19 @@ static int refuse(struct wh_soft_fault *fault, int code, const char *name, const
 static int check(const struct wh_soft_launch *launch, struct wh_soft_fault *fault)
 {
     const struct wh_function *function = launch->kernel->function;
-    uint64_t threads = (uint64_t)launch->block[0] * launch->block[1] * launch->block[2], cluster = 1;
+    uint64_t threads = (uint64_t)launch->block[0] * launch->block[1] * launch->block[2],
+             cluster = 1;
     if (function->broken)
         return refuse(fault, FAULT_UNSUPPORTED, function->name, function->broken);
-    if (launch->block[0] == 0 || launch->block[1] == 0 || launch->block[2] == 0 || launch->block[0] > 1024 ||
-        launch->block[1] > 1024 || launch->block[2] > 1024 || threads > 1024)
+    if (launch->block[0] == 0 || launch->block[1] == 0 || launch->block[2] == 0 ||
+        launch->block[0] > 1024 || launch->block[1] > 1024 || launch->block[2] > 1024 ||
+        threads > 1024)
         return refuse(fault, 1, function->name, "blocks have 1 to 1024 threads");
     if (function->max_threads && threads > function->max_threads)
         return refuse(fault, 1, function->name, "more threads than .maxntid says");
     for (unsigned i = 0; i < 3; i++) {
-        if (launch->grid[i] == 0 || launch->cluster[i] == 0 || launch->cluster[i] > 16 || launch->grid[i] % launch->cluster[i] != 0)
+        if (launch->grid[i] == 0 || launch->cluster[i] == 0 || launch->cluster[i] > 16 ||
+            launch->grid[i] % launch->cluster[i] != 0)
             return refuse(fault, 1, function->name, "the grid is not made of whole clusters");
         if (launch->grid[i] > (i == 0 ? 0x7fffffffu : 65535u))
             return refuse(fault, 1, function->name, "the grid is too large");
@@ -267,11 +283,13 @@ static int check(const struct wh_soft_launch *launch, struct wh_soft_fault *faul
     return 0;
 }
 
-static void job_start(struct wh_job *job, const struct wh_soft_memory *memory, const struct wh_soft_launch *launch)
+static void job_start(struct wh_job *job, const struct wh_soft_memory *memory,
+                      const struct wh_soft_launch *launch)
 {
     static _Atomic uint64_t gridid = 1;
     const struct wh_function *function = launch->kernel->function;
-    *job = (struct wh_job){.launch = launch, .memory = memory, .function = function, .module = launch->kernel->module};
+    *job = (struct wh_job){
+        .launch = launch, .memory = memory, .function = function, .module = launch->kernel->module};
     job->gridid = atomic_fetch_add_explicit(&gridid, 1, memory_order_relaxed);
     job->nthreads = launch->block[0] * launch->block[1] * launch->block[2];
     job->nwarps = (job->nthreads + WH_LANES - 1) / WH_LANES;
@@ -289,13 +307,16 @@ static void job_end(struct wh_job *job)
     struct wh_unit *unit;
     while ((unit = take_waiting(job)))
         wh_unit_free(unit);
+    if (job->workspace)
+        job->memory->release(job->memory->owner, job->workspace);
     wh_job_flush(job);
     free(job->output);
     pthread_mutex_destroy(&job->lock);
     pthread_cond_destroy(&job->changed);
 }
 
-int wh_soft_run(const struct wh_soft_memory *memory, const struct wh_soft_launch *launch, struct wh_soft_fault *fault)
+int wh_soft_run(const struct wh_soft_memory *memory, const struct wh_soft_launch *launch,
+                struct wh_soft_fault *fault)
 {
     struct wh_job job;
     memset(fault, 0, sizeof(*fault));

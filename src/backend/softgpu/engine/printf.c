@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A kernel's printf: the format and the packed arguments lie in device memory and are hostile. Each conversion is handed to
- * the C library alone, with a format that was made here. Called by builtin.c.
+ * A kernel's printf: the format and the packed arguments lie in device memory and are hostile. Each
+ * conversion is handed to the C library alone, with a format that was made here. Called by
+ * builtin.c.
  */
 #include "exec.h"
 
@@ -73,7 +74,8 @@ static const char *read_number(struct printing *p, const char *at, const char *e
 }
 
 /* Behind the '%'. */
-static const char *read_conversion(struct printing *p, const char *at, const char *end, struct conversion *conversion)
+static const char *read_conversion(struct printing *p, const char *at, const char *end,
+                                   struct conversion *conversion)
 {
     size_t n = 0;
     *conversion = (struct conversion){.width = -1, .precision = -1};
@@ -111,8 +113,10 @@ static void put_string(struct printing *p, const struct conversion *conversion, 
         if (n)
             memcpy(copy, from, n);
         copy[n] = '\0';
-        int width = conversion->width < 0 ? 0 : conversion->width, precision = conversion->precision;
-        int size = snprintf(text, TEXT_MAX, format, width, precision < 0 ? (int)FORMAT_MAX : precision, copy);
+        int width = conversion->width < 0 ? 0 : conversion->width,
+            precision = conversion->precision;
+        int size = snprintf(text, TEXT_MAX, format, width,
+                            precision < 0 ? (int)FORMAT_MAX : precision, copy);
         put(p, text, size < 0 ? 0 : (size_t)size < TEXT_MAX ? (size_t)size : TEXT_MAX - 1);
     }
     free(copy);
@@ -123,13 +127,15 @@ static void put_value(struct printing *p, const struct conversion *conversion)
 {
     static const char kinds[] = "diouxXcpeEfFgGaAs";
     char format[32], text[3 * WIDTH_MAX];
-    int size, width = conversion->width < 0 ? 0 : conversion->width, precision = conversion->precision;
+    int size, width = conversion->width < 0 ? 0 : conversion->width,
+              precision = conversion->precision;
     if (!conversion->kind || !strchr(kinds, conversion->kind)) {
         put(p, &conversion->kind, conversion->kind ? 1 : 0);
         return;
     }
     bool integer = strchr("diouxX", conversion->kind) != NULL;
-    snprintf(format, sizeof(format), "%%%s*.*%s%c", conversion->flags, integer ? "ll" : "", conversion->kind);
+    snprintf(format, sizeof(format), "%%%s*.*%s%c", conversion->flags, integer ? "ll" : "",
+             conversion->kind);
     p->n++;
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -142,15 +148,17 @@ static void put_value(struct printing *p, const struct conversion *conversion)
         size = snprintf(text, sizeof(text), format, width, (int)argument(p, 4));
     } else if (conversion->kind == 'p') {
         snprintf(format, sizeof(format), "%%%s*p", conversion->flags);
-        size = snprintf(text, sizeof(text), format, width, (void *)(uintptr_t)argument(p, 8)); /* NOLINT */
+        size = snprintf(text, sizeof(text), format, width,
+                        (void *)(uintptr_t)argument(p, 8)); /* NOLINT */
     } else if (integer) {
         uint64_t value = argument(p, conversion->wide ? 8 : 4);
         bool is_signed = conversion->kind == 'd' || conversion->kind == 'i';
         if (!conversion->wide && is_signed)
             value = (uint64_t)(int64_t)(int32_t)value;
         if (conversion->shorts && !conversion->wide)
-            value = conversion->shorts > 1 ? (is_signed ? (uint64_t)(int64_t)(int8_t)value : (uint8_t)value)
-                                           : (is_signed ? (uint64_t)(int64_t)(int16_t)value : (uint16_t)value);
+            value = conversion->shorts > 1
+                        ? (is_signed ? (uint64_t)(int64_t)(int8_t)value : (uint8_t)value)
+                        : (is_signed ? (uint64_t)(int64_t)(int16_t)value : (uint16_t)value);
         size = snprintf(text, sizeof(text), format, width, precision, (long long)value);
     } else {
         uint64_t bits = argument(p, 8);
@@ -162,7 +170,8 @@ static void put_value(struct printing *p, const struct conversion *conversion)
     put(p, text, size < 0 ? 0 : (size_t)size < sizeof(text) ? (size_t)size : sizeof(text) - 1);
 }
 
-int wh_printf(struct wh_warp *warp, unsigned lane, uint64_t format, uint64_t arguments, char **text, size_t *size)
+int wh_printf(struct wh_warp *warp, unsigned lane, uint64_t format, uint64_t arguments, char **text,
+              size_t *size)
 {
     struct printing p = {.warp = warp, .lane = lane, .arguments = arguments};
     uint64_t room = 0;

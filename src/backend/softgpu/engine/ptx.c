@@ -47,7 +47,8 @@ bool wh_ptx_no_memory(struct wh_ptx *ptx)
     if (ptx->status != WH_SOFT_OK)
         return false;
     ptx->status = WH_SOFT_NO_MEMORY;
-    wh_error_set(ptx->error, ENOMEM, "line %u: the module is larger than the software device takes", ptx->token.line);
+    wh_error_set(ptx->error, ENOMEM, "line %u: the module is larger than the software device takes",
+                 ptx->token.line);
     ptx->token.kind = TOKEN_END;
     return false;
 }
@@ -62,8 +63,10 @@ bool wh_ptx_unsupported(struct wh_ptx *ptx, const char *format, ...)
     vsnprintf(why, sizeof(why), format, list);
     va_end(list);
     int n = snprintf(text, sizeof(text), "line %u: instruction %.*s: %s", ptx->line,
-                     (int)(ptx->op.length < 80 ? ptx->op.length : 80), ptx->op.text ? ptx->op.text : "", why);
-    ptx->function->broken = wh_arena_text(ptx->arena, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
+                     (int)(ptx->op.length < 80 ? ptx->op.length : 80),
+                     ptx->op.text ? ptx->op.text : "", why);
+    ptx->function->broken =
+        wh_arena_text(ptx->arena, text, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
     return ptx->function->broken ? false : wh_ptx_no_memory(ptx);
 }
 
@@ -84,7 +87,8 @@ bool wh_ptx_expect(struct wh_ptx *ptx, char mark)
 {
     if (wh_ptx_accept(ptx, mark))
         return true;
-    return wh_ptx_fail(ptx, "'%c' expected before '%.*s'", mark, shown(&ptx->token), ptx->token.text);
+    return wh_ptx_fail(ptx, "'%c' expected before '%.*s'", mark, shown(&ptx->token),
+                       ptx->token.text);
 }
 
 bool wh_ptx_word(const struct wh_ptx *ptx, const char *word)
@@ -96,7 +100,8 @@ bool wh_ptx_integer(struct wh_ptx *ptx, int64_t *value)
 {
     bool negative = wh_ptx_accept(ptx, '-');
     if (ptx->token.kind != TOKEN_INTEGER)
-        return wh_ptx_fail(ptx, "a number expected before '%.*s'", shown(&ptx->token), ptx->token.text);
+        return wh_ptx_fail(ptx, "a number expected before '%.*s'", shown(&ptx->token),
+                           ptx->token.text);
     *value = (int64_t)(negative ? 0 - ptx->token.value : ptx->token.value);
     wh_ptx_next(ptx);
     return true;
@@ -104,12 +109,14 @@ bool wh_ptx_integer(struct wh_ptx *ptx, int64_t *value)
 
 void wh_ptx_module(struct wh_ptx *ptx);
 
-enum wh_soft_status wh_ptx_parse(struct wh_soft_module *module, const char *text, size_t size, struct wh_error *error)
+enum wh_soft_status wh_ptx_parse(struct wh_soft_module *module, const char *text, size_t size,
+                                 struct wh_error *error)
 {
     struct wh_ptx ptx = {.module = module, .arena = &module->arena, .error = error};
     size_t length = strnlen(text, size);
     if (length > TEXT_MAX) {
-        wh_error_set(error, EFBIG, "PTX of %zu bytes: the software device takes %u at most", length, TEXT_MAX);
+        wh_error_set(error, EFBIG, "PTX of %zu bytes: the software device takes %u at most", length,
+                     TEXT_MAX);
         return WH_SOFT_NO_MEMORY;
     }
     ptx.lexer = (struct wh_lexer){.at = text, .end = text + length, .line = 1};

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The parser of one PTX text, shared by its files: ptx_module.c (directives), ptx_body.c (statements), ptx_operand.c
- * (operands), decode*.c (instructions). A failure sticks: the lexer then gives no more tokens, so that every loop ends.
+ * The parser of one PTX text, shared by its files: ptx_module.c (directives), ptx_body.c
+ * (statements), ptx_operand.c (operands), decode*.c (instructions). A failure sticks: the lexer
+ * then gives no more tokens, so that every loop ends.
  */
 #ifndef WH_SOFTGPU_PTX_H
 #define WH_SOFTGPU_PTX_H
@@ -26,13 +27,13 @@ enum wh_operand_kind {
 
 struct wh_operand {
     enum wh_operand_kind kind;
-    enum wh_type type;           /* of a register */
-    enum wh_token_kind number;   /* how an immediate was written */
-    uint32_t slot, pair;         /* pair: the q of p|q */
+    enum wh_type type;         /* of a register */
+    enum wh_token_kind number; /* how an immediate was written */
+    uint32_t slot, pair;       /* pair: the q of p|q */
     uint64_t imm;
     bool negated, has_pair;
-    uint8_t base;                /* ADDRESS: the kind of what stands first */
-    uint8_t first, count;        /* VECTOR */
+    uint8_t base;         /* ADDRESS: the kind of what stands first */
+    uint8_t first, count; /* VECTOR */
     struct wh_symbol *symbol;
     const char *text;
     unsigned length;
@@ -79,8 +80,10 @@ void wh_ptx_next(struct wh_ptx *ptx);
 /* What makes the text no PTX: the load is refused. Always false. */
 bool wh_ptx_fail(struct wh_ptx *ptx, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool wh_ptx_no_memory(struct wh_ptx *ptx);
-/* What this engine does not do: the function is marked, the rest of it skipped over. Always false. */
-bool wh_ptx_unsupported(struct wh_ptx *ptx, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What this engine does not do: the function is marked, the rest of it skipped over. Always false.
+ */
+bool wh_ptx_unsupported(struct wh_ptx *ptx, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 bool wh_ptx_is(const struct wh_ptx *ptx, char mark);
 bool wh_ptx_accept(struct wh_ptx *ptx, char mark);
 bool wh_ptx_expect(struct wh_ptx *ptx, char mark);
@@ -92,7 +95,8 @@ bool wh_ptx_integer(struct wh_ptx *ptx, int64_t *value);
 
 void wh_ptx_body(struct wh_ptx *ptx);
 struct wh_ins *wh_ptx_emit(struct wh_ptx *ptx, wh_run run);
-bool wh_ptx_refer(struct wh_ptx *ptx, uint32_t *place, uint32_t ins, const char *name, unsigned length);
+bool wh_ptx_refer(struct wh_ptx *ptx, uint32_t *place, uint32_t ins, const char *name,
+                  unsigned length);
 
 /* ---- ptx_module.c ---- */
 
@@ -110,15 +114,19 @@ uint32_t wh_ptx_slot(struct wh_ptx *ptx, enum wh_type type);
 /* Where a source operand of the type is read from, or WH_NONE after a failure. */
 uint32_t wh_ptx_source(struct wh_ptx *ptx, const struct wh_operand *operand, enum wh_type type);
 /* As wh_ptx_source, for registers of any width at least the type's: *wide says 64 bits. */
-uint32_t wh_ptx_source_any(struct wh_ptx *ptx, const struct wh_operand *operand, enum wh_type type, bool *wide);
+uint32_t wh_ptx_source_any(struct wh_ptx *ptx, const struct wh_operand *operand, enum wh_type type,
+                           bool *wide);
 /* Where a result goes; a sink gets a place of its own. */
 uint32_t wh_ptx_target(struct wh_ptx *ptx, const struct wh_operand *operand, enum wh_type type);
-uint32_t wh_ptx_target_any(struct wh_ptx *ptx, const struct wh_operand *operand, enum wh_type type, bool *wide);
+uint32_t wh_ptx_target_any(struct wh_ptx *ptx, const struct wh_operand *operand, enum wh_type type,
+                           bool *wide);
 /* Base and offset of an address; sets F_WIDE_ADDRESS in *flags. */
-uint32_t wh_ptx_address(struct wh_ptx *ptx, const struct wh_operand *operand, int64_t *offset, uint8_t *flags);
+uint32_t wh_ptx_address(struct wh_ptx *ptx, const struct wh_operand *operand, int64_t *offset,
+                        uint8_t *flags);
 uint32_t wh_ptx_constant(struct wh_ptx *ptx, uint64_t value, unsigned bytes);
 /* The operands of a vector, or the one operand. */
-const struct wh_operand *wh_ptx_elements(const struct wh_ptx *ptx, const struct wh_operand *operand, unsigned *n);
+const struct wh_operand *wh_ptx_elements(const struct wh_ptx *ptx, const struct wh_operand *operand,
+                                         unsigned *n);
 
 /* ---- decode.c ---- */
 

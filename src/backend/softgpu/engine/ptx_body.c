@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Bodies of functions: scopes, labels, declarations and one instruction after the other. Called by ptx_module.c.
+ * Bodies of functions: scopes, labels, declarations and one instruction after the other. Called by
+ * ptx_module.c.
  */
 #include "exec.h"
 #include "ptx.h"
@@ -12,34 +13,40 @@
 struct wh_ins *wh_ptx_emit(struct wh_ptx *ptx, wh_run run)
 {
     struct wh_function *function = ptx->function;
-    if (function->ncode == CODE_MAX || !wh_arena_grow(ptx->arena, &function->code, function->ncode, &function->code_room,
-                                                      sizeof(*function->code))) {
+    if (function->ncode == CODE_MAX ||
+        !wh_arena_grow(ptx->arena, &function->code, function->ncode, &function->code_room,
+                       sizeof(*function->code))) {
         wh_ptx_no_memory(ptx);
         return NULL;
     }
     struct wh_ins *ins = &function->code[function->ncode++];
-    *ins = (struct wh_ins){.run = run, .guard = ptx->guard, .invert = ptx->invert, .line = ptx->line};
+    *ins =
+        (struct wh_ins){.run = run, .guard = ptx->guard, .invert = ptx->invert, .line = ptx->line};
     return ins;
 }
 
 /* ---- labels ---- */
 
-bool wh_ptx_refer(struct wh_ptx *ptx, uint32_t *place, uint32_t ins, const char *name, unsigned length)
+bool wh_ptx_refer(struct wh_ptx *ptx, uint32_t *place, uint32_t ins, const char *name,
+                  unsigned length)
 {
-    if (!wh_arena_grow(ptx->arena, &ptx->references, ptx->nreferences, &ptx->reference_room, sizeof(*ptx->references)))
+    if (!wh_arena_grow(ptx->arena, &ptx->references, ptx->nreferences, &ptx->reference_room,
+                       sizeof(*ptx->references)))
         return wh_ptx_no_memory(ptx);
-    ptx->references[ptx->nreferences++] =
-        (struct wh_reference){.place = place, .ins = ins, .line = ptx->line, .name = name, .length = length};
+    ptx->references[ptx->nreferences++] = (struct wh_reference){
+        .place = place, .ins = ins, .line = ptx->line, .name = name, .length = length};
     return true;
 }
 
-/* A scope is left: what it names of its own labels is found now, the rest is the outer scope's matter. */
+/* A scope is left: what it names of its own labels is found now, the rest is the outer scope's
+ * matter. */
 static void resolve_references(struct wh_ptx *ptx)
 {
     size_t left = ptx->scope_references[ptx->symbols->depth];
     for (size_t i = left; i < ptx->nreferences; i++) {
         const struct wh_reference *reference = &ptx->references[i];
-        const struct wh_symbol *label = wh_symbol_find_here(ptx->symbols, reference->name, reference->length);
+        const struct wh_symbol *label =
+            wh_symbol_find_here(ptx->symbols, reference->name, reference->length);
         if (!label || label->kind != SYMBOL_LABEL)
             ptx->references[left++] = *reference;
         else if (reference->place)
@@ -56,7 +63,8 @@ static void add_label(struct wh_ptx *ptx, const char *name, unsigned length)
         wh_ptx_fail(ptx, "'%.*s' is declared twice", (int)length, name);
         return;
     }
-    struct wh_symbol *label = wh_symbol_add(ptx->symbols, ptx->symbols->depth, SYMBOL_LABEL, name, length);
+    struct wh_symbol *label =
+        wh_symbol_add(ptx->symbols, ptx->symbols->depth, SYMBOL_LABEL, name, length);
     if (!label)
         wh_ptx_no_memory(ptx);
     else
@@ -69,7 +77,8 @@ static void parse_targets(struct wh_ptx *ptx, struct wh_symbol *list)
 {
     size_t n = 1, i = 0;
     struct wh_lexer saved = ptx->lexer;
-    for (struct wh_token token = ptx->token; token.kind != TOKEN_END && token.kind != TOKEN_BAD; token = wh_lex(&ptx->lexer)) {
+    for (struct wh_token token = ptx->token; token.kind != TOKEN_END && token.kind != TOKEN_BAD;
+         token = wh_lex(&ptx->lexer)) {
         if (token.kind == TOKEN_MARK && token.mark == ';')
             break;
         n += token.kind == TOKEN_MARK && token.mark == ',';
@@ -106,7 +115,8 @@ static void parse_list(struct wh_ptx *ptx, const char *name, unsigned length)
         wh_ptx_fail(ptx, "'%.*s' is declared twice", (int)length, name);
         return;
     }
-    struct wh_symbol *list = wh_symbol_add(ptx->symbols, ptx->symbols->depth, SYMBOL_LIST, name, length);
+    struct wh_symbol *list =
+        wh_symbol_add(ptx->symbols, ptx->symbols->depth, SYMBOL_LIST, name, length);
     if (!list) {
         wh_ptx_no_memory(ptx);
         return;
@@ -133,8 +143,9 @@ static bool declare_register(struct wh_ptx *ptx, enum wh_type type)
         return wh_ptx_fail(ptx, "%lld registers", (long long)count);
     if (wh_symbol_find_here(ptx->symbols, name.text, name.length))
         return wh_ptx_fail(ptx, "'%.*s' is declared twice", (int)name.length, name.text);
-    struct wh_symbol *symbol = wh_symbol_add(ptx->symbols, ptx->symbols->depth,
-                                             count < 0 ? SYMBOL_REGISTER : SYMBOL_RANGE, name.text, name.length);
+    struct wh_symbol *symbol =
+        wh_symbol_add(ptx->symbols, ptx->symbols->depth, count < 0 ? SYMBOL_REGISTER : SYMBOL_RANGE,
+                      name.text, name.length);
     if (!symbol)
         return wh_ptx_no_memory(ptx);
     symbol->type = (uint8_t)type;
@@ -149,8 +160,9 @@ static void declare_registers(struct wh_ptx *ptx)
 {
     wh_ptx_next(ptx);
     const struct wh_token *token = &ptx->token;
-    enum wh_type type =
-        token->kind == TOKEN_WORD && token->length > 1 ? wh_type_of(token->text + 1, token->length - 1) : T_NONE;
+    enum wh_type type = token->kind == TOKEN_WORD && token->length > 1
+                            ? wh_type_of(token->text + 1, token->length - 1)
+                            : T_NONE;
     if (type == T_NONE) {
         wh_ptx_fail(ptx, "'%.*s' is not a type of registers", (int)token->length, token->text);
         return;
@@ -174,13 +186,14 @@ static void declare_params(struct wh_ptx *ptx)
     }
     if (!wh_ptx_param(ptx, param))
         return;
-    struct wh_symbol *symbol =
-        wh_symbol_add(ptx->symbols, ptx->symbols->depth, SYMBOL_PARAM, param->name, (unsigned)strlen(param->name));
+    struct wh_symbol *symbol = wh_symbol_add(ptx->symbols, ptx->symbols->depth, SYMBOL_PARAM,
+                                             param->name, (unsigned)strlen(param->name));
     if (!symbol) {
         wh_ptx_no_memory(ptx);
         return;
     }
-    uint32_t *at = &ptx->scope_params[ptx->symbols->depth], unit = param->align > 4 ? param->align : 4;
+    uint32_t *at = &ptx->scope_params[ptx->symbols->depth],
+             unit = param->align > 4 ? param->align : 4;
     symbol->param = param;
     symbol->local = true;
     param->offset = (*at + unit - 1) & ~(unit - 1);
@@ -211,8 +224,8 @@ static void parse_directive(struct wh_ptx *ptx)
         skip_location(ptx);
     else if (wh_ptx_word(ptx, ".pragma"))
         skip_statement(ptx);
-    else if (wh_ptx_word(ptx, ".local") || wh_ptx_word(ptx, ".shared") || wh_ptx_word(ptx, ".global") ||
-             wh_ptx_word(ptx, ".const"))
+    else if (wh_ptx_word(ptx, ".local") || wh_ptx_word(ptx, ".shared") ||
+             wh_ptx_word(ptx, ".global") || wh_ptx_word(ptx, ".const"))
         wh_ptx_variable(ptx, LINK_STATIC);
     else
         wh_ptx_fail(ptx, "'%.*s' is not known here", (int)ptx->token.length, ptx->token.text);
@@ -243,8 +256,8 @@ static void parse_instruction(struct wh_ptx *ptx)
     if (!parse_guard(ptx))
         return;
     if (ptx->token.kind != TOKEN_WORD) {
-        wh_ptx_fail(ptx, "an instruction expected before '%.*s'", (int)(ptx->token.length < 60 ? ptx->token.length : 60),
-                    ptx->token.text);
+        wh_ptx_fail(ptx, "an instruction expected before '%.*s'",
+                    (int)(ptx->token.length < 60 ? ptx->token.length : 60), ptx->token.text);
         return;
     }
     ptx->line = ptx->token.line;
@@ -267,7 +280,8 @@ static bool parse_label(struct wh_ptx *ptx)
         return false;
     }
     wh_ptx_next(ptx);
-    if (wh_ptx_word(ptx, ".branchtargets") || wh_ptx_word(ptx, ".calltargets") || wh_ptx_word(ptx, ".callprototype"))
+    if (wh_ptx_word(ptx, ".branchtargets") || wh_ptx_word(ptx, ".calltargets") ||
+        wh_ptx_word(ptx, ".callprototype"))
         parse_list(ptx, name.text, name.length);
     else
         add_label(ptx, name.text, name.length);
@@ -303,7 +317,8 @@ static void parse_statement(struct wh_ptx *ptx, unsigned outer)
     }
 }
 
-/* Behind the last instruction stands one that ends the thread: no program counter leaves the code. */
+/* Behind the last instruction stands one that ends the thread: no program counter leaves the code.
+ */
 static void finish(struct wh_ptx *ptx)
 {
     ptx->invert = false;
@@ -312,8 +327,8 @@ static void finish(struct wh_ptx *ptx)
     if (ptx->nreferences > 0 && ptx->status == WH_SOFT_OK) {
         const struct wh_reference *reference = &ptx->references[0];
         ptx->token.line = reference->line;
-        wh_ptx_fail(ptx, "there is no label '%.*s'", (int)(reference->length < 60 ? reference->length : 60),
-                    reference->name);
+        wh_ptx_fail(ptx, "there is no label '%.*s'",
+                    (int)(reference->length < 60 ? reference->length : 60), reference->name);
     }
 }
 

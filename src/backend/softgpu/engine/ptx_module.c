@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The parser's outer part: directives of a PTX text, variables with their initialisers, headers of functions. Called by
- * ptx.c. Text is hostile: every size is checked before it is used.
+ * The parser's outer part: directives of a PTX text, variables with their initialisers, headers of
+ * functions. Called by ptx.c. Text is hostile: every size is checked before it is used.
  */
 #include "ptx.h"
 
@@ -27,7 +27,8 @@ static bool parse_align(struct wh_ptx *ptx, uint32_t *align)
     if (!wh_ptx_integer(ptx, &value))
         return false;
     if (value <= 0 || value > ALIGN_MAX || (value & (value - 1)) != 0)
-        return wh_ptx_fail(ptx, "alignment %lld is not a power of two up to %d", (long long)value, ALIGN_MAX);
+        return wh_ptx_fail(ptx, "alignment %lld is not a power of two up to %d", (long long)value,
+                           ALIGN_MAX);
     *align = (uint32_t)value;
     return true;
 }
@@ -44,7 +45,8 @@ static bool parse_type(struct wh_ptx *ptx, enum wh_type *type, unsigned *vector)
             while (text < end && *text != '.')
                 text++;
             unsigned length = (unsigned)(text - word);
-            if (length == 2 && word[0] == 'v' && (word[1] == '2' || word[1] == '4' || word[1] == '8'))
+            if (length == 2 && word[0] == 'v' &&
+                (word[1] == '2' || word[1] == '4' || word[1] == '8'))
                 *vector = (unsigned)(word[1] - '0');
             else if ((*type = wh_type_of(word, length)) == T_NONE)
                 return wh_ptx_fail(ptx, "'%.*s' is not a type of variables", (int)length, word);
@@ -89,16 +91,19 @@ static bool parse_dimensions(struct wh_ptx *ptx, uint64_t *count, bool *open)
 
 static bool add_fixup(struct wh_ptx *ptx, struct wh_variable *variable, struct wh_fixup fixup)
 {
-    if (!wh_arena_grow(ptx->arena, &variable->fixups, variable->nfixups, &variable->fixup_room, sizeof(fixup)))
+    if (!wh_arena_grow(ptx->arena, &variable->fixups, variable->nfixups, &variable->fixup_room,
+                       sizeof(fixup)))
         return wh_ptx_no_memory(ptx);
     variable->fixups[variable->nfixups++] = fixup;
     return true;
 }
 
 /* A symbol's address in an initialiser: name, name+8, generic(name)+8, mask(name) of one byte. */
-static bool init_symbol(struct wh_ptx *ptx, struct wh_variable *variable, uint64_t at, unsigned bytes)
+static bool init_symbol(struct wh_ptx *ptx, struct wh_variable *variable, uint64_t at,
+                        unsigned bytes)
 {
-    struct wh_fixup fixup = {.place = (uint32_t)at, .bytes = (uint8_t)bytes, .line = ptx->token.line};
+    struct wh_fixup fixup = {
+        .place = (uint32_t)at, .bytes = (uint8_t)bytes, .line = ptx->token.line};
     int64_t mask = 0;
     if (wh_ptx_word(ptx, "generic")) {
         wh_ptx_next(ptx);
@@ -107,8 +112,10 @@ static bool init_symbol(struct wh_ptx *ptx, struct wh_variable *variable, uint64
             return false;
     }
     fixup.symbol = wh_symbol_find(ptx->symbols, ptx->token.text, ptx->token.length);
-    if (!fixup.symbol || (fixup.symbol->kind != SYMBOL_VARIABLE && fixup.symbol->kind != SYMBOL_FUNCTION))
-        return wh_ptx_fail(ptx, "'%.*s' in an initialiser is not declared", (int)ptx->token.length, ptx->token.text);
+    if (!fixup.symbol ||
+        (fixup.symbol->kind != SYMBOL_VARIABLE && fixup.symbol->kind != SYMBOL_FUNCTION))
+        return wh_ptx_fail(ptx, "'%.*s' in an initialiser is not declared", (int)ptx->token.length,
+                           ptx->token.text);
     if (fixup.symbol->kind == SYMBOL_FUNCTION)
         fixup.symbol->function->address_taken = true;
     wh_ptx_next(ptx);
@@ -126,13 +133,15 @@ static bool init_symbol(struct wh_ptx *ptx, struct wh_variable *variable, uint64
 }
 
 /* 0xFF00(name): the byte of an address that the mask picks. */
-static bool init_masked(struct wh_ptx *ptx, struct wh_variable *variable, uint64_t at, uint64_t mask)
+static bool init_masked(struct wh_ptx *ptx, struct wh_variable *variable, uint64_t at,
+                        uint64_t mask)
 {
     wh_ptx_next(ptx);
     if (!init_symbol(ptx, variable, at, 1) || !wh_ptx_expect(ptx, ')'))
         return false;
     if (mask == 0 || (mask >> __builtin_ctzll(mask)) != 0xff)
-        return wh_ptx_fail(ptx, "mask %#llx of an address is not one byte", (unsigned long long)mask);
+        return wh_ptx_fail(ptx, "mask %#llx of an address is not one byte",
+                           (unsigned long long)mask);
     variable->fixups[variable->nfixups - 1].shift = (uint8_t)__builtin_ctzll(mask);
     return true;
 }
@@ -158,7 +167,8 @@ static uint64_t number_bits(const struct wh_token *token, enum wh_type type)
     return token->value;
 }
 
-static bool init_element(struct wh_ptx *ptx, struct wh_variable *variable, enum wh_type type, uint64_t at)
+static bool init_element(struct wh_ptx *ptx, struct wh_variable *variable, enum wh_type type,
+                         uint64_t at)
 {
     unsigned size = wh_type_size(type);
     if (at + size > variable->init_size)
@@ -167,7 +177,8 @@ static bool init_element(struct wh_ptx *ptx, struct wh_variable *variable, enum 
         return size >= 4 ? init_symbol(ptx, variable, at, size)
                          : wh_ptx_fail(ptx, "an address does not fit in %u bytes", size);
     bool negative = wh_ptx_accept(ptx, '-');
-    if (ptx->token.kind != TOKEN_INTEGER && ptx->token.kind != TOKEN_FLOAT && ptx->token.kind != TOKEN_SINGLE)
+    if (ptx->token.kind != TOKEN_INTEGER && ptx->token.kind != TOKEN_FLOAT &&
+        ptx->token.kind != TOKEN_SINGLE)
         return wh_ptx_fail(ptx, "an initial value expected");
     uint64_t bits = number_bits(&ptx->token, type);
     if (negative)
@@ -180,7 +191,8 @@ static bool init_element(struct wh_ptx *ptx, struct wh_variable *variable, enum 
 }
 
 /* Braces nest as dimensions do; elements follow each other. `at` counts bytes. */
-static bool init_list(struct wh_ptx *ptx, struct wh_variable *variable, enum wh_type type, uint64_t *at)
+static bool init_list(struct wh_ptx *ptx, struct wh_variable *variable, enum wh_type type,
+                      uint64_t *at)
 {
     unsigned depth = 0;
     do {
@@ -205,7 +217,8 @@ static uint64_t count_elements(struct wh_ptx *ptx)
     struct wh_lexer saved = ptx->lexer;
     struct wh_token token = ptx->token;
     uint64_t n = 1;
-    while (token.kind != TOKEN_END && token.kind != TOKEN_BAD && !(token.kind == TOKEN_MARK && token.mark == ';')) {
+    while (token.kind != TOKEN_END && token.kind != TOKEN_BAD &&
+           !(token.kind == TOKEN_MARK && token.mark == ';')) {
         n += token.kind == TOKEN_MARK && token.mark == ',';
         token = wh_lex(&ptx->lexer);
     }
@@ -213,12 +226,14 @@ static uint64_t count_elements(struct wh_ptx *ptx)
     return n;
 }
 
-static bool parse_init(struct wh_ptx *ptx, struct wh_variable *variable, enum wh_type type, bool open, unsigned unit)
+static bool parse_init(struct wh_ptx *ptx, struct wh_variable *variable, enum wh_type type,
+                       bool open, unsigned unit)
 {
     uint64_t at = 0;
     wh_ptx_next(ptx);
     if (variable->space != SPACE_GLOBAL && variable->space != SPACE_CONST)
-        return wh_ptx_fail(ptx, "%s has an initial value, and is neither global nor constant", variable->name);
+        return wh_ptx_fail(ptx, "%s has an initial value, and is neither global nor constant",
+                           variable->name);
     if (open)
         variable->size = count_elements(ptx) * unit;
     variable->init_size = variable->size;
@@ -239,7 +254,8 @@ static struct wh_variable *declare_variable(struct wh_ptx *ptx, const struct wh_
     if (symbol)
         return symbol->variable;
     struct wh_variable *variable = wh_arena_take(ptx->arena, sizeof(*variable));
-    symbol = wh_symbol_add(ptx->symbols, ptx->symbols->depth, SYMBOL_VARIABLE, name->text, name->length);
+    symbol =
+        wh_symbol_add(ptx->symbols, ptx->symbols->depth, SYMBOL_VARIABLE, name->text, name->length);
     if (!symbol || !variable) {
         wh_ptx_no_memory(ptx);
         return NULL;
@@ -251,8 +267,8 @@ static struct wh_variable *declare_variable(struct wh_ptx *ptx, const struct wh_
     return variable;
 }
 
-static bool declare(struct wh_ptx *ptx, enum wh_linkage linkage, enum wh_space space, enum wh_type type, unsigned vector,
-                    uint32_t align)
+static bool declare(struct wh_ptx *ptx, enum wh_linkage linkage, enum wh_space space,
+                    enum wh_type type, unsigned vector, uint32_t align)
 {
     struct wh_token name = ptx->token;
     uint64_t count;
@@ -274,10 +290,13 @@ static bool declare(struct wh_ptx *ptx, enum wh_linkage linkage, enum wh_space s
     variable->owner = ptx->function;
     if (wh_ptx_is(ptx, '=') && !parse_init(ptx, variable, type, open, unit))
         return false;
-    uint64_t most = space == SPACE_SHARED ? WH_SHARED_MAX : space == SPACE_LOCAL ? WH_LOCAL_MAX : WH_VARIABLE_MAX;
+    uint64_t most = space == SPACE_SHARED  ? WH_SHARED_MAX
+                    : space == SPACE_LOCAL ? WH_LOCAL_MAX
+                                           : WH_VARIABLE_MAX;
     if (variable->size > most)
-        return wh_ptx_fail(ptx, "%s has %llu bytes, more than the %llu that the software device takes", variable->name,
-                           (unsigned long long)variable->size, (unsigned long long)most);
+        return wh_ptx_fail(
+            ptx, "%s has %llu bytes, more than the %llu that the software device takes",
+            variable->name, (unsigned long long)variable->size, (unsigned long long)most);
     return true;
 }
 
@@ -288,7 +307,8 @@ void wh_ptx_variable(struct wh_ptx *ptx, enum wh_linkage linkage)
     unsigned vector;
     uint32_t align = 1;
     if (wh_token_is(&ptx->token, ".tex") || space == SPACE_GENERIC) {
-        wh_ptx_fail(ptx, "'%.*s' is not a space of variables", (int)ptx->token.length, ptx->token.text);
+        wh_ptx_fail(ptx, "'%.*s' is not a space of variables", (int)ptx->token.length,
+                    ptx->token.text);
         return;
     }
     do
@@ -296,7 +316,8 @@ void wh_ptx_variable(struct wh_ptx *ptx, enum wh_linkage linkage)
     while (wh_ptx_word(ptx, ".attribute") && wh_ptx_fail(ptx, ".attribute is not supported"));
     if (wh_ptx_word(ptx, ".align") && !parse_align(ptx, &align))
         return;
-    if (wh_ptx_word(ptx, ".texref") || wh_ptx_word(ptx, ".samplerref") || wh_ptx_word(ptx, ".surfref")) {
+    if (wh_ptx_word(ptx, ".texref") || wh_ptx_word(ptx, ".samplerref") ||
+        wh_ptx_word(ptx, ".surfref")) {
         wh_ptx_fail(ptx, "textures and surfaces are not supported");
         return;
     }
@@ -351,7 +372,8 @@ static bool place_param(struct wh_ptx *ptx, struct wh_function *function, struct
     uint32_t unit = !function->entry && param->align < 4 ? 4 : param->align;
     uint32_t offset = (function->params_size + unit - 1) & ~(unit - 1);
     if (offset > WH_PARAMS_MAX || param->size > WH_PARAMS_MAX - offset)
-        return wh_ptx_fail(ptx, "parameters of %s have more than %u bytes", function->name, WH_PARAMS_MAX);
+        return wh_ptx_fail(ptx, "parameters of %s have more than %u bytes", function->name,
+                           WH_PARAMS_MAX);
     param->offset = offset;
     function->params_size = offset + param->size;
     return true;
@@ -364,13 +386,14 @@ static bool parse_params(struct wh_ptx *ptx, struct wh_function *function, bool 
     while (!wh_ptx_is(ptx, ')')) {
         struct wh_param param;
         if (!wh_ptx_word(ptx, ".param"))
-            return wh_ptx_fail(ptx, "only .param parameters are supported, not '%.*s'", (int)ptx->token.length,
-                               ptx->token.text);
+            return wh_ptx_fail(ptx, "only .param parameters are supported, not '%.*s'",
+                               (int)ptx->token.length, ptx->token.text);
         wh_ptx_next(ptx);
         if (!wh_ptx_param(ptx, &param) || !place_param(ptx, function, &param))
             return false;
         param.ret = ret;
-        if (!wh_arena_grow(ptx->arena, &function->params, function->nparams, &function->param_room, sizeof(param)))
+        if (!wh_arena_grow(ptx->arena, &function->params, function->nparams, &function->param_room,
+                           sizeof(param)))
             return wh_ptx_no_memory(ptx);
         function->params[function->nparams++] = param;
         function->nreturns += ret;
@@ -385,8 +408,8 @@ static bool name_params(struct wh_ptx *ptx, struct wh_function *function)
 {
     for (size_t i = 0; i < function->nparams; i++) {
         const char *name = function->params[i].name;
-        struct wh_symbol *symbol =
-            wh_symbol_add(ptx->symbols, ptx->symbols->depth, SYMBOL_PARAM, name, (unsigned)strlen(name));
+        struct wh_symbol *symbol = wh_symbol_add(ptx->symbols, ptx->symbols->depth, SYMBOL_PARAM,
+                                                 name, (unsigned)strlen(name));
         if (!symbol)
             return wh_ptx_no_memory(ptx);
         symbol->param = &function->params[i];
@@ -394,7 +417,8 @@ static bool name_params(struct wh_ptx *ptx, struct wh_function *function)
     return true;
 }
 
-static struct wh_function *declare_function(struct wh_ptx *ptx, const struct wh_token *name, bool entry)
+static struct wh_function *declare_function(struct wh_ptx *ptx, const struct wh_token *name,
+                                            bool entry)
 {
     struct wh_symbol *symbol = wh_symbol_find(ptx->symbols, name->text, name->length);
     if (symbol && (symbol->kind != SYMBOL_FUNCTION || symbol->function->entry != entry)) {
@@ -459,7 +483,8 @@ static bool parse_attributes(struct wh_ptx *ptx, struct wh_function *function)
         if (!parse_dims3(ptx, dims))
             return false;
         uint64_t threads = (uint64_t)dims[0] * dims[1] * dims[2];
-        if ((most || exact) && (threads == 0 || dims[0] > 1024 || dims[1] > 1024 || dims[2] > 1024 || threads > 1024))
+        if ((most || exact) &&
+            (threads == 0 || dims[0] > 1024 || dims[1] > 1024 || dims[2] > 1024 || threads > 1024))
             return wh_ptx_fail(ptx, "%s has blocks of more than 1024 threads", function->name);
         if (most || exact)
             function->max_threads = (uint32_t)threads;
@@ -492,7 +517,8 @@ static void parse_function(struct wh_ptx *ptx, enum wh_linkage linkage, bool ent
     if (!function || (wh_ptx_is(ptx, '(') && !parse_params(ptx, &header, false)))
         return;
     if (linkage != LINK_STATIC || !function->defined)
-        function->linkage = (uint8_t)(linkage == LINK_EXTERN && function->defined ? function->linkage : linkage);
+        function->linkage =
+            (uint8_t)(linkage == LINK_EXTERN && function->defined ? function->linkage : linkage);
     if (!parse_attributes(ptx, function))
         return;
     if (wh_ptx_accept(ptx, ';')) {
@@ -527,8 +553,11 @@ static void parse_function(struct wh_ptx *ptx, enum wh_linkage linkage, bool ent
 static void parse_target(struct wh_ptx *ptx)
 {
     wh_ptx_next(ptx);
-    if (ptx->token.kind == TOKEN_WORD && ptx->token.length > 3 && memcmp(ptx->token.text, "sm_", 3) == 0)
-        for (unsigned i = 3; i < ptx->token.length && ptx->token.text[i] >= '0' && ptx->token.text[i] <= '9' && i < 6; i++)
+    if (ptx->token.kind == TOKEN_WORD && ptx->token.length > 3 &&
+        memcmp(ptx->token.text, "sm_", 3) == 0)
+        for (unsigned i = 3; i < ptx->token.length && ptx->token.text[i] >= '0' &&
+                             ptx->token.text[i] <= '9' && i < 6;
+             i++)
             ptx->unit->target = ptx->unit->target * 10 + (uint32_t)(ptx->token.text[i] - '0');
     if (ptx->unit->target == 0) {
         wh_ptx_fail(ptx, ".target sm_NN expected");
@@ -563,7 +592,10 @@ static enum wh_linkage parse_linkage(struct wh_ptx *ptx)
     static const struct {
         const char *name;
         enum wh_linkage linkage;
-    } linkages[] = {{".visible", LINK_VISIBLE}, {".weak", LINK_WEAK}, {".extern", LINK_EXTERN}, {".common", LINK_COMMON}};
+    } linkages[] = {{".visible", LINK_VISIBLE},
+                    {".weak", LINK_WEAK},
+                    {".extern", LINK_EXTERN},
+                    {".common", LINK_COMMON}};
     for (unsigned i = 0; i < sizeof(linkages) / sizeof(linkages[0]); i++)
         if (wh_ptx_word(ptx, linkages[i].name)) {
             wh_ptx_next(ptx);
@@ -582,7 +614,8 @@ static void parse_item(struct wh_ptx *ptx)
     else if (wh_ptx_word(ptx, ".file"))
         skip_file(ptx);
     else if (wh_ptx_word(ptx, ".pragma") || wh_ptx_word(ptx, ".alias") || wh_ptx_word(ptx, ".loc"))
-        wh_ptx_word(ptx, ".alias") ? (void)wh_ptx_fail(ptx, ".alias is not supported") : skip_statement(ptx);
+        wh_ptx_word(ptx, ".alias") ? (void)wh_ptx_fail(ptx, ".alias is not supported")
+                                   : skip_statement(ptx);
     else if (!wh_ptx_accept(ptx, ';'))
         wh_ptx_variable(ptx, linkage);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Operands: what is written, and where the handlers find it. Called by ptx_body.c and the decoders. Registers of a declared
- * range get their place as they are first named, constants theirs in the function's pool.
+ * Operands: what is written, and where the handlers find it. Called by ptx_body.c and the decoders.
+ * Registers of a declared range get their place as they are first named, constants theirs in the
+ * function's pool.
  */
 #include "exec.h"
 #include "ptx.h"
@@ -57,6 +58,8 @@ static const struct {
     {"%reserved_smem_offset_begin", SR_ZERO, T_B32},
     {"%reserved_smem_offset_end", SR_ZERO, T_B32},
     {"%reserved_smem_offset_cap", SR_ZERO, T_B32},
+    {"%envreg1", SR_ENVREG1, T_B32},
+    {"%envreg2", SR_ENVREG2, T_B32},
     {"%current_graph_exec", SR_ZERO, T_U64},
 };
 
@@ -65,9 +68,12 @@ static const struct {
     const char *name;
     uint8_t clock, type;
 } clocks[] = {
-    {"%clock", CLOCK_LOW, T_U32},          {"%clock_hi", CLOCK_HIGH, T_U32},
-    {"%clock64", CLOCK_LOW, T_U64},        {"%globaltimer", CLOCK_TIMER, T_U64},
-    {"%globaltimer_lo", CLOCK_TIMER, T_U32}, {"%globaltimer_hi", CLOCK_TIMER_HIGH, T_U32},
+    {"%clock", CLOCK_LOW, T_U32},
+    {"%clock_hi", CLOCK_HIGH, T_U32},
+    {"%clock64", CLOCK_LOW, T_U64},
+    {"%globaltimer", CLOCK_TIMER, T_U64},
+    {"%globaltimer_lo", CLOCK_TIMER, T_U32},
+    {"%globaltimer_hi", CLOCK_TIMER_HIGH, T_U32},
 };
 
 static unsigned width(enum wh_type type)
@@ -83,7 +89,8 @@ uint32_t wh_ptx_slot(struct wh_ptx *ptx, enum wh_type type)
     if (type != T_PRED)
         at = (at + 63) & ~63u;
     if (size > WH_FRAME_MAX - at) {
-        wh_ptx_fail(ptx, "%s has more registers than the software device takes", ptx->function->name);
+        wh_ptx_fail(ptx, "%s has more registers than the software device takes",
+                    ptx->function->name);
         return WH_NONE;
     }
     ptx->function->frame_size = at + size;
@@ -113,8 +120,8 @@ static bool grow_hash(struct wh_ptx *ptx)
 static uint32_t add_constant(struct wh_ptx *ptx, uint64_t value, unsigned bytes)
 {
     struct wh_function *function = ptx->function;
-    if (!wh_arena_grow(ptx->arena, &function->constants, function->nconstants, &function->constant_room,
-                       sizeof(*function->constants))) {
+    if (!wh_arena_grow(ptx->arena, &function->constants, function->nconstants,
+                       &function->constant_room, sizeof(*function->constants))) {
         wh_ptx_no_memory(ptx);
         return WH_NONE;
     }
@@ -152,7 +159,8 @@ uint32_t wh_ptx_constant(struct wh_ptx *ptx, uint64_t value, unsigned bytes)
 }
 
 /* An address that the linker fills in. A value of its own keeps it apart in the hash. */
-static uint32_t symbol_constant(struct wh_ptx *ptx, struct wh_symbol *symbol, int64_t addend, unsigned bytes)
+static uint32_t symbol_constant(struct wh_ptx *ptx, struct wh_symbol *symbol, int64_t addend,
+                                unsigned bytes)
 {
     struct wh_function *function = ptx->function;
     for (size_t i = function->nfixups; i > 0 && i + 16 > function->nfixups; i--) {
@@ -170,17 +178,19 @@ static uint32_t symbol_constant(struct wh_ptx *ptx, struct wh_symbol *symbol, in
         wh_ptx_no_memory(ptx);
         return WH_NONE;
     }
-    function->fixups[function->nfixups++] = (struct wh_fixup){.symbol = symbol,
-                                                              .addend = addend,
-                                                              .place = (uint32_t)function->nconstants - 1,
-                                                              .bytes = (uint8_t)bytes,
-                                                              .line = ptx->line};
+    function->fixups[function->nfixups++] =
+        (struct wh_fixup){.symbol = symbol,
+                          .addend = addend,
+                          .place = (uint32_t)function->nconstants - 1,
+                          .bytes = (uint8_t)bytes,
+                          .line = ptx->line};
     return operand;
 }
 
 /* ---- reading operands ---- */
 
-static bool read_clock(struct wh_ptx *ptx, struct wh_operand *operand, uint8_t clock, enum wh_type type)
+static bool read_clock(struct wh_ptx *ptx, struct wh_operand *operand, uint8_t clock,
+                       enum wh_type type)
 {
     operand->kind = O_REGISTER;
     operand->type = type;
@@ -196,7 +206,8 @@ static bool read_clock(struct wh_ptx *ptx, struct wh_operand *operand, uint8_t c
 
 static bool special_operand(struct wh_ptx *ptx, struct wh_operand *operand)
 {
-    const struct wh_token word = {.kind = TOKEN_WORD, .text = operand->text, .length = operand->length};
+    const struct wh_token word = {
+        .kind = TOKEN_WORD, .text = operand->text, .length = operand->length};
     for (unsigned i = 0; i < sizeof(specials) / sizeof(specials[0]); i++)
         if (wh_token_is(&word, specials[i].name)) {
             operand->kind = O_REGISTER;
@@ -221,7 +232,8 @@ static struct wh_symbol *range_register(struct wh_ptx *ptx, const char *name, un
 {
     unsigned digits = 0;
     uint64_t index = 0, unit = 1;
-    while (digits < length && digits < 9 && name[length - 1 - digits] >= '0' && name[length - 1 - digits] <= '9') {
+    while (digits < length && digits < 9 && name[length - 1 - digits] >= '0' &&
+           name[length - 1 - digits] <= '9') {
         index += unit * (uint64_t)(name[length - 1 - digits] - '0');
         unit *= 10;
         digits++;
@@ -235,7 +247,8 @@ static struct wh_symbol *range_register(struct wh_ptx *ptx, const char *name, un
             number = number * 10 + (uint64_t)(name[i] - '0');
         if (number >= range->count || (n > 1 && name[length - n] == '0'))
             continue;
-        struct wh_symbol *symbol = wh_symbol_add(ptx->symbols, range->depth, SYMBOL_REGISTER, name, length);
+        struct wh_symbol *symbol =
+            wh_symbol_add(ptx->symbols, range->depth, SYMBOL_REGISTER, name, length);
         if (!symbol) {
             wh_ptx_no_memory(ptx);
             return NULL;
@@ -261,7 +274,8 @@ static bool parse_addend(struct wh_ptx *ptx, struct wh_operand *operand)
     return true;
 }
 
-/* Memory of a thread lies where its frame has it: the address is made by an instruction of its own. */
+/* Memory of a thread lies where its frame has it: the address is made by an instruction of its own.
+ */
 static bool local_address(struct wh_ptx *ptx, struct wh_operand *operand)
 {
     uint32_t slot = wh_ptx_slot(ptx, T_U64), addend = symbol_constant(ptx, operand->symbol, 0, 8);
@@ -331,7 +345,8 @@ static bool word_operand(struct wh_ptx *ptx, struct wh_operand *operand)
     }
     if (operand->text[0] == '%' && special_operand(ptx, operand))
         return true;
-    const struct wh_token name = {.kind = TOKEN_WORD, .text = operand->text, .length = operand->length};
+    const struct wh_token name = {
+        .kind = TOKEN_WORD, .text = operand->text, .length = operand->length};
     if (wh_token_is(&name, "WARP_SZ")) {
         operand->kind = O_IMMEDIATE;
         operand->number = TOKEN_INTEGER;
@@ -373,8 +388,8 @@ static bool number_operand(struct wh_ptx *ptx, struct wh_operand *operand)
         operand->imm ^= negative ? 1ull << 31 : 0;
         break;
     default:
-        return wh_ptx_fail(ptx, "an operand expected before '%.*s'", (int)(ptx->token.length < 60 ? ptx->token.length : 60),
-                           ptx->token.text);
+        return wh_ptx_fail(ptx, "an operand expected before '%.*s'",
+                           (int)(ptx->token.length < 60 ? ptx->token.length : 60), ptx->token.text);
     }
     wh_ptx_next(ptx);
     return true;
@@ -384,19 +399,22 @@ static bool number_operand(struct wh_ptx *ptx, struct wh_operand *operand)
 static bool address_operand(struct wh_ptx *ptx, struct wh_operand *operand)
 {
     wh_ptx_next(ptx);
-    bool good = ptx->token.kind == TOKEN_WORD ? word_operand(ptx, operand) : number_operand(ptx, operand);
+    bool good =
+        ptx->token.kind == TOKEN_WORD ? word_operand(ptx, operand) : number_operand(ptx, operand);
     if (!good)
         return false;
     operand->base = (uint8_t)operand->kind;
     operand->kind = O_ADDRESS;
     if (operand->base == O_NAME)
-        return wh_ptx_fail(ptx, "'%.*s' is not declared", (int)(operand->length < 60 ? operand->length : 60), operand->text);
+        return wh_ptx_fail(ptx, "'%.*s' is not declared",
+                           (int)(operand->length < 60 ? operand->length : 60), operand->text);
     if (operand->base == O_REGISTER)
         operand->imm = 0;
     if (!parse_addend(ptx, operand))
         return false;
     if (wh_ptx_is(ptx, ','))
-        return wh_ptx_unsupported(ptx, "addresses of several parts") || wh_ptx_fail(ptx, "']' expected");
+        return wh_ptx_unsupported(ptx, "addresses of several parts") ||
+               wh_ptx_fail(ptx, "']' expected");
     return wh_ptx_expect(ptx, ']');
 }
 
@@ -426,7 +444,8 @@ static bool pair_operand(struct wh_ptx *ptx, struct wh_operand *operand)
     if (ptx->token.kind != TOKEN_WORD || !word_operand(ptx, &second))
         return wh_ptx_fail(ptx, "a second register expected behind '|'");
     operand->has_pair = second.kind != O_SINK;
-    if (operand->has_pair && (second.kind != O_REGISTER || second.type != T_PRED || (second.slot & 3) != BASE_FRAME))
+    if (operand->has_pair &&
+        (second.kind != O_REGISTER || second.type != T_PRED || (second.slot & 3) != BASE_FRAME))
         return wh_ptx_fail(ptx, "a predicate expected behind '|'");
     operand->pair = second.slot;
     return true;
@@ -447,7 +466,8 @@ bool wh_ptx_operand(struct wh_ptx *ptx, struct wh_operand *operand)
         return false;
     if (wh_ptx_is(ptx, '|'))
         return pair_operand(ptx, operand);
-    if (operand->kind == O_SYMBOL || operand->kind == O_PARAM || (operand->symbol && operand->symbol->kind == SYMBOL_VARIABLE))
+    if (operand->kind == O_SYMBOL || operand->kind == O_PARAM ||
+        (operand->symbol && operand->symbol->kind == SYMBOL_VARIABLE))
         return parse_addend(ptx, operand);
     return true;
 }
@@ -499,10 +519,11 @@ static uint64_t immediate(const struct wh_operand *operand, enum wh_type type)
 static uint32_t named_wrong(struct wh_ptx *ptx, const struct wh_operand *operand)
 {
     if (operand->kind == O_NAME)
-        wh_ptx_fail(ptx, "'%.*s' is not declared", (int)(operand->length < 60 ? operand->length : 60), operand->text);
+        wh_ptx_fail(ptx, "'%.*s' is not declared",
+                    (int)(operand->length < 60 ? operand->length : 60), operand->text);
     else
-        wh_ptx_fail(ptx, "%.*s: a register or a constant expected", (int)(ptx->op.length < 60 ? ptx->op.length : 60),
-                    ptx->op.text);
+        wh_ptx_fail(ptx, "%.*s: a register or a constant expected",
+                    (int)(ptx->op.length < 60 ? ptx->op.length : 60), ptx->op.text);
     return WH_NONE;
 }
 
@@ -526,8 +547,10 @@ static uint32_t made_address(struct wh_ptx *ptx, const struct wh_operand *operan
 {
     if (bytes < 4)
         return named_wrong(ptx, operand);
-    uint32_t slot = wh_ptx_slot(ptx, bytes == 8 ? T_U64 : T_U32), addend = wh_ptx_constant(ptx, operand->imm, 8);
-    struct wh_ins *ins = slot == WH_NONE || addend == WH_NONE ? NULL : wh_ptx_emit(ptx, wh_do_add_address);
+    uint32_t slot = wh_ptx_slot(ptx, bytes == 8 ? T_U64 : T_U32),
+             addend = wh_ptx_constant(ptx, operand->imm, 8);
+    struct wh_ins *ins =
+        slot == WH_NONE || addend == WH_NONE ? NULL : wh_ptx_emit(ptx, wh_do_add_address);
     if (!ins)
         return WH_NONE;
     ins->d = slot;
@@ -546,8 +569,11 @@ uint32_t wh_ptx_source(struct wh_ptx *ptx, const struct wh_operand *operand, enu
             return made_address(ptx, operand, bytes);
         if (width(operand->type) != bytes) {
             wh_ptx_fail(ptx, "%.*s: register of %u bits where .%s-sized one is needed",
-                        (int)(ptx->op.length < 60 ? ptx->op.length : 60), ptx->op.text, wh_type_size(operand->type) * 8,
-                        type == T_PRED ? "pred" : bytes == 4 ? "b32" : "b64");
+                        (int)(ptx->op.length < 60 ? ptx->op.length : 60), ptx->op.text,
+                        wh_type_size(operand->type) * 8,
+                        type == T_PRED ? "pred"
+                        : bytes == 4   ? "b32"
+                                       : "b64");
             return WH_NONE;
         }
         return operand->slot;
@@ -563,16 +589,18 @@ uint32_t wh_ptx_source(struct wh_ptx *ptx, const struct wh_operand *operand, enu
     }
 }
 
-uint32_t wh_ptx_source_any(struct wh_ptx *ptx, const struct wh_operand *operand, enum wh_type type, bool *wide)
+uint32_t wh_ptx_source_any(struct wh_ptx *ptx, const struct wh_operand *operand, enum wh_type type,
+                           bool *wide)
 {
     enum wh_type as = type;
     if (operand->kind == O_REGISTER && operand->type != T_PRED && !operand->symbol)
         as = operand->type;
-    if (operand->kind == O_REGISTER && operand->symbol && operand->symbol->kind == SYMBOL_REGISTER && operand->type != T_PRED)
+    if (operand->kind == O_REGISTER && operand->symbol &&
+        operand->symbol->kind == SYMBOL_REGISTER && operand->type != T_PRED)
         as = operand->type;
     if (wh_type_size(as) < wh_type_size(type)) {
-        wh_ptx_fail(ptx, "%.*s: a register narrower than its type", (int)(ptx->op.length < 60 ? ptx->op.length : 60),
-                    ptx->op.text);
+        wh_ptx_fail(ptx, "%.*s: a register narrower than its type",
+                    (int)(ptx->op.length < 60 ? ptx->op.length : 60), ptx->op.text);
         return WH_NONE;
     }
     *wide = width(as) == 8;
@@ -590,19 +618,21 @@ uint32_t wh_ptx_target(struct wh_ptx *ptx, const struct wh_operand *operand, enu
     return wh_ptx_source(ptx, operand, type);
 }
 
-uint32_t wh_ptx_target_any(struct wh_ptx *ptx, const struct wh_operand *operand, enum wh_type type, bool *wide)
+uint32_t wh_ptx_target_any(struct wh_ptx *ptx, const struct wh_operand *operand, enum wh_type type,
+                           bool *wide)
 {
     enum wh_type as = operand->kind == O_REGISTER && operand->type != T_PRED ? operand->type : type;
     if (wh_type_size(as) < wh_type_size(type)) {
-        wh_ptx_fail(ptx, "%.*s: a register narrower than its type", (int)(ptx->op.length < 60 ? ptx->op.length : 60),
-                    ptx->op.text);
+        wh_ptx_fail(ptx, "%.*s: a register narrower than its type",
+                    (int)(ptx->op.length < 60 ? ptx->op.length : 60), ptx->op.text);
         return WH_NONE;
     }
     *wide = width(as) == 8;
     return wh_ptx_target(ptx, operand, as);
 }
 
-uint32_t wh_ptx_address(struct wh_ptx *ptx, const struct wh_operand *operand, int64_t *offset, uint8_t *flags)
+uint32_t wh_ptx_address(struct wh_ptx *ptx, const struct wh_operand *operand, int64_t *offset,
+                        uint8_t *flags)
 {
     *offset = (int64_t)operand->imm;
     *flags |= F_WIDE_ADDRESS;
@@ -626,7 +656,8 @@ uint32_t wh_ptx_address(struct wh_ptx *ptx, const struct wh_operand *operand, in
     }
 }
 
-const struct wh_operand *wh_ptx_elements(const struct wh_ptx *ptx, const struct wh_operand *operand, unsigned *n)
+const struct wh_operand *wh_ptx_elements(const struct wh_ptx *ptx, const struct wh_operand *operand,
+                                         unsigned *n)
 {
     *n = operand->kind == O_VECTOR ? operand->count : 1;
     return operand->kind == O_VECTOR ? &ptx->elements[operand->first] : operand;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Arithmetic that rounds to zero, down or up: in the processor's own rounding modes, which hold for one instruction and are
- * put back after it. Compiled with -frounding-math. Called as a handler.
+ * Arithmetic that rounds to zero, down or up: in the processor's own rounding modes, which hold for
+ * one instruction and are put back after it. Compiled with -frounding-math. Called as a handler.
  */
 #include "exec.h"
 #include "number.h"
@@ -10,34 +10,34 @@
 #include <fenv.h>
 #include <math.h>
 
-#define OPERATIONS(name, type, fused, root)                                                        \
-    static type name(enum wh_round_op op, type x, type y, type z)                                  \
-    {                                                                                              \
-        volatile type a = x, b = y, c = z, result;                                                 \
-        switch (op) {                                                                              \
-        case ROUND_ADD:                                                                            \
-            result = a + b;                                                                        \
-            break;                                                                                 \
-        case ROUND_SUB:                                                                            \
-            result = a - b;                                                                        \
-            break;                                                                                 \
-        case ROUND_MUL:                                                                            \
-            result = a * b;                                                                        \
-            break;                                                                                 \
-        case ROUND_FMA:                                                                            \
-            result = fused(a, b, c);                                                               \
-            break;                                                                                 \
-        case ROUND_DIV:                                                                            \
-            result = a / b;                                                                        \
-            break;                                                                                 \
-        case ROUND_RCP:                                                                            \
-            result = (type)1 / a;                                                                  \
-            break;                                                                                 \
-        default:                                                                                   \
-            result = root(a);                                                                      \
-            break;                                                                                 \
-        }                                                                                          \
-        return result;                                                                             \
+#define OPERATIONS(name, type, fused, root)                       \
+    static type name(enum wh_round_op op, type x, type y, type z) \
+    {                                                             \
+        volatile type a = x, b = y, c = z, result;                \
+        switch (op) {                                             \
+        case ROUND_ADD:                                           \
+            result = a + b;                                       \
+            break;                                                \
+        case ROUND_SUB:                                           \
+            result = a - b;                                       \
+            break;                                                \
+        case ROUND_MUL:                                           \
+            result = a * b;                                       \
+            break;                                                \
+        case ROUND_FMA:                                           \
+            result = fused(a, b, c);                              \
+            break;                                                \
+        case ROUND_DIV:                                           \
+            result = a / b;                                       \
+            break;                                                \
+        case ROUND_RCP:                                           \
+            result = (type)1 / a;                                 \
+            break;                                                \
+        default:                                                  \
+            result = root(a);                                     \
+            break;                                                \
+        }                                                         \
+        return result;                                            \
     }
 OPERATIONS(single, float, fmaf, sqrtf)
 OPERATIONS(twice, double, fma, sqrt)
@@ -62,9 +62,11 @@ void wh_do_round(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
     fesetround(modes[ins->order]);
     WH_EACH_LANE(lane, mask)
     {
-        uint64_t a = wh_get(warp, ins->a, lane, wide), b = wh_get(warp, ins->b, lane, wide), c = wh_get(warp, ins->c, lane, wide);
-        uint64_t result = wide ? wh_bits64(twice(op, wh_float64(a), wh_float64(b), wh_float64(c)))
-                               : finish(ins, single(op, flushed(ins, a), flushed(ins, b), flushed(ins, c)));
+        uint64_t a = wh_get(warp, ins->a, lane, wide), b = wh_get(warp, ins->b, lane, wide),
+                 c = wh_get(warp, ins->c, lane, wide);
+        uint64_t result =
+            wide ? wh_bits64(twice(op, wh_float64(a), wh_float64(b), wh_float64(c)))
+                 : finish(ins, single(op, flushed(ins, a), flushed(ins, b), flushed(ins, c)));
         wh_put(warp, ins->d, lane, wide, result);
     }
     fesetround(FE_TONEAREST);

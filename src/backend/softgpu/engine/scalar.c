@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Handlers of arithmetic that is done lane by lane: carries, predicates, packing, conversions; see scalar.h. Directed
- * rounding is in round.c, which is compiled with the compiler knowing of rounding modes.
+ * Handlers of arithmetic that is done lane by lane: carries, predicates, packing, conversions; see
+ * scalar.h. Directed rounding is in round.c, which is compiled with the compiler knowing of
+ * rounding modes.
  */
 #include "scalar.h"
 #include "exec.h"
@@ -24,7 +25,8 @@ static uint64_t carry_product(const struct wh_ins *ins, uint64_t x, uint64_t y)
     }
     if (!high)
         return (uint32_t)(x * y);
-    return is_signed ? (uint32_t)((int64_t)(int32_t)x * (int32_t)y >> 32) : (uint32_t)((uint64_t)(uint32_t)x * (uint32_t)y >> 32);
+    return is_signed ? (uint32_t)((int64_t)(int32_t)x * (int32_t)y >> 32)
+                     : (uint32_t)((uint64_t)(uint32_t)x * (uint32_t)y >> 32);
 }
 
 void wh_do_carry(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
@@ -40,7 +42,8 @@ void wh_do_carry(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
             x = carry_product(ins, x, y);
             y = wh_get(warp, ins->c, lane, wide);
         }
-        /* As hardware has it: a difference is a sum with the complement, and leaves a carry where nothing was borrowed. */
+        /* As hardware has it: a difference is a sum with the complement, and leaves a carry where
+         * nothing was borrowed. */
         unsigned __int128 sum = (unsigned __int128)x + (ins->sub == CARRY_SUB ? ~y & ones : y) + in;
         wh_put(warp, ins->d, lane, wide, (uint64_t)sum);
         if (ins->flags & F_CARRY)
@@ -126,12 +129,14 @@ static uint32_t true_of(unsigned type)
 
 void wh_do_set(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
-    uint32_t c = third(warp, ins), low = combine(ins->sub, ins->compare(warp, ins), c), yes = true_of(ins->type);
+    uint32_t c = third(warp, ins), low = combine(ins->sub, ins->compare(warp, ins), c),
+             yes = true_of(ins->type);
     uint32_t high = ins->n ? combine(ins->sub, compare_upper(warp, ins), c) : 0;
     if (ins->n)
         yes = yes == UINT32_MAX ? 0xffffu : yes;
     WH_EACH_LANE(lane, mask)
-    wh_put(warp, ins->d, lane, false, (low >> lane & 1 ? yes : 0) | (high >> lane & 1 ? yes << 16 : 0));
+    wh_put(warp, ins->d, lane, false,
+           (low >> lane & 1 ? yes : 0) | (high >> lane & 1 ? yes << 16 : 0));
 }
 
 void wh_do_logic(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
@@ -157,7 +162,7 @@ static bool test(unsigned kind, int class)
     case 3:
         return class == FP_NAN;
     case 4:
-        return class == FP_NORMAL;
+        return class == FP_NORMAL || class == FP_ZERO;
     default:
         return class == FP_SUBNORMAL;
     }
@@ -169,7 +174,8 @@ void wh_do_testp(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
     WH_EACH_LANE(lane, mask)
     {
         uint64_t bits = wh_get(warp, ins->a, lane, ins->type == T_F64);
-        int class = ins->type == T_F64 ? fpclassify(wh_float64(bits)) : fpclassify(wh_float32((uint32_t)bits));
+        int class = ins->type == T_F64 ? fpclassify(wh_float64(bits))
+                                       : fpclassify(wh_float32((uint32_t)bits));
         result |= (uint32_t)test(ins->sub, class) << lane;
     }
     wh_set_predicate(warp, ins->d, mask, result);
@@ -218,7 +224,8 @@ static struct number read_number(enum wh_type type, uint64_t bits, bool flush)
         number.value = wh_float64(bits);
         return number;
     case T_F32:
-        number.value = (double)(flush ? wh_flush(wh_float32((uint32_t)bits)) : wh_float32((uint32_t)bits));
+        number.value =
+            (double)(flush ? wh_flush(wh_float32((uint32_t)bits)) : wh_float32((uint32_t)bits));
         return number;
     case T_F16:
         number.value = (double)wh_from_half((uint16_t)bits);
@@ -251,12 +258,14 @@ static double round_integral(double value, enum wh_rounding rounding)
     }
 }
 
-/* Out of range becomes the nearest there is, NaN 0 (or the top of 64 bits and more, as in hardware). */
-static uint64_t float_to_integer(double value, enum wh_type type, enum wh_rounding rounding)
+/* Out of range becomes the nearest there is. NaN becomes 0, or the top bit where 64 bits are at
+ * either end, as in hardware. */
+static uint64_t float_to_integer(double value, bool from_double, enum wh_type type,
+                                 enum wh_rounding rounding)
 {
     unsigned bits = wh_type_size(type) * 8;
     if (value != value)
-        return bits == 64 ? 1ull << 63 : 0;
+        return bits == 64 || from_double ? 1ull << (bits - 1) : 0;
     value = round_integral(value, rounding);
     if (wh_type_signed(type)) {
         double top = ldexp(1.0, (int)bits - 1);
@@ -279,7 +288,8 @@ static uint64_t clamp_integer(const struct number *number, enum wh_type type)
     if (wh_type_signed(type)) {
         int64_t top = (int64_t)((1ull << (bits - 1)) - 1);
         if (number->negative)
-            return (uint64_t)((int64_t)number->integer < -top - 1 ? -top - 1 : (int64_t)number->integer);
+            return (uint64_t)((int64_t)number->integer < -top - 1 ? -top - 1
+                                                                  : (int64_t)number->integer);
         return number->integer > (uint64_t)top ? (uint64_t)top : number->integer;
     }
     uint64_t top = bits == 64 ? UINT64_MAX : (1ull << bits) - 1;
@@ -291,8 +301,10 @@ static double integer_value(const struct number *number, enum wh_rounding roundi
 {
     uint64_t size = number->negative ? 0 - number->integer : number->integer;
     int shift = size >> 53 ? 11 - __builtin_clzll(size) : 0;
-    uint64_t kept = size >> shift, rest = size & ((1ull << shift) - 1), half = shift ? 1ull << (shift - 1) : 0;
-    bool away = to_double && ((rounding == ROUND_UP && !number->negative) || (rounding == ROUND_DOWN && number->negative));
+    uint64_t kept = size >> shift, rest = size & ((1ull << shift) - 1),
+             half = shift ? 1ull << (shift - 1) : 0;
+    bool away = to_double && ((rounding == ROUND_UP && !number->negative) ||
+                              (rounding == ROUND_DOWN && number->negative));
     if (!to_double)
         kept |= rest != 0; /* sticky */
     else if (rounding == ROUND_NEAREST)
@@ -310,11 +322,14 @@ static double narrow(double value, int digits, int least, double most, enum wh_r
         return value;
     int exponent = ilogb(value);
     int unit = (exponent < least ? least : exponent) - digits + 1;
-    double scaled = ldexp(value, -unit), whole = rounding == ROUND_NEAREST_AWAY ? round(scaled) : round_integral(scaled, rounding);
+    double scaled = ldexp(value, -unit), whole = rounding == ROUND_NEAREST_AWAY
+                                                     ? round(scaled)
+                                                     : round_integral(scaled, rounding);
     double result = copysign(ldexp(whole, unit), value);
     if (fabs(result) <= most)
         return result;
-    bool stays = rounding == ROUND_ZERO || (rounding == ROUND_DOWN && value > 0) || (rounding == ROUND_UP && value < 0);
+    bool stays = rounding == ROUND_ZERO || (rounding == ROUND_DOWN && value > 0) ||
+                 (rounding == ROUND_UP && value < 0);
     return copysign(stays ? most : INFINITY, value);
 }
 
@@ -330,12 +345,20 @@ static uint64_t write_short(const struct wh_ins *ins, double value, enum wh_type
     enum wh_rounding rounding = (enum wh_rounding)ins->order;
     value = half ? narrow(value, 11, -14, most, rounding) : narrow(value, 8, -126, most, rounding);
     if (ins->flags & F_MULTI)
-        value = value < 0 ? 0.0 : value; /* relu: NaN stays */
+        value = value > 0 || value != value ? value : 0.0;
     if (ins->flags & F_SAT && ins->space & CONVERT_PAIR)
         value = value > most ? most : value < -most ? -most : value;
     else if (ins->flags & F_SAT)
         value = wh_saturate64(value);
+    if (value != value && ins->type2 == T_F64 && half && !(ins->flags & F_SAT))
+        return (wh_bits64(value) >> 48 & 0x8000u) | 0x7e00u | (wh_bits64(value) >> 42 & 0x3ffu);
     return half ? wh_to_half((float)value) : wh_to_bf16((float)value);
+}
+
+/* NaN from these keeps the bits that it has room for. */
+static bool keeps_nan(const struct wh_ins *ins)
+{
+    return ins->type2 == T_F64 || ins->type2 == T_BF16;
 }
 
 static uint64_t write_float(const struct wh_ins *ins, double value, enum wh_type type)
@@ -347,12 +370,15 @@ static uint64_t write_float(const struct wh_ins *ins, double value, enum wh_type
     case T_F64:
         return wh_bits64(saturate ? wh_saturate64(value) : value);
     case T_TF32: {
-        uint32_t bits = wh_bits32((float)narrow(value, 11, -126, 0x1.ffcp127, (enum wh_rounding)ins->order));
+        uint32_t bits =
+            wh_bits32((float)narrow(value, 11, -126, 0x1.ffcp127, (enum wh_rounding)ins->order));
+        bits &= 0xffffe000u; /* of NaN */
         return ins->flags & F_MULTI && value < 0 ? 0 : bits;
     }
     case T_F32: {
-        float result = wh_narrow(value, ins->space & CONVERT_TO_INTEGER ? ROUND_NEAREST : (enum wh_rounding)ins->order);
-        result = saturate ? wh_saturate(result) : wh_canonical(result);
+        float result = wh_narrow(
+            value, ins->space & CONVERT_TO_INTEGER ? ROUND_NEAREST : (enum wh_rounding)ins->order);
+        result = saturate ? wh_saturate(result) : keeps_nan(ins) ? result : wh_canonical(result);
         return wh_bits32(ins->flags & F_FTZ ? wh_flush(result) : result);
     }
     default:
@@ -367,7 +393,7 @@ static uint64_t convert(const struct wh_ins *ins, uint64_t bits)
     enum wh_rounding rounding = (enum wh_rounding)ins->order;
     if (wh_type_integer(target)) {
         if (number.is_float)
-            return float_to_integer(number.value, target, rounding);
+            return float_to_integer(number.value, ins->type2 == T_F64, target, rounding);
         return ins->flags & F_SAT ? clamp_integer(&number, target) : number.integer;
     }
     if (!number.is_float)
@@ -382,7 +408,8 @@ static uint64_t extend(enum wh_type type, uint64_t bits)
     if (!wh_type_integer(type) || size == 8)
         return bits;
     bits <<= 64 - size * 8;
-    return wh_type_signed(type) ? (uint64_t)((int64_t)bits >> (64 - size * 8)) : bits >> (64 - size * 8);
+    return wh_type_signed(type) ? (uint64_t)((int64_t)bits >> (64 - size * 8))
+                                : bits >> (64 - size * 8);
 }
 
 void wh_do_convert(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
@@ -391,7 +418,8 @@ void wh_do_convert(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask
     {
         uint64_t bits = wh_get(warp, ins->a, lane, ins->space & CONVERT_SOURCE_WIDE), result;
         if (ins->space & CONVERT_PAIR)
-            result = convert(ins, bits) << 16 | (convert(ins, wh_get(warp, ins->b, lane, false)) & 0xffff);
+            result = convert(ins, bits) << 16 |
+                     (convert(ins, wh_get(warp, ins->b, lane, false)) & 0xffff);
         else
             result = extend((enum wh_type)ins->type, convert(ins, bits));
         wh_put(warp, ins->d, lane, ins->space & CONVERT_TARGET_WIDE, result);

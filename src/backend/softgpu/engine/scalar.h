@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Handlers of arithmetic that is not worth vector code, one loop over the lanes each: directed rounding, carries,
- * conversions of all kinds, predicates. Named by the decoders.
+ * Handlers of arithmetic that is not worth vector code, one loop over the lanes each: directed
+ * rounding, carries, conversions of all kinds, predicates. Named by the decoders.
  */
 #ifndef WH_SOFTGPU_SCALAR_H
 #define WH_SOFTGPU_SCALAR_H
@@ -22,9 +22,15 @@ enum wh_carry_op { CARRY_ADD, CARRY_SUB, CARRY_MADLO, CARRY_MADHI };
 /* sub: the operation, n: 1 takes the carry in; flags: F_CARRY writes it, F_SIGNED: of mad.hi */
 void wh_do_carry(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 
-/* type: target, type2: source, order: rounding, n: 1 integer result in a float's type; flags: F_FTZ F_SAT, F_MULTI: relu */
+/* type: target, type2: source, order: rounding, n: 1 integer result in a float's type; flags: F_FTZ
+ * F_SAT, F_MULTI: relu */
 void wh_do_convert(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
-enum { CONVERT_TARGET_WIDE = 1, CONVERT_SOURCE_WIDE = 2, CONVERT_TO_INTEGER = 4, CONVERT_PAIR = 8 }; /* in space */
+enum {
+    CONVERT_TARGET_WIDE = 1,
+    CONVERT_SOURCE_WIDE = 2,
+    CONVERT_TO_INTEGER = 4,
+    CONVERT_PAIR = 8
+}; /* in space */
 
 enum { LOGIC_NONE, LOGIC_AND, LOGIC_OR, LOGIC_XOR, LOGIC_NOT, LOGIC_MOV };
 

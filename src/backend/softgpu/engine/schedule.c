@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which lanes of a warp run next. Lanes that stand at one instruction of one frame form a group. Of the groups that can run,
- * the one in the deepest call and at the lowest instruction goes first, up to where the next one waits: so lanes that
- * parted come together again where their paths do. A group that only seems to wait for others loses its turn, so that
- * spin locks within a warp make progress. Called by block.c, and by the handlers that part and join lanes.
+ * Which lanes of a warp run next. Lanes that stand at one instruction of one frame form a group. Of
+ * the groups that can run, the one in the deepest call and at the lowest instruction goes first, up
+ * to where the next one waits: so lanes that parted come together again where their paths do. A
+ * group that only seems to wait for others loses its turn, so that spin locks within a warp make
+ * progress. Called by block.c, and by the handlers that part and join lanes.
  */
 #include "exec.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define PATIENCE    (1 << 16)  /* backward branches of one turn */
+#define PATIENCE    (1 << 16)   /* backward branches of one turn */
 #define SPINS       24u         /* instructions that look like waiting, of one turn */
 #define FRAME_BYTES (64u << 20) /* most bytes of a warp's frames */
 
@@ -22,7 +23,8 @@ static size_t round_size(size_t size)
 }
 
 /* One that was left, large enough and not much larger. */
-static struct wh_frame *take_spare(struct wh_warp *warp, const struct wh_function *function, size_t size)
+static struct wh_frame *take_spare(struct wh_warp *warp, const struct wh_function *function,
+                                   size_t size)
 {
     struct wh_frame **at = &warp->spare[function->index % 8];
     for (unsigned i = 0; i < 4 && *at; i++, at = &(*at)->parent)
@@ -48,9 +50,11 @@ static struct wh_frame *make_frame(struct wh_warp *warp, size_t size)
     return frame;
 }
 
-struct wh_frame *wh_frame_new(struct wh_warp *warp, const struct wh_function *function, uint32_t lanes)
+struct wh_frame *wh_frame_new(struct wh_warp *warp, const struct wh_function *function,
+                              uint32_t lanes)
 {
-    size_t header = round_size(sizeof(struct wh_frame)), registers = round_size(function->frame_size);
+    size_t header = round_size(sizeof(struct wh_frame)),
+           registers = round_size(function->frame_size);
     size_t in = function->entry ? 0 : round_size((size_t)(function->params_size + 7) / 4 * WH_SLOT);
     size_t locals = round_size((size_t)(function->locals_size + 7) / 4 * WH_SLOT);
     size_t size = header + registers + in + locals;
@@ -71,7 +75,8 @@ struct wh_frame *wh_frame_new(struct wh_warp *warp, const struct wh_function *fu
     frame->in = (uint32_t *)(void *)(at + header + registers);
     frame->locals = (uint32_t *)(void *)(at + header + registers + in);
     frame->depth = parent ? parent->depth + 1 : 0;
-    frame->local_base = parent ? parent->local_base + ((parent->function->local_size + 15) & ~15u) : 0;
+    frame->local_base =
+        parent ? parent->local_base + ((parent->function->local_size + 15) & ~15u) : 0;
     return frame;
 }
 
@@ -103,10 +108,12 @@ static void leave_frame(struct wh_warp *warp, struct wh_frame *frame)
     }
 }
 
-struct wh_group *wh_warp_split(struct wh_warp *warp, uint32_t mask, uint32_t pc, struct wh_frame *frame)
+struct wh_group *wh_warp_split(struct wh_warp *warp, uint32_t mask, uint32_t pc,
+                               struct wh_frame *frame)
 {
     struct wh_group *current = &warp->groups[warp->current], *group = NULL;
-    /* A group without lanes is free; there are as many groups as lanes, and each has one at least. */
+    /* A group without lanes is free; there are as many groups as lanes, and each has one at least.
+     */
     for (unsigned i = 0; i < warp->ngroups && !group; i++)
         if (warp->groups[i].mask == 0)
             group = &warp->groups[i];
@@ -186,8 +193,8 @@ static struct wh_group *choose(struct wh_warp *warp, bool fair, uint32_t *stop)
     *stop = UINT32_MAX;
     for (unsigned i = 0; best && !fair && i < warp->ngroups; i++) {
         const struct wh_group *group = &warp->groups[i];
-        if (group != best && group->mask && group->state <= GROUP_CONVERGE && group->frame->depth == best->frame->depth &&
-            group->pc > best->pc && group->pc < *stop)
+        if (group != best && group->mask && group->state <= GROUP_CONVERGE &&
+            group->frame->depth == best->frame->depth && group->pc > best->pc && group->pc < *stop)
             *stop = group->pc;
     }
     return best;
@@ -226,7 +233,8 @@ static void run_group(struct wh_warp *warp)
 {
     while (warp->pc < warp->stop) {
         const struct wh_ins *ins = &warp->code[warp->pc++];
-        uint32_t mask = warp->active & (wh_predicate(warp, ins->guard) ^ (uint32_t)-(int32_t)ins->invert);
+        uint32_t mask =
+            warp->active & (wh_predicate(warp, ins->guard) ^ (uint32_t) - (int32_t)ins->invert);
         if (mask)
             ins->run(warp, ins, mask);
         if (__builtin_expect(warp->event != 0 || warp->patience <= 0 || warp->spins > SPINS, 0))
@@ -287,7 +295,8 @@ static void release(struct wh_block *block, enum wh_group_state state, unsigned 
         struct wh_warp *warp = &block->warps[w];
         for (unsigned i = 0; i < warp->ngroups; i++) {
             struct wh_group *group = &warp->groups[i];
-            if (group->mask && group->state == state && (state == GROUP_CLUSTER || group->barrier == id))
+            if (group->mask && group->state == state &&
+                (state == GROUP_CLUSTER || group->barrier == id))
                 group->state = GROUP_READY;
         }
     }

@@ -25,16 +25,19 @@ struct wh_symbols *wh_symbols_new(struct wh_arena *arena)
     return symbols->buckets ? symbols : NULL;
 }
 
-struct wh_symbol *wh_symbol_find(const struct wh_symbols *symbols, const char *name, unsigned length)
+struct wh_symbol *wh_symbol_find(const struct wh_symbols *symbols, const char *name,
+                                 unsigned length)
 {
     uint32_t hash = hash_name(name, length);
     struct wh_symbol *symbol = symbols->buckets[hash & (symbols->nbuckets - 1)];
-    while (symbol && (symbol->hash != hash || symbol->length != length || memcmp(symbol->name, name, length) != 0))
+    while (symbol && (symbol->hash != hash || symbol->length != length ||
+                      memcmp(symbol->name, name, length) != 0))
         symbol = symbol->chain;
     return symbol;
 }
 
-struct wh_symbol *wh_symbol_find_here(const struct wh_symbols *symbols, const char *name, unsigned length)
+struct wh_symbol *wh_symbol_find_here(const struct wh_symbols *symbols, const char *name,
+                                      unsigned length)
 {
     struct wh_symbol *found = wh_symbol_find(symbols, name, length);
     return found && found->depth == symbols->depth ? found : NULL;
@@ -66,8 +69,8 @@ static void grow(struct wh_symbols *symbols)
     symbols->nbuckets = more;
 }
 
-struct wh_symbol *wh_symbol_add(struct wh_symbols *symbols, unsigned depth, enum wh_symbol_kind kind, const char *name,
-                                unsigned length)
+struct wh_symbol *wh_symbol_add(struct wh_symbols *symbols, unsigned depth,
+                                enum wh_symbol_kind kind, const char *name, unsigned length)
 {
     struct wh_symbol *symbol = wh_arena_take(symbols->arena, sizeof(*symbol));
     if (!symbol)
@@ -99,7 +102,8 @@ bool wh_symbols_enter(struct wh_symbols *symbols)
 
 void wh_symbols_leave(struct wh_symbols *symbols)
 {
-    for (struct wh_symbol *symbol = symbols->scope[symbols->depth]; symbol; symbol = symbol->scope_next) {
+    for (struct wh_symbol *symbol = symbols->scope[symbols->depth]; symbol;
+         symbol = symbol->scope_next) {
         struct wh_symbol **at = &symbols->buckets[symbol->hash & (symbols->nbuckets - 1)];
         while (*at != symbol)
             at = &(*at)->chain;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names and what they stand for, with scopes: the inner hides the outer and goes when its scope is left. Used by the
- * parser, and by the linker for the outermost scope of a unit.
+ * Names and what they stand for, with scopes: the inner hides the outer and goes when its scope is
+ * left. Used by the parser, and by the linker for the outermost scope of a unit.
  */
 #ifndef WH_SOFTGPU_SYMBOL_H
 #define WH_SOFTGPU_SYMBOL_H
@@ -48,12 +48,15 @@ struct wh_symbols {
 };
 
 struct wh_symbols *wh_symbols_new(struct wh_arena *arena);
-struct wh_symbol *wh_symbol_find(const struct wh_symbols *symbols, const char *name, unsigned length);
+struct wh_symbol *wh_symbol_find(const struct wh_symbols *symbols, const char *name,
+                                 unsigned length);
 /* In the scope itself, not in those around it. */
-struct wh_symbol *wh_symbol_find_here(const struct wh_symbols *symbols, const char *name, unsigned length);
-/* Into the scope of that depth, 0 for the outermost. NULL past the arena's limit. The name is copied. */
-struct wh_symbol *wh_symbol_add(struct wh_symbols *symbols, unsigned depth, enum wh_symbol_kind kind, const char *name,
-                                unsigned length);
+struct wh_symbol *wh_symbol_find_here(const struct wh_symbols *symbols, const char *name,
+                                      unsigned length);
+/* Into the scope of that depth, 0 for the outermost. NULL past the arena's limit. The name is
+ * copied. */
+struct wh_symbol *wh_symbol_add(struct wh_symbols *symbols, unsigned depth,
+                                enum wh_symbol_kind kind, const char *name, unsigned length);
 /* False: too deep. */
 bool wh_symbols_enter(struct wh_symbols *symbols);
 void wh_symbols_leave(struct wh_symbols *symbols);

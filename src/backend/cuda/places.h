@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Where a CUDA driver library is looked for: by the worker, which loads it, and by `wormhole
+ * doctor`, which says what a worker would find. Lists only; no code.
+ */
+#ifndef WH_BACKEND_CUDA_PLACES_H
+#define WH_BACKEND_CUDA_PLACES_H
+
+/* Where NVIDIA's driver is installed, most usual first. A bare name would find our own shim again
+ * in an environment that was made for clients. */
+#define WH_CUDA_PLACES                                                                            \
+    "/usr/lib/x86_64-linux-gnu/libcuda.so.1", "/usr/lib64/libcuda.so.1", "/usr/lib/libcuda.so.1", \
+        "/usr/local/nvidia/lib64/libcuda.so.1", "/usr/lib/wsl/lib/libcuda.so.1",                  \
+        "/run/opengl-driver/lib/libcuda.so.1"
+
+/* The software device, beside the worker's program; and its name in WORMHOLE_CUDA_LIBRARY. */
+#define WH_CUDA_SOFTGPU_LIBRARY "../lib/wormhole/libwormhole-softgpu.so"
+#define WH_CUDA_SOFTGPU_NAME    "softgpu"
+
+#endif
