@@ -17,8 +17,9 @@ static struct wh_object *checked(struct wh_session *session, const struct wh_cal
 
 static uint64_t bad_handle(struct wh_session *session, const struct wh_call_desc *call)
 {
-    const struct wh_api *api = session->shim->api;
-    return (uint64_t)(int64_t)api->objects[call->params[0].type].invalid;
+    const struct wh_param *p = &call->params[0];
+    int32_t usual = session->shim->api->objects[p->type].invalid;
+    return (uint64_t)(int64_t)(p->invalid ? p->invalid : usual);
 }
 
 uint64_t wh_client_retain(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A CUDA driver library that has devices and nothing else, for the test of `wormhole doctor`. DRIVER
- * in the environment says what it is like: "devices" (three), "none", "crash". It must never be
- * mistaken for a device: every other call is missing.
+ * A CUDA driver library that has devices and nothing else, for the test of `wormhole doctor`.
+ * DRIVER in the environment says what it is like: "devices" (three), "none", "crash". It must never
+ * be mistaken for a device: every other call is missing.
  */
 #include <stdio.h>
 #include <stdlib.h>

@@ -110,13 +110,16 @@ static void own_pool()
     CHECK(cudaMemcpy(host, values, sizeof(host), cudaMemcpyDeviceToHost));
     expect("filled", host[0] == 3 && host[COUNT - 1] == COUNT + 2);
     CHECK(cudaFreeAsync(more, 0));
-    CHECK(cudaFree(values)); /* either way of freeing is good */
+    CHECK(cudaFreeAsync(values, 0));
     CHECK(cudaStreamSynchronize(0));
     printf("used %llu, at most %llu\n",
            (unsigned long long)pool_attribute(pool, cudaMemPoolAttrUsedMemCurrent),
            (unsigned long long)pool_attribute(pool, cudaMemPoolAttrUsedMemHigh));
     CHECK(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrUsedMemHigh, &zero));
     printf("at most %llu\n", (unsigned long long)pool_attribute(pool, cudaMemPoolAttrUsedMemHigh));
+    CHECK(cudaMallocFromPoolAsync(&values, sizeof(host), pool, 0));
+    CHECK(cudaFree(values)); /* either way of freeing is good */
+    CHECK(cudaDeviceSynchronize());
     CHECK(cudaMemPoolTrimTo(pool, 0));
     expect("nothing is kept", pool_attribute(pool, cudaMemPoolAttrReservedMemCurrent) == 0);
     CHECK(cudaMemPoolDestroy(pool));

@@ -23,7 +23,7 @@ __global__ void count_up()
 {
     atomicAdd(&counter, 1);
     if (threadIdx.x == 0)
-        *pointer += 5;
+        atomicAdd(pointer, 5);
 }
 
 __global__ void collect(double *out)

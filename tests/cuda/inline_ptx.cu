@@ -48,7 +48,7 @@ __device__ static void arithmetic(unsigned *out, unsigned a, unsigned b)
     asm("slct.u32.s32 %0, %1, %2, %3;" : "=r"(out[11]) : "r"(a), "r"(b), "r"(a ^ b));
     asm("cnot.b32 %0, %1;" : "=r"(out[12]) : "r"(a & 1));
     asm("bfe.u32 %0, %1, %2, 9;" : "=r"(out[13]) : "r"(a), "r"(b & 31));
-    asm("vadd.u32.u32.u32.sat %0, %1, %2;" : "=r"(out[14]) : "r"(a), "r"(b));
+    asm("add.sat.s32 %0, %1, %2;" : "=r"(out[14]) : "r"(a), "r"(b));
     asm("{ .reg .u16 l, h; mov.b32 {l, h}, %1; mul.lo.u16 l, l, h; cvt.u32.u16 %0, l; }"
         : "=r"(out[15])
         : "r"(a));
@@ -127,6 +127,7 @@ static unsigned wanted(int r, unsigned i)
     unsigned a = i * 2654435761u, b = 0x9e3779b9u ^ i << 20, lane = i % 32, thread = i % BLOCK,
              bits;
     uint64_t wide = (uint64_t)a * b;
+    int64_t sum;
     float f = (float)((int)(i % 21 - 10) * 0.25), floored = floorf(f);
 
     switch (r) {
@@ -162,7 +163,8 @@ static unsigned wanted(int r, unsigned i)
     case 13:
         return a >> (b & 31) & 0x1ff;
     case 14:
-        return (uint64_t)a + b > UINT32_MAX ? UINT32_MAX : a + b;
+        sum = (int64_t)(int)a + (int)b;
+        return (unsigned)(sum > INT32_MAX ? INT32_MAX : sum < INT32_MIN ? INT32_MIN : sum);
     case 15:
         return (a & 0xffff) * (a >> 16) & 0xffff;
     case 16:

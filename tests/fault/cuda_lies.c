@@ -59,7 +59,7 @@ static void begin(struct cuda_session *session)
 static void expect_end(struct cuda_session *session, const char *what, const char *why)
 {
     char reason[300], line[512];
-    raw_await_end(session->shm, reason, sizeof(reason));
+    cuda_await_end(session, reason, sizeof(reason));
     if (!strstr(reason, why ? why : "protocol violation"))
         fail_msg("%s: the session ends with '%s'%s%s", what, reason, why ? " instead of " : "",
                  why ? why : "");
@@ -372,6 +372,7 @@ static void foreign_addresses(struct subject *s)
             continue;
         for (unsigned k = 0; k < n; k++) {
             say_what(s, "the worker's address", i);
+            (void)snprintf(s->what + strlen(s->what), 40, ": %#llx", (unsigned long long)places[k]);
             s->args[i] = places[k];
             cuda_letter(&letter, (enum wh_cuda_call)s->call->number, s->args);
             if (strncmp(s->call->name, "cuMemsetD2D", 11) != 0)

@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define IMAGE_ID 77u
-#define IMAGE_AT (1u << 20) /* where images are staged in the arena */
+#define IMAGE_ID   77u
+#define MOST_BYTES 160u
+#define IMAGE_AT   (1u << 20) /* where images are staged in the arena */
 
 const char cuda_ptx[] = ".version 7.0\n.target sm_75\n.address_size 64\n"
                         ".visible .global .align 8 .b8 table[64];\n"
@@ -46,11 +47,11 @@ static uint64_t length_of(const struct wh_param *p, const uint64_t *args)
     return n;
 }
 
-/* Bytes as far as the letter has room: beyond that, the length is a lie. */
+/* No bytes where they would not fit into a letter: the length is a lie then. */
 static void add_bytes(struct letter *letter, uint64_t n, const void *bytes, uint64_t size)
 {
     letter_add(letter, n);
-    for (uint64_t done = 0; done < size && letter->nwords < 60; done += 8) {
+    for (uint64_t done = 0; size <= MOST_BYTES && done < size; done += 8) {
         uint64_t word = 0;
         memcpy(&word, (const char *)bytes + done, size - done < 8 ? size - done : 8);
         letter_add(letter, word);
@@ -120,6 +121,16 @@ int32_t cuda_ask(struct cuda_session *session, enum wh_cuda_call number, const u
     return cuda_send(session, &letter);
 }
 
+/* As a client posts: nobody waits. */
+static void post(struct cuda_session *session, enum wh_cuda_call number, const uint64_t *args)
+{
+    struct cuda_letter letter;
+    cuda_letter(&letter, number, args);
+    letter.letter.header.slot = WH_NO_SLOT;
+    letter.letter.header.reply_room = 0;
+    raw_send(session->shm, &letter.letter);
+}
+
 /* ---- sessions ---- */
 
 static bool holds(const pid_t *pids, unsigned n, pid_t pid)
@@ -152,6 +163,12 @@ void cuda_close(struct cuda_session *session)
     session->shm = NULL;
 }
 
+void cuda_await_end(struct cuda_session *session, char *reason, size_t size)
+{
+    session->shm->channel.why[0] = '\0'; /* the waiter's own word; the worker's counts */
+    raw_await_end(session->shm, reason, size);
+}
+
 static void send_image(struct cuda_session *session, const void *image, size_t size)
 {
     memcpy(session->shm->channel.arena + IMAGE_AT, image, size);
@@ -165,17 +182,21 @@ int32_t cuda_load(struct cuda_session *session, const void *image, size_t size, 
     return status ? status : (int32_t)session->reply[2]; /* the answer's first member */
 }
 
-static void must(int32_t status, const char *what)
+static void must(struct cuda_session *session, int32_t status, const char *what)
 {
+    char reason[300] = "";
+    if (status == INT32_MAX)
+        cuda_await_end(session, reason, sizeof(reason));
     if (status != CUDA_SUCCESS)
-        fail_msg("an honest session cannot: %s: %d", what, status);
+        fail_msg("an honest session cannot: %s: %d %s", what, status, reason);
 }
 
-#define MUST(session, name, ...) must(CUDA_ASK(session, name, __VA_ARGS__), #name)
+#define MUST(session, name, ...) must(session, CUDA_ASK(session, name, __VA_ARGS__), #name)
 
 static void furnish_code(struct cuda_session *session)
 {
-    must(cuda_load(session, cuda_ptx, strlen(cuda_ptx) + 1, WH_CUDA_TYPE_CUmodule), "load");
+    must(session, cuda_load(session, cuda_ptx, strlen(cuda_ptx) + 1, WH_CUDA_TYPE_CUmodule),
+         "load");
     MUST(session, wh_get_function, WH_CUDA_TYPE_CUmodule, (uintptr_t) "poke",
          WH_CUDA_TYPE_CUfunction);
     send_image(session, cuda_ptx, strlen(cuda_ptx) + 1);
@@ -191,7 +212,7 @@ void cuda_furnish(struct cuda_session *session)
     const CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
                                   .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}};
     MUST(session, cuInit, 0);
-    MUST(session, wh_primary_name, 0, WH_CUDA_TYPE_CUcontext);
+    post(session, WH_CUDA_wh_primary_name, (const uint64_t[]){0, WH_CUDA_TYPE_CUcontext});
     MUST(session, wh_primary_retain, 0, WH_CUDA_TYPE_CUcontext);
     MUST(session, wh_set_current, WH_CUDA_TYPE_CUcontext);
     furnish_code(session);

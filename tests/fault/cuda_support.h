@@ -59,6 +59,9 @@ void cuda_open(struct cuda_session *session, const struct daemon *daemon);
 /* The same with one object of every type, and memory of every kind. */
 void cuda_furnish(struct cuda_session *session);
 
+/* As raw_await_end, after a call that got no answer. */
+void cuda_await_end(struct cuda_session *session, char *reason, size_t size);
+
 void cuda_close(struct cuda_session *session);
 
 /* The bytes of a code image, sent and loaded as module `id`. Returns what the loader said. */

@@ -134,6 +134,8 @@ void fake_opencl_fill(struct wh_opencl_functions_table *f)
 {
     memset(f, 0, sizeof(*f));
     fake_fill_objects(f);
+    fake_fill_memory(f);
+    fake_fill_programs(f);
     fake_fill_commands(f);
     fake_fill_svm(f);
 }

@@ -73,10 +73,19 @@ void fake_write(void *bytes, size_t size);
 /* An answer by the rules of all clGet...Info. */
 cl_int fake_answer(const void *answer, size_t have, size_t size, void *value, size_t *size_ret);
 
+cl_int fake_text(const char *answer, size_t size, void *value, size_t *size_ret);
+cl_int fake_number(uint64_t answer, size_t size, void *value, size_t *size_ret);
+cl_int fake_handle(const void *answer, size_t size, void *value, size_t *size_ret);
+
 /* Sets *errcode_ret if given and returns NULL. */
 void *fake_fail(cl_int *errcode_ret, cl_int code);
 
+/* Sets *errcode_ret if given and returns the object, or says that memory is out for NULL. */
+void *fake_made(struct fake *object, cl_int *errcode_ret);
+
 void fake_fill_objects(struct wh_opencl_functions_table *f);
+void fake_fill_memory(struct wh_opencl_functions_table *f);
+void fake_fill_programs(struct wh_opencl_functions_table *f);
 void fake_fill_commands(struct wh_opencl_functions_table *f);
 void fake_fill_svm(struct wh_opencl_functions_table *f);
 

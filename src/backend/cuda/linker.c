@@ -10,6 +10,7 @@
 
 #define MOST_OPTIONS 64u
 #define MOST_LOG     (1u << 20)
+#define LEAST_LOG    256u
 
 /* What we add to the program's options. */
 enum own { INFO_LOG, INFO_SIZE, ERROR_LOG, ERROR_SIZE, WALL_TIME, NOWN };
@@ -72,7 +73,7 @@ static struct link *make_link(struct wh_call *call, unsigned info_room, unsigned
     link->room[0] = info_room;
     link->room[1] = error_room;
     for (unsigned i = 0; i < 2; i++)
-        link->log[i] = calloc(1, link->room[i] + 1);
+        link->log[i] = calloc(1, link->room[i] + LEAST_LOG + 1);
     if (!link->log[0] || !link->log[1]) {
         free_link(link);
         return NULL;
@@ -83,10 +84,12 @@ static struct link *make_link(struct wh_call *call, unsigned info_room, unsigned
         [WALL_TIME] = CU_JIT_WALL_TIME,
     };
     memcpy(link->names, own, sizeof(own));
-    link->values[INFO_LOG] = link->log[0];
-    link->values[INFO_SIZE] = (void *)(uintptr_t)info_room;
-    link->values[ERROR_LOG] = link->log[1];
-    link->values[ERROR_SIZE] = (void *)(uintptr_t)error_room;
+    /* A driver writes beyond a buffer of no bytes: one is given that nobody reads. */
+    for (unsigned i = 0; i < 2; i++) {
+        unsigned room = link->room[i] > LEAST_LOG ? link->room[i] : LEAST_LOG;
+        link->values[i ? ERROR_LOG : INFO_LOG] = link->log[i];
+        link->values[i ? ERROR_SIZE : INFO_SIZE] = (void *)(uintptr_t)room;
+    }
     return link;
 }
 

@@ -4,6 +4,7 @@
  * is likely to refuse is called instead, so that the program gets the error where it would natively.
  */
 #include "shim/cuda/code.h"
+#include "shim/cuda/mirror.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -85,6 +86,9 @@ static bool looks_good(const struct launch *l)
 static CUresult send(struct launch *l)
 {
     bool function = l->code->type == WH_CUDA_TYPE_CUfunction;
+    CUresult result = wh_cuda_mirrors_push(l->stream);
+    if (result != CUDA_SUCCESS)
+        return result;
     uint64_t a[] = {function ? (uintptr_t)l->code : 0,
                     function ? 0 : (uintptr_t)l->code,
                     (uintptr_t)&l->grid,

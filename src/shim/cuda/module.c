@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "shim/cuda/image.h"
+#include "shim/cuda/mirror.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -510,6 +511,10 @@ static CUresult get_global(CUmodule module, CUlibrary library, const char *name,
                                   .kind = WH_CUDA_GLOBAL,
                                   .owner = module ? (void *)module : (void *)library};
     wh_cuda_ranges_add(wh_cuda_memory(), &range); /* known already: so much the better */
+    if (managed)
+        result = wh_cuda_mirror(at, size, range.owner);
+    if (result != CUDA_SUCCESS)
+        return result;
     if (address)
         *address = at;
     if (bytes)
@@ -650,6 +655,7 @@ static CUresult unload(const void *handle, uint16_t type, uint16_t number)
     if (!object || (object->parent && object->parent->type == WH_CUDA_TYPE_CUlibrary))
         return CUDA_ERROR_INVALID_HANDLE;
     drop_children(object);
+    wh_cuda_mirrors_drop(handle);
     while (wh_cuda_ranges_take_owned(wh_cuda_memory(), handle, NULL))
         ;
     return (CUresult)wh_cuda_invoke(number, a);

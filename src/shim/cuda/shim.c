@@ -6,6 +6,7 @@
 #include "shim/cuda/shim.h"
 
 #include "shim/cuda/code.h"
+#include "shim/cuda/mirror.h"
 #include "shim/cuda/storage.h"
 
 #include "base/log.h"
@@ -123,6 +124,8 @@ static CUresult ask(struct wh_session *session, const struct wh_call_desc *call,
     CUresult result = (CUresult)wh_client_call(session, call, a);
     if (__builtin_expect(result != CUDA_SUCCESS, 0) && is_sticky(result))
         atomic_store_explicit(&ailing, true, memory_order_relaxed);
+    if (result == CUDA_SUCCESS && (call->flags & WH_CALL_SYNCS))
+        wh_cuda_mirrors_pull();
     return result;
 }
 
