@@ -11,7 +11,7 @@ expected=$1 result=$2 same=0
 part() {
     cmp -s "$1" "$2" && return
     same=1
-    echo "FAIL: ${1##*/}: $3 differs (- expected, + as it is):"
+    echo "FAIL: ${expected##*/}: $3 differs (- expected, + as it is):"
     diff -au "$1" "$2" | head -n 40
 }
 

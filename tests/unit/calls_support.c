@@ -269,6 +269,50 @@ static sm_status lib_start(sm_buffer buffer, sm_event *event)
     return lib_use(buffer, NULL, 0, NULL, event);
 }
 
+static sm_status lib_limit(uint32_t name, sm_buffer buffer, uint64_t *value)
+{
+    *value = buffer ? lib.limit + name : 0;
+    return outcome();
+}
+
+static sm_status lib_common(uint32_t name, uint64_t *value, uint32_t *more)
+{
+    if (value)
+        *value = lib.limit + name;
+    if (more)
+        *more = name;
+    return outcome();
+}
+
+static sm_status lib_set_limit(sm_buffer buffer, uint64_t value)
+{
+    (void)buffer;
+    lib.limit = value;
+    return outcome();
+}
+
+static sm_status lib_touch(uint64_t address, size_t size, uint64_t any, uint32_t *seen)
+{
+    (void)address;
+    (void)size;
+    (void)any;
+    if (seen)
+        *seen = 0x5ee;
+    return outcome();
+}
+
+static sm_status lib_open_lane(sm_lane *lane)
+{
+    *lane = (sm_lane)(void *)new_thing(0);
+    return outcome();
+}
+
+static sm_status lib_lane(sm_lane lane)
+{
+    lib.handles[0] = lane;
+    return outcome();
+}
+
 sm_status wh_sample_do_move(struct wh_call *call, sm_buffer buffer, size_t size, void *bytes)
 {
     (void)call;
@@ -304,13 +348,35 @@ static const struct wh_sample_functions_table functions = {
     .smUse = lib_use,
     .smMany = lib_many,
     .smStart = lib_start,
+    .smLimit = lib_limit,
+    .smCommon = lib_common,
+    .smSetLimit = lib_set_limit,
+    .smTouch = lib_touch,
+    .smOpenLane = lib_open_lane,
+    .smLane = lib_lane,
 };
 
 /* ---- the session ---- */
 
 struct life *lives;
 
-const struct wh_shim shim = {.api = &wh_sample_api, .dispatch = &shim};
+/* Lane 1 is the one that the test opened, lane 0 none. */
+static uint64_t special(struct wh_session *session, uint16_t type, uint64_t handle)
+{
+    (void)session;
+    (void)type;
+    return handle == 1 ? (uintptr_t)lib.lane : handle;
+}
+
+const struct wh_shim shim = {.api = &wh_sample_api, .dispatch = &shim, .special = special};
+
+/* The accelerator's memory: one allocation. */
+static bool reaches(struct wh_worker *worker, uint64_t address, uint64_t size)
+{
+    (void)worker;
+    return address >= MEMORY && address - MEMORY < MEMORY_SIZE &&
+           size <= MEMORY_SIZE - (address - MEMORY);
+}
 
 uint64_t wh_sample_invoke(uint16_t number, uint64_t *a)
 {
@@ -322,6 +388,10 @@ uint64_t wh_sample_invoke(uint16_t number, uint64_t *a)
         return wh_client_release(session, call, a);
     if (call->flags & WH_CALL_POST)
         return wh_client_post(session, call, a);
+    if (call->flags & WH_CALL_FORGETS)
+        wh_client_forget_answers(session, call, a);
+    if (call->flags & WH_CALL_REMEMBERED)
+        return wh_client_remembered(session, call, a);
     if (number == WH_SAMPLE_smGetInfo)
         return wh_client_info(session, call, a, NULL);
     return wh_client_call(session, call, a);
@@ -340,7 +410,8 @@ struct life *new_life(void)
     assert_non_null(life);
     pair_open(&life->pair);
     life->backend = (struct wh_backend){
-        .api = &wh_sample_api, .thunks = wh_sample_thunks, .functions = &functions};
+        .api = &wh_sample_api, .thunks = wh_sample_thunks, .functions = &functions,
+        .reaches = reaches};
     life->worker = (struct wh_worker){
         .channel = &life->pair.worker->channel, .backend = &life->backend, .table = wh_table_new()};
     life->session = wh_session_over(&shim, &life->pair.client->channel, &error);

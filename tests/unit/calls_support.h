@@ -18,6 +18,8 @@
 
 #define INLINE_MOST (16u << 10) /* larger payloads go through the arena */
 #define DEVICES     3u
+#define MEMORY      0x7000000000ull /* where the accelerator's memory is, and how much */
+#define MEMORY_SIZE 4096u
 
 /* ---- the library ---- */
 
@@ -42,6 +44,8 @@ struct library {
     unsigned nprops;
     void *handles[16];
     unsigned infos, partial;
+    uint64_t limit;
+    sm_lane lane;
     sm_status fail; /* what the next function that may fail answers */
     struct thing *devices[DEVICES];
     _Atomic int alive;

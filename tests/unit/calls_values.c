@@ -241,6 +241,114 @@ static void test_secret_info(void **state)
     assert_int_equal(smRelease(a), 0);
 }
 
+/* ---- answers that are kept ---- */
+
+static void test_answers_are_asked_for_once(void **state)
+{
+    sm_buffer a = buffer(), b = buffer();
+    uint64_t value = 0;
+    (void)state;
+    lib.limit = 100;
+    assert_int_equal(smLimit(7, a, &value), 0);
+    assert_int_equal(value, 107);
+    unsigned calls = lib.calls;
+    lib.limit = 200; /* an answer that changes all the same is not asked for again */
+    assert_int_equal(smLimit(7, a, &value), 0);
+    assert_int_equal(value, 107);
+    assert_int_equal(lib.calls, calls);
+    assert_int_equal(smLimit(8, a, &value), 0); /* another question */
+    assert_int_equal(value, 208);
+    assert_int_equal(smLimit(7, b, &value), 0); /* about another object */
+    assert_int_equal(value, 207);
+    assert_int_equal(smSetLimit(a, 300), 0);
+    assert_int_equal(smLimit(7, a, &value), 0);
+    assert_int_equal(value, 307);
+    assert_int_equal(smLimit(7, b, &value), 0); /* nobody said that this one changed */
+    assert_int_equal(value, 207);
+    assert_int_equal(smRelease(a), 0);
+    assert_int_equal(smRelease(b), 0);
+}
+
+static void test_answers_about_no_object(void **state)
+{
+    uint64_t value = 0;
+    uint32_t more = 0;
+    (void)state;
+    lib.limit = 10;
+    for (uint32_t i = 0; i < 1000; i++) {
+        assert_int_equal(smCommon(i, &value, &more), 0);
+        assert_int_equal(value, 10 + i);
+        assert_int_equal(more, i);
+    }
+    unsigned calls = lib.calls;
+    for (uint32_t i = 0; i < 1000; i++) {
+        assert_int_equal(smCommon(i, &value, &more), 0);
+        assert_int_equal(value, 10 + i);
+    }
+    assert_int_equal(lib.calls, calls);
+    /* Places that are not wanted make another question: their answers are not known. */
+    assert_int_equal(smCommon(5, NULL, &more), 0);
+    assert_int_equal(lib.calls, calls + 1);
+    assert_int_equal(more, 5);
+}
+
+static void test_failures_are_not_kept(void **state)
+{
+    uint64_t value = 1;
+    (void)state;
+    lib.fail = -77;
+    assert_int_equal(smCommon(5000, &value, NULL), -77);
+    assert_int_equal(smCommon(5000, &value, NULL), 0);
+    assert_int_equal(value, lib.limit + 5000);
+    assert_int_equal(smLimit(1, (sm_buffer)(void *)&value, &value), SM_BAD_BUFFER);
+}
+
+/* ---- the accelerator's memory ---- */
+
+static void test_memory_is_the_sessions(void **state)
+{
+    uint32_t seen = 0;
+    (void)state;
+    assert_int_equal(smTouch(MEMORY, MEMORY_SIZE / 2, MEMORY, &seen), 0);
+    assert_int_equal(seen, 0x5ee);
+    assert_int_equal(smTouch(MEMORY + 8, MEMORY_SIZE / 2 - 4, MEMORY + MEMORY_SIZE - 1, NULL), 0);
+    assert_int_equal(smTouch(1, 0, 0, NULL), 0); /* nothing is touched */
+    unsigned calls = lib.calls;
+    static const struct {
+        uint64_t address, size, any;
+    } bad[] = {
+        {MEMORY, MEMORY_SIZE / 2 + 1, MEMORY},      {MEMORY - 1, 1, MEMORY},
+        {MEMORY + MEMORY_SIZE, 1, MEMORY},          {MEMORY, 1, MEMORY + MEMORY_SIZE},
+        {0, 1, MEMORY},                             {UINT64_MAX, 1, MEMORY},
+        {MEMORY, 1ull << 63, MEMORY},               {MEMORY, (1ull << 63) + 1, MEMORY},
+        {(uintptr_t)&lib, 8, MEMORY},
+    };
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        seen = 0x77;
+        assert_int_equal(smTouch(bad[i].address, bad[i].size, bad[i].any, &seen), SM_BAD_VALUE);
+        assert_int_equal(seen, 0x77);
+    }
+    assert_int_equal(lib.calls, calls); /* the library saw none of them */
+}
+
+/* ---- handles that are numbers ---- */
+
+static void test_special_handles(void **state)
+{
+    (void)state;
+    assert_int_equal(smOpenLane(&lib.lane), 0);
+    assert_int_equal(smLane(lib.lane), 0);
+    void *real = lib.handles[0];
+    assert_non_null(real);
+    lib.handles[0] = NULL;
+    assert_int_equal(smLane((sm_lane)(uintptr_t)1), 0);
+    assert_ptr_equal(lib.handles[0], real);
+    assert_int_equal(smLane(NULL), 0);
+    assert_null(lib.handles[0]);
+    assert_int_equal(smLane((sm_lane)(uintptr_t)2), SM_BAD_EVENT); /* the shim knows no such one */
+    assert_int_equal(smLane((sm_lane)(uintptr_t)4097), SM_BAD_EVENT);
+}
+
 /* ---- the arena by hand ---- */
 
 static void test_arena_parameter(void **state)
@@ -267,6 +375,11 @@ int main(void)
         cmocka_unit_test(test_texts),       cmocka_unit_test(test_out),
         cmocka_unit_test(test_info),        cmocka_unit_test(test_fixed_info_is_remembered),
         cmocka_unit_test(test_secret_info), cmocka_unit_test(test_arena_parameter),
+        cmocka_unit_test(test_answers_are_asked_for_once),
+        cmocka_unit_test(test_answers_about_no_object),
+        cmocka_unit_test(test_failures_are_not_kept),
+        cmocka_unit_test(test_memory_is_the_sessions),
+        cmocka_unit_test(test_special_handles),
     };
     return cmocka_run_group_tests(tests, open_library, NULL);
 }
