@@ -47,13 +47,55 @@ bool wh_session_lost(const struct wh_session *session)
     return atomic_load_explicit(&session->channel->lost, memory_order_relaxed);
 }
 
+/* ---- numbers of threads ---- */
+
+/* Numbers of ended threads are used again: the worker keeps state for each. */
+static struct {
+    pthread_mutex_t lock;
+    pthread_once_t once;
+    pthread_key_t key;
+    uint32_t last;
+    uint32_t *ended;
+    size_t nended, room;
+} threads = {.lock = PTHREAD_MUTEX_INITIALIZER, .once = PTHREAD_ONCE_INIT};
+
+static _Thread_local uint32_t thread_number;
+
+static void end_thread(void *number)
+{
+    thread_number = 0;
+    pthread_mutex_lock(&threads.lock);
+    if (threads.nended == threads.room) {
+        size_t room = threads.room ? 2 * threads.room : 64;
+        uint32_t *ended = realloc(threads.ended, room * sizeof(*ended));
+        threads.ended = ended ? ended : threads.ended;
+        threads.room = ended ? room : threads.room;
+    }
+    if (threads.nended < threads.room) /* else the number is lost: there are many */
+        threads.ended[threads.nended++] = (uint32_t)(uintptr_t)number;
+    pthread_mutex_unlock(&threads.lock);
+}
+
+static void make_key(void)
+{
+    pthread_key_create(&threads.key, end_thread);
+}
+
+static uint32_t take_number(void)
+{
+    pthread_once(&threads.once, make_key);
+    pthread_mutex_lock(&threads.lock);
+    uint32_t number = threads.nended ? threads.ended[--threads.nended] : ++threads.last;
+    pthread_mutex_unlock(&threads.lock);
+    pthread_setspecific(threads.key, (void *)(uintptr_t)number);
+    return number;
+}
+
 uint32_t wh_thread_number(void)
 {
-    static _Atomic uint32_t last;
-    static _Thread_local uint32_t number;
-    if (number == 0)
-        number = atomic_fetch_add_explicit(&last, 1, memory_order_relaxed) + 1;
-    return number;
+    if (thread_number == 0)
+        thread_number = take_number();
+    return thread_number;
 }
 
 static uint64_t wanted_arena(void)
@@ -122,6 +164,7 @@ static void forget_in_child(void)
 {
     struct wh_session *session = atomic_load(&process.session);
     pthread_mutex_init(&process.lock, NULL);
+    pthread_mutex_init(&threads.lock, NULL);
     process.complained = false;
     atomic_store(&process.session, NULL);
     if (session)

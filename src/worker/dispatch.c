@@ -209,7 +209,7 @@ static void defer_error(struct wh_call *call)
     if (is_ok(call))
         return;
     if (atomic_compare_exchange_strong(&worker->deferred, &none, error))
-        wh_log("session %u: posted %s failed with %d", worker->session, call->desc->name, error);
+        wh_debug("session %u: posted %s failed with %d", worker->session, call->desc->name, error);
 }
 
 static void tell_deferred(struct wh_call *call)

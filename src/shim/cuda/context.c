@@ -70,7 +70,7 @@ static struct wh_cuda_thread *thread_in(const struct wh_session *session)
     if (thread->session != session) {
         thread->session = session;
         thread->depth = 0;
-        thread->told = NULL;
+        thread->told = (const struct wh_object *)thread; /* nothing yet, not even that there is none */
         thread->stream = thread->stream_in = NULL;
     }
     return thread;

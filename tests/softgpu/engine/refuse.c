@@ -68,7 +68,7 @@ static void bad_texts(void **state)
     refused(HEADER KERNEL "{ inner: ret; }\nbra inner;\n}\n", WH_SOFT_INVALID_PTX,
             "no label 'inner'");
     refused(HEADER KERNEL "a: ret; a: ret;\n}\n", WH_SOFT_INVALID_PTX, "'a' is declared twice");
-    refused(HEADER KERNEL "ret\n}\n", WH_SOFT_INVALID_PTX, "';' expected");
+    refused(HEADER KERNEL "ret\n}\n", WH_SOFT_INVALID_PTX, "line 7: an operand expected");
     refused(HEADER KERNEL "ret;\n", WH_SOFT_INVALID_PTX, "'}' expected");
     refused(HEADER KERNEL ".reg .b64 %d<2>;\nld.param.u64 %d1, [p+4];\n}\n", WH_SOFT_INVALID_PTX,
             "bytes 4 to 12 of parameter p");
