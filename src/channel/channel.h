@@ -96,6 +96,8 @@ struct wh_channel_ops {
     /* Lets another thread lead while the caller is busy with a call that may take long. Returns
      * true when one sleeps in receive already, false when the caller should start one. */
     bool (*vacate)(struct wh_channel *channel, bool *leads);
+    /* Whether another message waits; for the leading thread. */
+    bool (*pending)(struct wh_channel *channel);
     /* After vacating, before the reply: leads again if nobody else does, so that the client's next
      * message needs no wake-up. */
     void (*resume)(struct wh_channel *channel, bool *leads);

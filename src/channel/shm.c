@@ -338,6 +338,11 @@ static bool worker_vacate(struct wh_channel *channel, bool *leads)
     return atomic_load(&shm->sleepers) > 0;
 }
 
+static bool worker_pending(struct wh_channel *channel)
+{
+    return wh_ring_has_record(&shm_of(channel)->calls);
+}
+
 static void worker_resume(struct wh_channel *channel, bool *leads)
 {
     *leads = *leads || try_to_lead(shm_of(channel));
@@ -432,6 +437,7 @@ static const struct wh_channel_ops shm_ops = {
     .lose = client_lose,
     .receive = worker_receive,
     .vacate = worker_vacate,
+    .pending = worker_pending,
     .resume = worker_resume,
     .reply_room = worker_reply_room,
     .reply = worker_reply,

@@ -218,7 +218,7 @@ static void check_daemon(struct findings *findings)
     if (code == ENOENT || code == ECONNREFUSED)
         say(WARN, "daemon",
             "none at unix:" WH_DEFAULT_SOCKET ": `wormhole run` starts a private one; "
-            "wormholed is a common one");
+            "systemctl start wormholed starts a common one");
     else if (code == EACCES)
         say(NO, "daemon",
             WH_DEFAULT_SOCKET " is not for this user: see socket_mode in wormholed.conf(5)");

@@ -154,8 +154,7 @@ uint64_t wh_client_remembered(struct wh_session *session, const struct wh_call_d
     struct wh_answer *_Atomic *list =
         object ? &object->answers : &session->answers->buckets[hash_of(call, key, n) % BUCKETS];
     /* Acquire pairs with the release below. */
-    struct wh_answer *answer =
-        find(atomic_load_explicit(list, memory_order_acquire), call, key, n);
+    struct wh_answer *answer = find(atomic_load_explicit(list, memory_order_acquire), call, key, n);
     if (answer) {
         give(answer, a);
         atomic_fetch_add_explicit(&session->stats.local, 1, memory_order_relaxed);
@@ -165,8 +164,8 @@ uint64_t wh_client_remembered(struct wh_session *session, const struct wh_call_d
     if ((int32_t)result != session->shim->api->success || !(answer = make(call, a, key, n)))
         return result;
     answer->next = atomic_load_explicit(list, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(list, &answer->next, answer,
-                                                  memory_order_release, memory_order_relaxed))
+    while (!atomic_compare_exchange_weak_explicit(list, &answer->next, answer, memory_order_release,
+                                                  memory_order_relaxed))
         ;
     return result;
 }

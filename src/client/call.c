@@ -320,8 +320,7 @@ static void write_param(struct call *call, struct wh_writer *w, unsigned i)
     const struct wh_param *p = &call->desc->params[i];
     const void *pointer = (const void *)(uintptr_t)call->a[i];
     uint64_t n = 0;
-    if (p->kind == WH_VALUE || p->kind == WH_ARENA || p->kind == WH_LOCAL ||
-        p->kind == WH_MEMORY) {
+    if (p->kind == WH_VALUE || p->kind == WH_ARENA || p->kind == WH_LOCAL || p->kind == WH_MEMORY) {
         wh_write_word(w, p->kind == WH_LOCAL ? 0 : call->a[i]);
         return;
     }

@@ -190,7 +190,7 @@ struct wh_session {
     struct wh_transfers *transfers;
     struct wh_news *news;
     struct wh_answers *answers; /* to questions about no object */
-    sem_t may_block; /* calls that may wait long leave some reply slots to the others */
+    sem_t may_block;            /* calls that may wait long leave some reply slots to the others */
 };
 
 /* A session over a channel that is open; the caller closes that when it fails. */

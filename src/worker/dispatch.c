@@ -162,8 +162,7 @@ static bool is_ok(const struct wh_call *call)
 static void answer(struct wh_call *call, int32_t error)
 {
     int8_t place = call->desc->error_param;
-    call->a[WH_RESULT] =
-        call->desc->result == WH_RESULT_STATUS ? (uint64_t)(int64_t)error : 0;
+    call->a[WH_RESULT] = call->desc->result == WH_RESULT_STATUS ? (uint64_t)(int64_t)error : 0;
     if (place >= 0 && call->a[place])
         *(int32_t *)(uintptr_t)call->a[place] = error;
 }
@@ -193,7 +192,7 @@ static void carry_out(struct wh_call *call)
         backend->enter(call->worker, call->thread);
     if ((flags & (WH_CALL_RETAIN | WH_CALL_RELEASE)) && count_reference(call))
         return;
-    if (flags & WH_CALL_BLOCKS)
+    if ((flags & WH_CALL_BLOCKS) && !(backend->brief && backend->brief(call)))
         wh_call_vacate(call);
     backend->thunks[call->desc->number](call, functions, call->a);
     if ((flags & WH_CALL_RETAIN) && call->entries[0] && is_ok(call))
@@ -257,8 +256,12 @@ const char *wh_worker_dispatch(struct wh_worker *worker, const struct wh_message
                                struct wh_pool *pool, bool *leads)
 {
     uint64_t a[WH_MAX_PARAMS + 1] = {0};
-    struct wh_call call = {
-        .worker = worker, .slot = message->slot, .thread = message->thread, .a = a, .pool = pool, .leads = leads};
+    struct wh_call call = {.worker = worker,
+                           .slot = message->slot,
+                           .thread = message->thread,
+                           .a = a,
+                           .pool = pool,
+                           .leads = leads};
     uint8_t *room = NULL;
     call.fault = check_header(worker, message);
     if (call.fault)

@@ -11,12 +11,14 @@
 #define CHUNK      1024u
 #define MAX_CHUNKS 8193u /* 8 million objects; ids start at 1 */
 #define MAX_FOUND  4096u
+#define MAX_TYPES  256u
 
 struct wh_table {
     pthread_mutex_t lock;
     struct wh_entry *_Atomic *_Atomic chunks[MAX_CHUNKS];
     struct wh_entry *_Atomic found[MAX_FOUND];
     _Atomic uint32_t nfound;
+    _Atomic uint32_t counts[MAX_TYPES]; /* of the client's, by type */
 };
 
 struct wh_table *wh_table_new(void)
@@ -92,10 +94,17 @@ struct wh_entry *wh_table_add(struct wh_table *table, uint32_t id, uint16_t type
     if (is_free)
         atomic_store_explicit(place, entry, memory_order_release);
     pthread_mutex_unlock(&table->lock);
-    if (is_free)
+    if (is_free) {
+        atomic_fetch_add_explicit(&table->counts[type % MAX_TYPES], 1, memory_order_relaxed);
         return entry;
+    }
     free(entry);
     return NULL;
+}
+
+uint32_t wh_table_count(struct wh_table *table, uint16_t type)
+{
+    return atomic_load_explicit(&table->counts[type % MAX_TYPES], memory_order_relaxed);
 }
 
 static uint32_t search(struct wh_table *table, uint16_t type, const void *real)
@@ -147,6 +156,7 @@ bool wh_table_remove(struct wh_table *table, struct wh_entry *entry)
 {
     pthread_mutex_lock(&table->lock);
     atomic_store_explicit(place_of(table, entry->id), NULL, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&table->counts[entry->type % MAX_TYPES], 1, memory_order_relaxed);
     bool last = entry->pins == 0;
     entry->dying = !last;
     pthread_mutex_unlock(&table->lock);

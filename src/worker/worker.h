@@ -45,6 +45,9 @@ struct wh_backend {
     /* Before the library is called for the client's thread `thread`: puts that thread's own state
      * (its current context) in place on the calling one, which leads. */
     void (*enter)(struct wh_worker *worker, uint32_t thread);
+    /* Before a call that may take long is vacated: waits a moment for what it waits for, as long as
+     * no other message is there. True: it will not take long. */
+    bool (*brief)(struct wh_call *call);
     /* Whether the session may use `size` bytes of device memory at `address` (WH_MEMORY). */
     bool (*reaches)(struct wh_worker *worker, uint64_t address, uint64_t size);
 };
@@ -113,6 +116,9 @@ struct wh_entry *wh_table_add(struct wh_table *table, uint32_t id, uint16_t type
 /* The id of a library handle: of a known object, or a new one of the worker's (then *discovered).
  * 0: none. */
 uint32_t wh_table_id_of(struct wh_table *table, uint16_t type, void *real, bool *discovered);
+
+/* How many objects of this type the client holds. */
+uint32_t wh_table_count(struct wh_table *table, uint16_t type);
 
 /* Takes an id away. True: the caller releases the object and frees the entry; false: it is pinned,
  * and whoever unpins it last does. */

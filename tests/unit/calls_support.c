@@ -409,9 +409,10 @@ struct life *new_life(void)
     struct life *life = calloc(1, sizeof(*life));
     assert_non_null(life);
     pair_open(&life->pair);
-    life->backend = (struct wh_backend){
-        .api = &wh_sample_api, .thunks = wh_sample_thunks, .functions = &functions,
-        .reaches = reaches};
+    life->backend = (struct wh_backend){.api = &wh_sample_api,
+                                        .thunks = wh_sample_thunks,
+                                        .functions = &functions,
+                                        .reaches = reaches};
     life->worker = (struct wh_worker){
         .channel = &life->pair.worker->channel, .backend = &life->backend, .table = wh_table_new()};
     life->session = wh_session_over(&shim, &life->pair.client->channel, &error);

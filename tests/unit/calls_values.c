@@ -317,10 +317,14 @@ static void test_memory_is_the_sessions(void **state)
     static const struct {
         uint64_t address, size, any;
     } bad[] = {
-        {MEMORY, MEMORY_SIZE / 2 + 1, MEMORY},      {MEMORY - 1, 1, MEMORY},
-        {MEMORY + MEMORY_SIZE, 1, MEMORY},          {MEMORY, 1, MEMORY + MEMORY_SIZE},
-        {0, 1, MEMORY},                             {UINT64_MAX, 1, MEMORY},
-        {MEMORY, 1ull << 63, MEMORY},               {MEMORY, (1ull << 63) + 1, MEMORY},
+        {MEMORY, MEMORY_SIZE / 2 + 1, MEMORY},
+        {MEMORY - 1, 1, MEMORY},
+        {MEMORY + MEMORY_SIZE, 1, MEMORY},
+        {MEMORY, 1, MEMORY + MEMORY_SIZE},
+        {0, 1, MEMORY},
+        {UINT64_MAX, 1, MEMORY},
+        {MEMORY, 1ull << 63, MEMORY},
+        {MEMORY, (1ull << 63) + 1, MEMORY},
         {(uintptr_t)&lib, 8, MEMORY},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -370,11 +374,16 @@ static void test_arena_parameter(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_scalars),     cmocka_unit_test(test_results),
-        cmocka_unit_test(test_bytes),       cmocka_unit_test(test_bytes_that_fit_nowhere),
-        cmocka_unit_test(test_texts),       cmocka_unit_test(test_out),
-        cmocka_unit_test(test_info),        cmocka_unit_test(test_fixed_info_is_remembered),
-        cmocka_unit_test(test_secret_info), cmocka_unit_test(test_arena_parameter),
+        cmocka_unit_test(test_scalars),
+        cmocka_unit_test(test_results),
+        cmocka_unit_test(test_bytes),
+        cmocka_unit_test(test_bytes_that_fit_nowhere),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_out),
+        cmocka_unit_test(test_info),
+        cmocka_unit_test(test_fixed_info_is_remembered),
+        cmocka_unit_test(test_secret_info),
+        cmocka_unit_test(test_arena_parameter),
         cmocka_unit_test(test_answers_are_asked_for_once),
         cmocka_unit_test(test_answers_about_no_object),
         cmocka_unit_test(test_failures_are_not_kept),

@@ -64,6 +64,15 @@ void wh_cuda_enter(struct wh_worker *worker, uint32_t thread);
 /* The context that is current on this thread, as set by the hook; NULL: none. */
 CUcontext wh_cuda_current(struct wh_call *call);
 
+/* ---- waiting (wait.c) ---- */
+
+/* The backend's brief hook: most waits are for a few microseconds of the device's work, less than
+ * handing the lead to another thread costs. */
+bool wh_cuda_brief(struct wh_call *call);
+
+/* The same for what is done on a stream; also counts streams made and destroyed. */
+bool wh_cuda_stream_is_idle_soon(struct wh_call *call, CUstream stream);
+
 /* ---- transfers ---- */
 
 /* Tells the client that the block behind a token is its own again (`failed`: nothing to copy). */

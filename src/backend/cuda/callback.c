@@ -50,8 +50,8 @@ static void tell(struct relay *relay, CUresult status)
     relay->next = callbacks->running;
     callbacks->running = relay;
     pthread_mutex_unlock(&callbacks->lock);
-    int sent = channel->ops->push_upcall(channel, WH_UPCALL_CALLBACK, relay->token, &word,
-                                         sizeof(word));
+    int sent =
+        channel->ops->push_upcall(channel, WH_UPCALL_CALLBACK, relay->token, &word, sizeof(word));
     pthread_mutex_lock(&callbacks->lock);
     while (sent == 0 && !relay->done)
         pthread_cond_wait(&callbacks->done, &callbacks->lock);

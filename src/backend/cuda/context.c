@@ -40,8 +40,7 @@ void wh_cuda_enter(struct wh_worker *worker, uint32_t thread)
     const struct wh_cuda_state *state = worker->state;
     struct wh_cuda_contexts *contexts = state->contexts;
     uint32_t id = thread < contexts->room ? contexts->current[thread] : 0;
-    struct wh_entry *entry =
-        id ? wh_table_find(worker->table, id, WH_CUDA_TYPE_CUcontext) : NULL;
+    struct wh_entry *entry = id ? wh_table_find(worker->table, id, WH_CUDA_TYPE_CUcontext) : NULL;
     CUcontext wanted = entry ? entry->real : NULL;
     uint32_t generation = atomic_load_explicit(&contexts->generation, memory_order_relaxed);
     if (told == wanted && told_in == generation)
@@ -84,12 +83,10 @@ CUresult wh_cuda_do_set_current(struct wh_call *call, CUcontext context)
 static void forget_memory(struct wh_call *call, const void *context)
 {
     struct wh_cuda_range range;
-    while (context &&
-           wh_cuda_ranges_take_owned(wh_cuda_state(call)->ranges, context, &range))
+    while (context && wh_cuda_ranges_take_owned(wh_cuda_state(call)->ranges, context, &range))
         if (range.kind == WH_CUDA_RANGE_ALIAS)
             munmap((void *)(uintptr_t)range.start, range.size);
-    atomic_fetch_add_explicit(&wh_cuda_state(call)->contexts->generation, 1,
-                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&wh_cuda_state(call)->contexts->generation, 1, memory_order_relaxed);
 }
 
 /* ---- primary contexts ---- */

@@ -17,7 +17,8 @@ struct side {
 };
 
 /* The place with its measures spelled out: no pitch means rows without gaps, no height slices
- * without. False: rows or slices would overlap, and the bytes touched would not be those checked. */
+ * without. False: rows or slices would overlap, and the bytes touched would not be those checked.
+ */
 static bool spell_out(const wh_cuda_box *box, wh_cuda_place *p)
 {
     bool rows = box->height > 1 || box->depth > 1 || p->y || p->z;

@@ -31,16 +31,14 @@ static bool fatbin_fits(const uint8_t *image, size_t size)
     struct fatbin header;
     struct entry entry;
     memcpy(&header, image, sizeof(header));
-    if (header.header_size < sizeof(header) ||
-        !lies_within(header.header_size, header.rest, size))
+    if (header.header_size < sizeof(header) || !lies_within(header.header_size, header.rest, size))
         return false;
     uint64_t end = header.header_size + header.rest;
     for (uint64_t at = header.header_size; at < end; at += entry.header_size + entry.size) {
         if (!lies_within(at, sizeof(entry), end))
             return false;
         memcpy(&entry, image + at, sizeof(entry));
-        if (entry.header_size < sizeof(entry) ||
-            !lies_within(at, entry.header_size, end) ||
+        if (entry.header_size < sizeof(entry) || !lies_within(at, entry.header_size, end) ||
             !lies_within(at + entry.header_size, entry.size, end))
             return false;
     }
@@ -50,8 +48,7 @@ static bool fatbin_fits(const uint8_t *image, size_t size)
 static bool sections_fit(const uint8_t *image, const Elf64_Ehdr *header, size_t size)
 {
     Elf64_Shdr section;
-    if (header->e_shnum == 0 ||
-        header->e_shentsize != sizeof(section) ||
+    if (header->e_shnum == 0 || header->e_shentsize != sizeof(section) ||
         !lies_within(header->e_shoff, (uint64_t)header->e_shnum * sizeof(section), size))
         return header->e_shoff == 0 && header->e_shnum == 0;
     for (unsigned i = 0; i < header->e_shnum; i++) {
@@ -93,8 +90,8 @@ static bool elf_fits(const uint8_t *image, size_t size)
 static bool is_text(const uint8_t *image, size_t size)
 {
     for (size_t i = 0; i < size && i < 4; i++)
-        if (image[i] != 0 && (image[i] < '\t' || image[i] > '~' ||
-                              (image[i] > '\r' && image[i] < ' ')))
+        if (image[i] != 0 &&
+            (image[i] < '\t' || image[i] > '~' || (image[i] > '\r' && image[i] < ' ')))
             return false;
     return size > 1 && memchr(image, 0, size) != NULL && image[0] != 0;
 }

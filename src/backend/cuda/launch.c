@@ -22,8 +22,8 @@ static CUresult launch(const struct wh_cuda_functions_table *f, CUfunction funct
                              .numAttrs = n};
     if (n > 0)
         return f->cuLaunchKernelEx(&config, function, NULL, given);
-    return f->cuLaunchKernel(function, g->grid[0], g->grid[1], g->grid[2], g->block[0],
-                             g->block[1], g->block[2], g->shared, stream, NULL, given);
+    return f->cuLaunchKernel(function, g->grid[0], g->grid[1], g->grid[2], g->block[0], g->block[1],
+                             g->block[2], g->shared, stream, NULL, given);
 }
 
 /*
@@ -52,10 +52,9 @@ static CUresult check_attribute(struct wh_call *call, CUlaunchAttribute *a, CUev
         return CUDA_SUCCESS;
     case CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW:
         return a->value.accessPolicyWindow.num_bytes == 0 ||
-                       wh_cuda_ranges_find(
-                           wh_cuda_state(call)->ranges,
-                           (uintptr_t)a->value.accessPolicyWindow.base_ptr,
-                           a->value.accessPolicyWindow.num_bytes, &range)
+                       wh_cuda_ranges_find(wh_cuda_state(call)->ranges,
+                                           (uintptr_t)a->value.accessPolicyWindow.base_ptr,
+                                           a->value.accessPolicyWindow.num_bytes, &range)
                    ? CUDA_SUCCESS
                    : CUDA_ERROR_INVALID_VALUE;
     default:

@@ -90,8 +90,8 @@ static void *open_library(struct wh_error *error)
     if (path && *path)
         return open_named(path, error);
     for (size_t i = 0; i < sizeof(places) / sizeof(places[0]) && !library; i++) {
-        library = usable(access(places[i], R_OK) == 0 ? dlopen(places[i], RTLD_NOW | RTLD_LOCAL)
-                                                      : NULL);
+        library =
+            usable(access(places[i], R_OK) == 0 ? dlopen(places[i], RTLD_NOW | RTLD_LOCAL) : NULL);
         if (library)
             load_compiler(places[i]);
     }
@@ -161,6 +161,7 @@ int wh_cuda_open(struct wh_worker *worker, struct wh_backend *backend, struct wh
                                    .functions = &state->f,
                                    .forget = forget,
                                    .enter = wh_cuda_enter,
+                                   .brief = wh_cuda_brief,
                                    .reaches = reaches};
     worker->backend = backend;
     return 0;

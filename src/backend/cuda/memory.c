@@ -98,7 +98,9 @@ CUresult wh_cuda_do_host_register(struct wh_call *call, CUdeviceptr address, siz
 {
     struct wh_cuda_state *state = wh_cuda_state(call);
     void *memory = shared_bytes(call, address, size);
-    struct wh_cuda_range range = {.start = address, .size = size, .kind = WH_CUDA_RANGE_SHARED,
+    struct wh_cuda_range range = {.start = address,
+                                  .size = size,
+                                  .kind = WH_CUDA_RANGE_SHARED,
                                   .owner = wh_cuda_current(call)};
     CUdeviceptr mapped = 0;
     if (!memory || size == 0)
@@ -123,7 +125,9 @@ CUresult wh_cuda_do_host_alias(struct wh_call *call, CUdeviceptr address, size_t
 {
     struct wh_cuda_state *state = wh_cuda_state(call);
     const struct wh_channel *channel = call->worker->channel;
-    struct wh_cuda_range range = {.start = address, .size = size, .kind = WH_CUDA_RANGE_ALIAS,
+    struct wh_cuda_range range = {.start = address,
+                                  .size = size,
+                                  .kind = WH_CUDA_RANGE_ALIAS,
                                   .owner = wh_cuda_current(call)};
     uint64_t offset = channel->arena_offset + (uint64_t)((uint8_t *)bytes - channel->arena);
     void *wanted = (void *)(uintptr_t)address;
@@ -205,7 +209,8 @@ CUresult wh_cuda_do_copy_from_device(struct wh_call *call, size_t size, void *by
     const struct wh_cuda_functions_table *f = wh_cuda_driver(call);
     if (!token_is_good(call, token))
         return CUDA_ERROR_INVALID_VALUE;
-    wh_call_vacate(call);
+    if (!wh_cuda_stream_is_idle_soon(call, stream))
+        wh_call_vacate(call);
     CUresult result = f->cuMemcpyDtoHAsync_v2(bytes, from, size, stream);
     if (result == CUDA_SUCCESS)
         result = f->cuStreamSynchronize(stream);
@@ -222,8 +227,8 @@ CUresult wh_cuda_do_read(struct wh_call *call, size_t size, void *bytes, CUdevic
 }
 
 /* Between the device and memory that both sides share: nothing to stage, nothing to tell. */
-CUresult wh_cuda_do_copy_shared(struct wh_call *call, CUdeviceptr to, CUdeviceptr from,
-                                size_t size, CUstream stream)
+CUresult wh_cuda_do_copy_shared(struct wh_call *call, CUdeviceptr to, CUdeviceptr from, size_t size,
+                                CUstream stream)
 {
     return wh_cuda_driver(call)->cuMemcpyAsync(to, from, size, stream);
 }

@@ -146,9 +146,9 @@ bool wh_cuda_jit_crosses(unsigned option)
     }
 }
 
-static bool make_options(struct wh_call *call, struct options *o, unsigned n,
-                         const unsigned *names, const uint64_t *values, unsigned info_room,
-                         char *info, unsigned error_room, char *errors)
+static bool make_options(struct wh_call *call, struct options *o, unsigned n, const unsigned *names,
+                         const uint64_t *values, unsigned info_room, char *info,
+                         unsigned error_room, char *errors)
 {
     *o = (struct options){0};
     o->names = wh_call_memory(call, (n + OWN_OPTIONS) * sizeof(*o->names));
@@ -206,8 +206,8 @@ static CUresult load(struct wh_call *call, uint64_t id, struct options *o,
     else if (module)
         answer->status = f->cuModuleLoadDataEx(module, image->bytes, o->n, o->names, o->values);
     else
-        answer->status = f->cuLibraryLoadData(library, image->bytes, o->names, o->values, o->n,
-                                              NULL, NULL, 0);
+        answer->status =
+            f->cuLibraryLoadData(library, image->bytes, o->names, o->values, o->n, NULL, NULL, 0);
     free(image);
     read_options(o, answer);
     return CUDA_SUCCESS;
@@ -303,14 +303,13 @@ CUresult wh_cuda_do_function_name(struct wh_call *call, CUmodule module, CUlibra
     void **handles = i < 1u << 20 ? wh_call_memory(call, (i + 1) * sizeof(*handles)) : NULL;
     if (!handles || (!module && !library))
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult result =
-        module ? f->cuModuleEnumerateFunctions((CUfunction *)handles, i + 1, module)
-               : f->cuLibraryEnumerateKernels((CUkernel *)handles, i + 1, library);
+    CUresult result = module ? f->cuModuleEnumerateFunctions((CUfunction *)handles, i + 1, module)
+                             : f->cuLibraryEnumerateKernels((CUkernel *)handles, i + 1, library);
     if (result == CUDA_SUCCESS && !handles[i])
         result = CUDA_ERROR_NOT_FOUND;
     if (result == CUDA_SUCCESS)
-        result = module ? f->cuFuncGetName(&found, handles[i])
-                        : f->cuKernelGetName(&found, handles[i]);
+        result =
+            module ? f->cuFuncGetName(&found, handles[i]) : f->cuKernelGetName(&found, handles[i]);
     if (result != CUDA_SUCCESS || !found)
         return result;
     length = strlen(found) + 1;

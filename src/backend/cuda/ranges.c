@@ -62,8 +62,7 @@ static bool is_free(const struct wh_cuda_ranges *ranges, size_t place,
 {
     if (range->size == 0 || range->start > UINT64_MAX - range->size)
         return false;
-    if (place > 0 &&
-        range->start - ranges->at[place - 1].start < ranges->at[place - 1].size)
+    if (place > 0 && range->start - ranges->at[place - 1].start < ranges->at[place - 1].size)
         return false;
     return place == ranges->n || ranges->at[place].start - range->start >= range->size;
 }
@@ -106,8 +105,7 @@ static void take_at(struct wh_cuda_ranges *ranges, size_t place, struct wh_cuda_
     ranges->n--;
 }
 
-bool wh_cuda_ranges_take(struct wh_cuda_ranges *ranges, uint64_t start,
-                         struct wh_cuda_range *taken)
+bool wh_cuda_ranges_take(struct wh_cuda_ranges *ranges, uint64_t start, struct wh_cuda_range *taken)
 {
     pthread_rwlock_wrlock(&ranges->lock);
     size_t place = count_before(ranges, start);

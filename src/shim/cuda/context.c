@@ -70,7 +70,8 @@ static struct wh_cuda_thread *thread_in(const struct wh_session *session)
     if (thread->session != session) {
         thread->session = session;
         thread->depth = 0;
-        thread->told = (const struct wh_object *)thread; /* nothing yet, not even that there is none */
+        thread->told =
+            (const struct wh_object *)thread; /* nothing yet, not even that there is none */
         thread->stream = thread->stream_in = NULL;
     }
     return thread;
@@ -165,8 +166,7 @@ WH_EXPORT CUresult cuCtxSetCurrent(CUcontext context)
         return CUDA_SUCCESS;
     }
     if (thread->depth == 0)
-        return push(thread, (struct wh_object *)context) ? CUDA_SUCCESS
-                                                         : CUDA_ERROR_OUT_OF_MEMORY;
+        return push(thread, (struct wh_object *)context) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
     thread->stack[thread->depth - 1] = (struct wh_object *)context;
     return CUDA_SUCCESS;
 }
@@ -263,8 +263,8 @@ WH_EXPORT CUresult cuCtxCreate_v3(CUcontext *context, CUexecAffinityParam *affin
     return n ? CUDA_ERROR_UNSUPPORTED_EXEC_AFFINITY : cuCtxCreate_v2(context, flags, device);
 }
 
-WH_EXPORT CUresult cuCtxCreate_v4(CUcontext *context, CUctxCreateParams *params,
-                                  unsigned int flags, CUdevice device)
+WH_EXPORT CUresult cuCtxCreate_v4(CUcontext *context, CUctxCreateParams *params, unsigned int flags,
+                                  CUdevice device)
 {
     if (params && (params->execAffinityParams || params->cigParams))
         return CUDA_ERROR_NOT_SUPPORTED;
@@ -379,7 +379,8 @@ static bool has_primary(CUdevice device)
            primary.device[device].object;
 }
 
-/* Whether the context is about to end with its last reference, or by a reset; takes the reference. */
+/* Whether the context is about to end with its last reference, or by a reset; takes the reference.
+ */
 static CUresult begin_end(CUdevice device, bool reset, bool *ends)
 {
     CUresult result = CUDA_SUCCESS;
@@ -394,7 +395,8 @@ static CUresult begin_end(CUdevice device, bool reset, bool *ends)
     return result;
 }
 
-/* Ends what lives in the primary context. Destructors are the program's: they run without a lock. */
+/* Ends what lives in the primary context. Destructors are the program's: they run without a lock.
+ */
 static CUresult end_primary(CUdevice device, bool reset)
 {
     bool ends;

@@ -33,8 +33,7 @@ static CUresult write_piece(CUdeviceptr to, const uint8_t *from, size_t size, CU
         return wh_session_lost(session) ? (CUresult)wh_cuda_api.lost : CUDA_ERROR_OUT_OF_MEMORY;
     }
     memcpy(wh_arena_address(wh_session_arena(session), block), from, size);
-    atomic_fetch_add_explicit(&wh_session_stats(session)->copied_bytes, size,
-                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&wh_session_stats(session)->copied_bytes, size, memory_order_relaxed);
     CUresult result =
         wh_cuda_call_copy_to_device(to, size, block->offset, stream, WH_TICKET_TOKEN(ticket));
     if (result != CUDA_SUCCESS)
@@ -53,8 +52,7 @@ CUresult wh_cuda_write(CUdeviceptr to, const void *from, size_t size, CUstream s
     /* Few pieces in flight: the same blocks are used again and again, and stay in the caches. */
     for (size_t at = 0; at < size && result == CUDA_SUCCESS; n++) {
         size_t piece = size - at < WH_STAGE ? size - at : WH_STAGE;
-        if (n >= WH_STAGES &&
-            wh_transfer_wait(wh_cuda_session(), tickets[n % WH_STAGES]) < 0)
+        if (n >= WH_STAGES && wh_transfer_wait(wh_cuda_session(), tickets[n % WH_STAGES]) < 0)
             return (CUresult)wh_cuda_api.lost;
         result = write_piece(to + at, bytes + at, piece, stream, &tickets[n % WH_STAGES]);
         at += piece;
@@ -75,8 +73,7 @@ static CUresult read_last(uint8_t *to, CUdeviceptr from, size_t size, CUstream s
     CUresult result = wh_cuda_call_now(WH_CUDA_wh_copy_from_device, a);
     if (result == CUDA_SUCCESS)
         memcpy(to, wh_arena_address(wh_session_arena(session), block), size);
-    atomic_fetch_add_explicit(&wh_session_stats(session)->copied_bytes, size,
-                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&wh_session_stats(session)->copied_bytes, size, memory_order_relaxed);
     wh_arena_release(wh_session_arena(session), block);
     return result;
 }
@@ -130,8 +127,7 @@ static CUresult copy_shared(CUdeviceptr to, CUdeviceptr from, size_t size, CUstr
 {
     struct wh_session *session = wh_cuda_session();
     CUresult result = wh_cuda_call_copy_shared(to, from, size, stream);
-    atomic_fetch_add_explicit(&wh_session_stats(session)->shared_bytes, size,
-                              memory_order_relaxed);
+    atomic_fetch_add_explicit(&wh_session_stats(session)->shared_bytes, size, memory_order_relaxed);
     return result == CUDA_SUCCESS && wait ? cuStreamSynchronize(stream) : result;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Launches: the parameters are packed by the kernel's layout and posted. A launch that the driver
- * is likely to refuse is called instead, so that the program gets the error where it would natively.
+ * is likely to refuse is called instead, so that the program gets the error where it would
+ * natively.
  */
 #include "shim/cuda/code.h"
 #include "shim/cuda/mirror.h"
@@ -9,9 +10,9 @@
 #include <limits.h>
 #include <stdlib.h>
 
-#define ON_STACK      4096u
+#define ON_STACK        4096u
 #define MOST_ATTRIBUTES 64u
-#define MOST_THREADS  1024u
+#define MOST_THREADS    1024u
 
 /* One launch on its way. */
 struct launch {
@@ -98,7 +99,8 @@ static CUresult send(struct launch *l)
                     l->nattributes ? (uintptr_t)l->events : 0,
                     l->size,
                     (uintptr_t)l->params};
-    return looks_good(l) ? wh_cuda_post(WH_CUDA_wh_launch, a) : wh_cuda_call_now(WH_CUDA_wh_launch, a);
+    return looks_good(l) ? wh_cuda_post(WH_CUDA_wh_launch, a)
+                         : wh_cuda_call_now(WH_CUDA_wh_launch, a);
 }
 
 /* ---- parameters ---- */
@@ -178,9 +180,8 @@ WH_EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned int grid_x, unsi
                                   void **params, void **extra)
 {
     struct launch l;
-    l.grid = (wh_cuda_grid){.grid = {grid_x, grid_y, grid_z},
-                            .block = {block_x, block_y, block_z},
-                            .shared = shared};
+    l.grid = (wh_cuda_grid){
+        .grid = {grid_x, grid_y, grid_z}, .block = {block_x, block_y, block_z}, .shared = shared};
     l.stream = stream;
     l.nattributes = 0;
     l.params = NULL;

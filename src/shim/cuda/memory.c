@@ -14,7 +14,6 @@
 
 #define PAGE 4096u
 
-
 static struct {
     pthread_mutex_t lock;
     const struct wh_session *session; /* what the rest is about */
@@ -72,8 +71,8 @@ void wh_cuda_forget_memory(CUcontext context)
 bool wh_cuda_is_shared(const void *address, size_t size)
 {
     struct wh_cuda_range range;
-    return wh_cuda_ranges_find(wh_cuda_memory(), (uintptr_t)address, size, &range) &&
-           range.extra && ((const struct wh_cuda_host *)range.extra)->block;
+    return wh_cuda_ranges_find(wh_cuda_memory(), (uintptr_t)address, size, &range) && range.extra &&
+           ((const struct wh_cuda_host *)range.extra)->block;
 }
 
 bool wh_cuda_is_device(CUdeviceptr address, size_t size)
@@ -141,8 +140,7 @@ bool wh_cuda_shares_arena(struct wh_session *session)
     pthread_mutex_lock(&memory.lock);
     if (memory.shares == 0) {
         const uint8_t *arena = wh_session_channel(session)->arena;
-        memory.shares =
-            wh_cuda_call_share_arena((uintptr_t)arena) == CUDA_SUCCESS ? 1 : -1;
+        memory.shares = wh_cuda_call_share_arena((uintptr_t)arena) == CUDA_SUCCESS ? 1 : -1;
     }
     bool shares = memory.shares > 0;
     pthread_mutex_unlock(&memory.lock);
@@ -186,9 +184,9 @@ static CUresult allocate_host(void **place, size_t size, unsigned flags,
     if (!block)
         return CUDA_ERROR_OUT_OF_MEMORY;
     uint8_t *address = wh_arena_address(wh_session_arena(session), block);
-    result = wh_cuda_call_host_register(
-        (uintptr_t)address, whole, CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP,
-        &device);
+    result = wh_cuda_call_host_register((uintptr_t)address, whole,
+                                        CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP,
+                                        &device);
     if (result == CUDA_SUCCESS && device != (uintptr_t)address)
         result = CUDA_ERROR_NOT_SUPPORTED; /* the device would know it by another address */
     if (result == CUDA_SUCCESS)

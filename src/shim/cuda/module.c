@@ -36,8 +36,8 @@ static CUresult send_image(const void *image, size_t size, uint64_t *id)
         if (!block)
             return session && !wh_session_lost(session) ? CUDA_ERROR_OUT_OF_MEMORY
                                                         : (CUresult)wh_cuda_api.lost;
-        memcpy(wh_arena_address(wh_session_arena(session), block),
-               (const uint8_t *)image + at, piece);
+        memcpy(wh_arena_address(wh_session_arena(session), block), (const uint8_t *)image + at,
+               piece);
         result = wh_cuda_call_image_part(*id, size, at, piece, block->offset);
         wh_arena_release(wh_session_arena(session), block);
         at += piece;
@@ -204,7 +204,7 @@ static CUresult read_file(const char *path, char **bytes, size_t *size)
         *bytes = malloc(wanted + 1);
         while (*bytes && at < wanted && (got = read(fd, *bytes + at, wanted - at)) > 0)
             at += (size_t)got;
-        result = !*bytes ? CUDA_ERROR_OUT_OF_MEMORY
+        result = !*bytes   ? CUDA_ERROR_OUT_OF_MEMORY
                  : got < 0 ? CUDA_ERROR_OPERATING_SYSTEM
                            : CUDA_SUCCESS;
         if (*bytes)
@@ -496,8 +496,8 @@ void wh_cuda_forget_functions(CUkernel kernel)
 
 /* ---- variables ---- */
 
-static CUresult get_global(CUmodule module, CUlibrary library, const char *name,
-                           bool managed, CUdeviceptr *address, size_t *bytes)
+static CUresult get_global(CUmodule module, CUlibrary library, const char *name, bool managed,
+                           CUdeviceptr *address, size_t *bytes)
 {
     CUdeviceptr at = 0;
     size_t size = 0;

@@ -102,8 +102,7 @@ static bool put_in_place(struct wh_session *session, struct exchange *e,
     const struct wh_channel *channel = wh_session_channel(session);
     memcpy(wh_arena_address(wh_session_arena(session), block), e->start, e->size);
     return mmap(e->start, e->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED,
-                channel->arena_fd,
-                (off_t)(channel->arena_offset + block->offset)) == e->start;
+                channel->arena_fd, (off_t)(channel->arena_offset + block->offset)) == e->start;
 }
 
 /* The pages' new home in the arena; NULL: they stay where they are. */
@@ -120,14 +119,13 @@ static const struct wh_block *exchange_pages(struct wh_session *session, uint8_t
         free(e);
         return NULL;
     }
-    *e = (struct exchange){.start = start,
-                           .size = size,
-                           .arena = wh_arena_address(wh_session_arena(session), block)};
+    *e = (struct exchange){
+        .start = start, .size = size, .arena = wh_arena_address(wh_session_arena(session), block)};
     if (put_in_place(session, e, block)) {
         remember(e);
         if (wh_cuda_call_host_alias((uintptr_t)start, size, block->offset,
-                                    CU_MEMHOSTREGISTER_PORTABLE |
-                                        CU_MEMHOSTREGISTER_DEVICEMAP) == CUDA_SUCCESS)
+                                    CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP) ==
+            CUDA_SUCCESS)
             return block;
         wh_debug("registered memory at %p cannot be shared with the worker", (void *)start);
         take(start);
@@ -150,8 +148,8 @@ void wh_cuda_end_registration(const void *address, struct wh_cuda_host *host)
 WH_EXPORT CUresult cuMemHostRegister_v2(void *address, size_t size, unsigned int flags)
 {
     struct wh_cuda_range range;
-    const unsigned known = CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP |
-                           CU_MEMHOSTREGISTER_READ_ONLY;
+    const unsigned known =
+        CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_READ_ONLY;
     CUresult result = wh_cuda_ready();
     if (result != CUDA_SUCCESS)
         return result;

@@ -38,7 +38,8 @@ static inline const struct wh_call_desc *wh_cuda_call_desc(uint16_t number)
     return &wh_cuda_api.calls[number];
 }
 
-/* Whether cuInit was called; CUDA_ERROR_NOT_INITIALIZED otherwise, or what the session's loss says. */
+/* Whether cuInit was called; CUDA_ERROR_NOT_INITIALIZED otherwise, or what the session's loss says.
+ */
 CUresult wh_cuda_ready(void);
 
 /* The context with a fault is gone: calls are posted again. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Streams: what this process knows of them, and functions that run in their order in the program. */
+/* Streams: what this process knows of them, and functions that run in their order in the program.
+ */
 #include "shim/cuda/shim.h"
 
 #include "base/log.h"
@@ -16,8 +17,7 @@ static CUresult check_stream(CUstream stream)
         return ready;
     if ((uintptr_t)stream <= (uintptr_t)CU_STREAM_PER_THREAD)
         return wh_cuda_current() ? CUDA_SUCCESS : CUDA_ERROR_INVALID_CONTEXT;
-    return wh_cuda_object(stream, WH_CUDA_TYPE_CUstream) ? CUDA_SUCCESS
-                                                         : CUDA_ERROR_INVALID_HANDLE;
+    return wh_cuda_object(stream, WH_CUDA_TYPE_CUstream) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 
 /* The context that was current when the stream was made (wh_object.word, filled by cuStreamCreate's
@@ -185,8 +185,7 @@ void wh_cuda_callback(struct wh_session *session, uint64_t token, const uint64_t
     if (notice->function)
         notice->function(notice->user);
     else
-        notice->callback(notice->stream, nwords ? (CUresult)words[0] : CUDA_SUCCESS,
-                         notice->user);
+        notice->callback(notice->stream, nwords ? (CUresult)words[0] : CUDA_SUCCESS, notice->user);
     free(notice);
     wh_client_post(session, wh_cuda_call_desc(WH_CUDA_wh_host_function_done), a);
 }

@@ -309,6 +309,7 @@ static inline float flush_short(float value, float least)
 #define OUT_bf16ftz(v)   wh_to_bf16(wh_flush(v))
 
 #ifdef __clang__
+#pragma clang diagnostic ignored "-Wpass-failed" /* a hint; sanitizers cannot follow it */
 #define VECTOR _Pragma("clang loop vectorize(assume_safety)")
 #else
 #define VECTOR _Pragma("GCC ivdep")
