@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The map of a session's device memory: what decides whether an address may reach the driver. */
+#include "backend/cuda/ranges.h"
+
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static bool add(struct wh_cuda_ranges *ranges, uint64_t start, uint64_t size, void *owner)
+{
+    struct wh_cuda_range range = {.start = start, .size = size, .owner = owner, .kind = 7};
+    return wh_cuda_ranges_add(ranges, &range);
+}
+
+static bool inside(struct wh_cuda_ranges *ranges, uint64_t address, uint64_t size)
+{
+    struct wh_cuda_range range;
+    return wh_cuda_ranges_find(ranges, address, size, &range);
+}
+
+static void test_edges(void **state)
+{
+    struct wh_cuda_ranges *ranges = wh_cuda_ranges_new();
+    struct wh_cuda_range found;
+    (void)state;
+    assert_non_null(ranges);
+    assert_false(inside(ranges, 0, 0));
+    assert_true(add(ranges, 1000, 100, NULL));
+    assert_true(wh_cuda_ranges_find(ranges, 1099, 1, &found));
+    assert_int_equal(found.start, 1000);
+    assert_int_equal(found.kind, 7);
+    assert_true(inside(ranges, 1000, 100));
+    assert_true(inside(ranges, 1099, 0));
+    assert_false(inside(ranges, 1100, 0)); /* just behind is not inside, even for no bytes */
+    assert_false(inside(ranges, 999, 1));
+    assert_false(inside(ranges, 999, 2));
+    assert_false(inside(ranges, 1000, 101));
+    assert_false(inside(ranges, 1050, UINT64_MAX));
+    assert_false(inside(ranges, UINT64_MAX, 1));
+    wh_cuda_ranges_free(ranges);
+}
+
+static void test_ranges_are_disjoint(void **state)
+{
+    struct wh_cuda_ranges *ranges = wh_cuda_ranges_new();
+    (void)state;
+    assert_true(add(ranges, 1000, 100, NULL));
+    assert_false(add(ranges, 1000, 100, NULL));
+    assert_false(add(ranges, 1099, 1, NULL));
+    assert_false(add(ranges, 900, 101, NULL));
+    assert_false(add(ranges, 900, 1000, NULL));
+    assert_false(add(ranges, 5, 0, NULL));
+    assert_false(add(ranges, UINT64_MAX - 4, 5, NULL) && add(ranges, UINT64_MAX - 4, 6, NULL));
+    assert_true(add(ranges, 900, 100, NULL));
+    assert_true(add(ranges, 1100, 1, NULL));
+    /* Neighbours are not one allocation. */
+    assert_false(inside(ranges, 999, 2));
+    wh_cuda_ranges_free(ranges);
+}
+
+static void test_take(void **state)
+{
+    struct wh_cuda_ranges *ranges = wh_cuda_ranges_new();
+    struct wh_cuda_range taken;
+    int one, two;
+    (void)state;
+    for (uint64_t i = 0; i < 1000; i++)
+        assert_true(add(ranges, (i * 7919 % 1000 + 1) * 64, 64, i % 2 ? &one : &two));
+    assert_false(wh_cuda_ranges_take(ranges, 65, NULL)); /* not where one starts */
+    assert_true(wh_cuda_ranges_take(ranges, 64, &taken));
+    assert_int_equal(taken.start, 64);
+    assert_false(inside(ranges, 64, 1));
+    assert_true(inside(ranges, 128, 64));
+    unsigned n = 0;
+    while (wh_cuda_ranges_take_owned(ranges, &one, &taken)) {
+        assert_ptr_equal(taken.owner, &one);
+        n++;
+    }
+    assert_in_range(n, 499, 500);
+    while (wh_cuda_ranges_take_owned(ranges, &two, NULL))
+        n++;
+    assert_int_equal(n, 999);
+    for (uint64_t i = 0; i <= 1001; i++)
+        assert_false(inside(ranges, i * 64, 1));
+    wh_cuda_ranges_free(ranges);
+}
+
+/* ---- threads ---- */
+
+struct job {
+    struct wh_cuda_ranges *ranges;
+    uint64_t base;
+};
+
+static void *come_and_go(void *argument)
+{
+    const struct job *job = argument;
+    for (uint64_t i = 0; i < 20000; i++) {
+        uint64_t start = job->base + i % 16 * 4096;
+        assert_true(add(job->ranges, start, 4096, NULL));
+        assert_true(inside(job->ranges, start + 4095, 1));
+        assert_true(wh_cuda_ranges_take(job->ranges, start, NULL));
+        assert_false(inside(job->ranges, start, 1));
+    }
+    return NULL;
+}
+
+static void test_threads(void **state)
+{
+    struct wh_cuda_ranges *ranges = wh_cuda_ranges_new();
+    struct job jobs[4];
+    pthread_t threads[4];
+    (void)state;
+    for (uint64_t i = 0; i < 4; i++) {
+        jobs[i] = (struct job){.ranges = ranges, .base = (i + 1) << 32};
+        assert_int_equal(pthread_create(&threads[i], NULL, come_and_go, &jobs[i]), 0);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    wh_cuda_ranges_free(ranges);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_edges),
+        cmocka_unit_test(test_ranges_are_disjoint),
+        cmocka_unit_test(test_take),
+        cmocka_unit_test(test_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
