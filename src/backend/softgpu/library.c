@@ -358,8 +358,8 @@ SOFT_API CUresult cuLibraryGetModule(CUmodule *handle, CUlibrary library_handle)
     return result;
 }
 
-SOFT_API CUresult cuLibraryGetGlobal(CUdeviceptr *pointer, size_t *size, CUlibrary handle,
-                                     const char *name)
+static CUresult get_global(CUdeviceptr *pointer, size_t *size, CUlibrary handle, const char *name,
+                           bool managed)
 {
     SOFT_HOLD struct soft_library *library;
     SOFT_HOLD struct soft_module *module = NULL;
@@ -368,14 +368,35 @@ SOFT_API CUresult cuLibraryGetGlobal(CUdeviceptr *pointer, size_t *size, CUlibra
         result = CUDA_ERROR_INVALID_VALUE;
     if (result == CUDA_SUCCESS)
         result = current_module(library, &module);
+    if (result == CUDA_SUCCESS && managed && !wh_soft_global_is_managed(module->code, name))
+        result = CUDA_ERROR_NOT_FOUND;
     return result == CUDA_SUCCESS ? soft_module_global(module, name, pointer, size) : result;
+}
+
+SOFT_API CUresult cuLibraryGetGlobal(CUdeviceptr *pointer, size_t *size, CUlibrary handle,
+                                     const char *name)
+{
+    return get_global(pointer, size, handle, name, false);
 }
 
 /* All device memory is the host's too: a managed variable is as any other. */
 SOFT_API CUresult cuLibraryGetManaged(CUdeviceptr *pointer, size_t *size, CUlibrary handle,
                                       const char *name)
 {
-    return cuLibraryGetGlobal(pointer, size, handle, name);
+    CUcontext context = NULL;
+    /* A managed variable is there in all contexts, even before there is one: here it lives in the
+     * first device's primary context, which is kept for it. */
+    if (!soft_current()) {
+        CUresult result = cuDevicePrimaryCtxRetain(&context, 0);
+        if (result == CUDA_SUCCESS)
+            result = cuCtxPushCurrent_v2(context);
+        if (result != CUDA_SUCCESS)
+            return result;
+    }
+    CUresult result = get_global(pointer, size, handle, name, true);
+    if (context)
+        cuCtxPopCurrent_v2(&context);
+    return result;
 }
 
 /* ---- kernels ---- */

@@ -73,6 +73,24 @@ static struct mirror *make(uint8_t *address, size_t size, const void *owner)
     return NULL;
 }
 
+/* The variable's first bytes. cudart asks before any context is current: the first device's is
+ * used then, and kept, as the program is about to use it anyway. */
+static CUresult read_first(struct mirror *m)
+{
+    CUcontext context = NULL;
+    CUresult result = CUDA_SUCCESS;
+    if (!wh_cuda_current()) {
+        result = cuDevicePrimaryCtxRetain(&context, 0);
+        if (result == CUDA_SUCCESS)
+            result = cuCtxPushCurrent_v2(context);
+    }
+    if (result == CUDA_SUCCESS)
+        result = wh_cuda_read(m->address, (uintptr_t)m->address, m->size, NULL);
+    if (context)
+        cuCtxPopCurrent_v2(&context);
+    return result;
+}
+
 CUresult wh_cuda_mirror(CUdeviceptr at, size_t size, const void *owner)
 {
     uint8_t *address = (uint8_t *)(uintptr_t)at;
@@ -81,7 +99,7 @@ CUresult wh_cuda_mirror(CUdeviceptr at, size_t size, const void *owner)
     if (!find(address)) {
         struct mirror *m = make(address, size, owner);
         busy = true;
-        result = m ? wh_cuda_read(m->address, at, size, NULL) : CUDA_ERROR_NOT_SUPPORTED;
+        result = m ? read_first(m) : CUDA_ERROR_NOT_SUPPORTED;
         busy = false;
         if (!m)
             wh_log("a managed variable's address is in use in this process");

@@ -4,6 +4,7 @@
 //   nvcc -ptx -std=c++17 -arch=compute_90 -o engine.ptx engine.cu
 // so that the tests run where no nvcc is.
 #include <cooperative_groups.h>
+#include <cuda/barrier>
 #include <cstdio>
 #include <cassert>
 #include <cuda_fp16.h>
@@ -315,5 +316,38 @@ __global__ void matrix(const float *a, const float *b, float *c, int n)
         __syncthreads();
     }
     c[row * n + column] = sum;
+}
+
+__global__ void awaits(const int *in, int *out, int rounds)
+{
+    using barrier = cuda::barrier<cuda::thread_scope_block>;
+    __shared__ alignas(16) int cells[64];
+    __shared__ barrier ready;
+    int t = threadIdx.x;
+    if (t == 0)
+        init(&ready, 64);
+    __syncthreads();
+    int sum = 0;
+    for (int r = 0; r < rounds; r++) {
+        cells[t] = t * (r + 1);
+        barrier::arrival_token token = ready.arrive();
+        sum += r;
+        ready.wait(std::move(token));
+        sum += cells[63 - t];
+        ready.arrive_and_wait();
+    }
+    if (t == 0) {
+        cuda::memcpy_async(cells, in, cuda::aligned_size_t<16>(sizeof(cells)), ready);
+    }
+    ready.arrive_and_wait();
+    out[t] = sum * 1000 + cells[63 - t];
+}
+
+__global__ void tile_of_warps(int *out)
+{
+    __shared__ cg::block_tile_memory<128> memory;
+    cg::thread_block block = cg::this_thread_block(memory);
+    auto tile = cg::tiled_partition<64>(block);
+    out[threadIdx.x] = (int)(tile.any(threadIdx.x == 70) * 100 + tile.meta_group_rank());
 }
 }

@@ -305,7 +305,7 @@ static void prints(void **state)
                               "thread 1:  1.50|text  |x|-1099511627776|beef|%|0x10\n");
     captured(stderr, 2, "fails", 3, 710, text, sizeof(text));
     assert_string_equal(text,
-                        "engine.cu:237: void fails(int): block: [0,0,0], thread: [3,0,0] Assertion "
+                        "engine.cu:238: void fails(int): block: [0,0,0], thread: [3,0,0] Assertion "
                         "`n != (int)threadIdx.x` failed.\n");
 }
 
@@ -368,6 +368,20 @@ static void barriers(void **state)
         assert_int_equal(out[t], (t < 64 ? t : t - 63) + 43 * 1000 + 100000);
 }
 
+static void awaits(void **state)
+{
+    int *in = test_allocate(256), *out = test_allocate(512);
+    (void)state;
+    for (int i = 0; i < 64; i++)
+        in[i] = i * 3;
+    assert_int_equal(LAUNCH(module, "awaits", 1, 64, PLACE(in), PLACE(out), 5).code, 0);
+    for (int t = 0; t < 64; t++)
+        assert_int_equal(out[t], (10 + (63 - t) * 15) * 1000 + (63 - t) * 3);
+    assert_int_equal(LAUNCH(module, "tile_of_warps", 1, 128, PLACE(out)).code, 0);
+    for (int t = 0; t < 128; t++)
+        assert_int_equal(out[t], t < 64 ? 0 : 101);
+}
+
 static void matrix(void **state)
 {
     struct wh_soft_launch launch = {.grid = {4, 4}, .block = {16, 16}};
@@ -417,7 +431,7 @@ int main(void)
         cmocka_unit_test(local_arrays), cmocka_unit_test(globals),     cmocka_unit_test(prints),
         cmocka_unit_test(faults),       cmocka_unit_test(heap),        cmocka_unit_test(copies),
         cmocka_unit_test(halves),       cmocka_unit_test(barriers),    cmocka_unit_test(matrix),
-        cmocka_unit_test(describes),
+        cmocka_unit_test(awaits),       cmocka_unit_test(describes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

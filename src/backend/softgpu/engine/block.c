@@ -74,6 +74,7 @@ static void set_launch(struct wh_warp *warp)
     set_all(warp, SR_DYNAMIC_SHARED, job->dynamic_base);
     set_all(warp, SR_ENVREG1, (uint32_t)(job->workspace >> 32));
     set_all(warp, SR_ENVREG2, (uint32_t)job->workspace);
+    set_all(warp, SR_RESERVED, job->reserved);
 }
 
 static void set_block(struct wh_warp *warp)
@@ -202,6 +203,8 @@ bool wh_unit_start(struct wh_unit *unit, uint64_t index)
         block->ctaid[1] = first[1] + b / launch->cluster[0] % launch->cluster[1];
         block->ctaid[2] = first[2] + b / launch->cluster[0] / launch->cluster[1];
         block->live = block->nthreads;
+        if (block->job->reserved)
+            memset(block->shared + block->job->reserved, 0, WH_RESERVED_SHARED);
         memset(block->barriers, 0, sizeof(block->barriers));
         for (uint32_t w = 0; w < block->nwarps; w++)
             if (!warp_start(&block->warps[w]))

@@ -21,13 +21,14 @@
 
 enum wh_base { BASE_FRAME, BASE_CONSTANTS, BASE_SPECIAL, BASE_COUNT };
 
-#define WH_SLOT         128u         /* bytes of a 32-bit register of a warp */
-#define WH_FRAME_MAX    (16u << 20)  /* bytes of registers of one function, one warp */
-#define WH_PARAMS_MAX   32768u       /* bytes of parameters of one function */
-#define WH_SHARED_MAX   (1u << 20)   /* bytes of static shared memory */
-#define WH_LOCAL_MAX    (512u << 10) /* bytes of local memory of one thread, as in hardware */
-#define WH_VARIABLE_MAX (1ull << 30) /* bytes of one global variable */
-#define WH_NONE         UINT32_MAX   /* no operand */
+#define WH_SLOT            128u         /* bytes of a 32-bit register of a warp */
+#define WH_FRAME_MAX       (16u << 20)  /* bytes of registers of one function, one warp */
+#define WH_PARAMS_MAX      32768u       /* bytes of parameters of one function */
+#define WH_SHARED_MAX      (1u << 20)   /* bytes of static shared memory */
+#define WH_LOCAL_MAX       (512u << 10) /* bytes of local memory of one thread, as in hardware */
+#define WH_VARIABLE_MAX    (1ull << 30) /* bytes of one global variable */
+#define WH_RESERVED_SHARED 1024u        /* bytes of a runtime's own, behind the kernel's */
+#define WH_NONE            UINT32_MAX   /* no operand */
 
 /* Where generic addresses of other spaces lie: past every address of a process, within 49 bits as
  * in hardware. */
@@ -69,7 +70,8 @@ enum wh_special {
     SR_DYNAMIC_SHARED, /* address of the dynamic shared memory */
     SR_ENVREG1,        /* address of a cooperative launch's barrier, upper and lower half */
     SR_ENVREG2,
-    SR_GRIDID, /* 64 bits */
+    SR_RESERVED, /* where a runtime's own shared memory lies */
+    SR_GRIDID,   /* 64 bits */
     SR_COUNT = SR_GRIDID + 2
 };
 
@@ -139,7 +141,7 @@ struct wh_variable {
     uint8_t space;                     /* enum wh_space */
     uint8_t linkage;
     bool dynamic; /* extern .shared x[] */
-    bool placed;
+    bool placed, managed;
     uint32_t align;
     uint64_t size, address; /* address: of device memory, or the offset in shared or local */
     uint8_t *init;
@@ -164,6 +166,7 @@ struct wh_function {
     struct wh_module_unit *unit;
     uint32_t index; /* in the module */
     bool entry, defined, recursive, indirect, address_taken;
+    bool reserved;          /* names the runtime's own shared memory */
     uint32_t dynamic_align; /* of the dynamic shared memory that it names; 0: none */
     uint8_t linkage;
     wh_run builtin; /* the engine's own functions: vprintf and the like */

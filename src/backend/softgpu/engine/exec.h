@@ -116,6 +116,7 @@ struct wh_job {
         workspace; /* device memory: what grid-wide barriers of cooperative launches count in */
     uint32_t nthreads, nwarps, cluster_size;
     uint32_t dynamic_base, shared_size; /* of a block */
+    uint32_t reserved;                  /* where a runtime's own shared memory begins, or 0 */
     uint64_t nunits, next_unit, done_units;
     struct wh_unit *waiting, **waiting_end; /* cooperative: whose time slice ended */
     unsigned workers;
@@ -227,9 +228,12 @@ void wh_do_load_param(struct wh_warp *warp, const struct wh_ins *ins, uint32_t m
 void wh_do_param_word(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 void wh_do_atomic(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 void wh_do_copy_async(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
+void wh_do_copy_bulk(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 void wh_do_isspacep(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 void wh_do_cvta(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 void wh_do_mapa(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
+
+void wh_do_mbarrier(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 
 /* ---- barriers and talk among lanes ---- */
 

@@ -80,7 +80,7 @@ static void *resolve(struct wh_warp *warp, unsigned lane, enum wh_space space, u
     default:
         break;
     }
-    if (address > WH_SHARED_WINDOW - bytes)
+    if (bytes > WH_SHARED_WINDOW || address > WH_SHARED_WINDOW - bytes)
         return NULL;
     const struct wh_range *range = find_range(warp, address, address + bytes);
     if (!range)
@@ -484,5 +484,25 @@ void wh_do_copy_async(struct wh_warp *warp, const struct wh_ins *ins, uint32_t m
             memcpy(bytes, (const void *)(uintptr_t)from[lane],
                    n < ins->n ? n : ins->n);                /* NOLINT */
         memcpy((void *)(uintptr_t)to[lane], bytes, ins->n); /* NOLINT */
+    }
+}
+
+/* cp.async.bulk: c bytes at the address in b (space: type2), to the one in a (space). */
+void wh_do_copy_bulk(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
+{
+    WH_EACH_LANE(lane, mask)
+    {
+        uint64_t bytes = wh_get(warp, ins->c, lane, false), room;
+        uint64_t to =
+            wh_get(warp, ins->a, lane, ins->flags & F_WIDE_ADDRESS) + (uint64_t)ins->offset;
+        uint64_t from = wh_get(warp, ins->b, lane, ins->sub & F_WIDE_ADDRESS) + (uint64_t)ins->imm;
+        void *target = resolve(warp, lane, (enum wh_space)ins->space, to, bytes, true, &room);
+        const void *source =
+            resolve(warp, lane, (enum wh_space)ins->type2, from, bytes, false, &room);
+        if (!target || !source || (to | from | bytes) % 16 != 0) {
+            bad_address(warp, ins, lane, !source || from % 16 ? from : to, 16);
+            return;
+        }
+        memmove(target, source, bytes);
     }
 }

@@ -8,10 +8,12 @@
 #include "symbol.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
-#define RECURSION_BYTES (64u << 10) /* of local memory, for what calls itself or through pointers \
-                                     */
+#define RECURSION_BYTES                                                       \
+    (64u << 10) /* of local memory, for what calls itself or through pointers \
+                 */
 
 struct linker {
     struct wh_soft_module *module;
@@ -402,6 +404,23 @@ static uint32_t dynamic_align(const struct reach *reach)
     return align;
 }
 
+/* What the device runtime would bring along, were it linked: launches from within kernels and the
+ * like. */
+static bool is_runtime(const char *name)
+{
+    return strncmp(name, "cuda", 4) == 0 || strncmp(name, "__cuda", 6) == 0;
+}
+
+static bool break_kernel(struct linker *linker, struct wh_function *kernel, const char *name)
+{
+    char text[200];
+    int n = snprintf(text, sizeof(text), "line %u: instruction call: %.100s is not supported",
+                     kernel->line, name);
+    if (!kernel->broken)
+        kernel->broken = wh_arena_text(&linker->module->arena, text, (size_t)n);
+    return kernel->broken || no_memory(linker);
+}
+
 static bool measure(struct linker *linker, struct wh_function *kernel, struct wh_function **list)
 {
     struct reach reach = {.list = list};
@@ -410,13 +429,18 @@ static bool measure(struct linker *linker, struct wh_function *kernel, struct wh
         const struct wh_function *function = reach.list[i];
         if (function->broken && !kernel->broken)
             kernel->broken = function->broken;
-        if (!function->defined && !function->builtin && !function->address_taken) {
+        if (!function->defined && !function->builtin && is_runtime(function->name)) {
+            if (!break_kernel(linker, kernel, function->name))
+                return false;
+        } else if (!function->defined && !function->builtin && !function->address_taken) {
             linker->status = WH_SOFT_UNRESOLVED;
             wh_error_set(linker->error, ENOENT, "function '%s' is called and nowhere defined",
                          function->name);
             return false;
         }
     }
+    for (size_t i = 0; i < reach.n; i++)
+        kernel->reserved |= reach.list[i]->reserved;
     place_own_shared(kernel->unit, kernel, shared_end(&reach, false));
     uint64_t shared = shared_end(&reach, true), need = local_need(&reach);
     if (reach.indirect || has_cycle(&reach))

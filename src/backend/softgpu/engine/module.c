@@ -66,8 +66,8 @@ struct wh_soft_kernel *wh_soft_kernel_at(struct wh_soft_module *module, size_t i
     return index < module->nkernels ? &module->kernels[index] : NULL;
 }
 
-bool wh_soft_find_global(struct wh_soft_module *module, const char *name, uint64_t *address,
-                         size_t *size)
+/* The global or constant of that name, or NULL. */
+static const struct wh_variable *find_global(struct wh_soft_module *module, const char *name)
 {
     for (struct wh_module_unit *unit = module->units; unit; unit = unit->next) {
         const struct wh_symbol *symbol =
@@ -75,14 +75,27 @@ bool wh_soft_find_global(struct wh_soft_module *module, const char *name, uint64
         if (!symbol || symbol->kind != SYMBOL_VARIABLE)
             continue;
         const struct wh_variable *variable = symbol->variable->actual;
-        if (!variable->placed ||
-            (variable->space != SPACE_GLOBAL && variable->space != SPACE_CONST))
-            continue;
-        *address = variable->address;
-        *size = variable->size;
-        return true;
+        if (variable->placed && (variable->space == SPACE_GLOBAL || variable->space == SPACE_CONST))
+            return variable;
     }
-    return false;
+    return NULL;
+}
+
+bool wh_soft_find_global(struct wh_soft_module *module, const char *name, uint64_t *address,
+                         size_t *size)
+{
+    const struct wh_variable *variable = find_global(module, name);
+    if (!variable)
+        return false;
+    *address = variable->address;
+    *size = variable->size;
+    return true;
+}
+
+bool wh_soft_global_is_managed(struct wh_soft_module *module, const char *name)
+{
+    const struct wh_variable *variable = find_global(module, name);
+    return variable && variable->managed;
 }
 
 void wh_soft_kernel_info(const struct wh_soft_kernel *kernel, struct wh_soft_kernel_info *info)

@@ -296,6 +296,10 @@ static void job_start(struct wh_job *job, const struct wh_soft_memory *memory,
     job->cluster_size = launch->cluster[0] * launch->cluster[1] * launch->cluster[2];
     job->dynamic_base = function->shared_size;
     job->shared_size = function->shared_size + launch->dynamic_shared;
+    if (function->reserved) {
+        job->reserved = (job->shared_size + 127) & ~127u;
+        job->shared_size = job->reserved + WH_RESERVED_SHARED;
+    }
     job->nunits = (uint64_t)launch->grid[0] * launch->grid[1] * launch->grid[2] / job->cluster_size;
     job->waiting_end = &job->waiting;
     pthread_mutex_init(&job->lock, NULL);

@@ -268,7 +268,7 @@ static struct wh_variable *declare_variable(struct wh_ptx *ptx, const struct wh_
 }
 
 static bool declare(struct wh_ptx *ptx, enum wh_linkage linkage, enum wh_space space,
-                    enum wh_type type, unsigned vector, uint32_t align)
+                    enum wh_type type, unsigned vector, uint32_t align, bool managed)
 {
     struct wh_token name = ptx->token;
     uint64_t count;
@@ -286,6 +286,7 @@ static bool declare(struct wh_ptx *ptx, enum wh_linkage linkage, enum wh_space s
     variable->linkage = (uint8_t)linkage;
     variable->align = align > unit ? align : unit;
     variable->size = open ? 0 : count * unit;
+    variable->managed = managed;
     variable->dynamic = space == SPACE_SHARED && linkage == LINK_EXTERN;
     variable->owner = ptx->function;
     if (wh_ptx_is(ptx, '=') && !parse_init(ptx, variable, type, open, unit))
@@ -300,20 +301,35 @@ static bool declare(struct wh_ptx *ptx, enum wh_linkage linkage, enum wh_space s
     return true;
 }
 
+/* .attribute(.managed): all memory here is the host's too, so that it only has to be remembered. */
+static bool parse_attribute(struct wh_ptx *ptx, enum wh_space space, bool *managed)
+{
+    wh_ptx_next(ptx);
+    if (!wh_ptx_expect(ptx, '('))
+        return false;
+    *managed = wh_ptx_word(ptx, ".managed");
+    if (!*managed || space != SPACE_GLOBAL)
+        return wh_ptx_fail(ptx, "attribute '%.*s' is not supported here", (int)ptx->token.length,
+                           ptx->token.text);
+    wh_ptx_next(ptx);
+    return wh_ptx_expect(ptx, ')');
+}
+
 void wh_ptx_variable(struct wh_ptx *ptx, enum wh_linkage linkage)
 {
     enum wh_space space = space_of(&ptx->token);
     enum wh_type type;
     unsigned vector;
     uint32_t align = 1;
+    bool managed = false;
     if (wh_token_is(&ptx->token, ".tex") || space == SPACE_GENERIC) {
         wh_ptx_fail(ptx, "'%.*s' is not a space of variables", (int)ptx->token.length,
                     ptx->token.text);
         return;
     }
-    do
-        wh_ptx_next(ptx);
-    while (wh_ptx_word(ptx, ".attribute") && wh_ptx_fail(ptx, ".attribute is not supported"));
+    wh_ptx_next(ptx);
+    if (wh_ptx_word(ptx, ".attribute") && !parse_attribute(ptx, space, &managed))
+        return;
     if (wh_ptx_word(ptx, ".align") && !parse_align(ptx, &align))
         return;
     if (wh_ptx_word(ptx, ".texref") || wh_ptx_word(ptx, ".samplerref") ||
@@ -324,7 +340,7 @@ void wh_ptx_variable(struct wh_ptx *ptx, enum wh_linkage linkage)
     if (!parse_type(ptx, &type, &vector))
         return;
     do {
-        if (!declare(ptx, linkage, space, type, vector, align))
+        if (!declare(ptx, linkage, space, type, vector, align, managed))
             return;
     } while (wh_ptx_accept(ptx, ','));
     wh_ptx_expect(ptx, ';');

@@ -55,9 +55,9 @@ static const struct {
     {"%cluster_ctarank", SR_CLUSTER_CTARANK, T_U32},
     {"%cluster_nctarank", SR_CLUSTER_NCTARANK, T_U32},
     {"%is_explicit_cluster", SR_IS_CLUSTER, T_PRED},
-    {"%reserved_smem_offset_begin", SR_ZERO, T_B32},
-    {"%reserved_smem_offset_end", SR_ZERO, T_B32},
-    {"%reserved_smem_offset_cap", SR_ZERO, T_B32},
+    {"%reserved_smem_offset_begin", SR_RESERVED, T_B32},
+    {"%reserved_smem_offset_0", SR_RESERVED, T_B32},
+    {"%reserved_smem_offset_1", SR_RESERVED, T_B32},
     {"%envreg1", SR_ENVREG1, T_B32},
     {"%envreg2", SR_ENVREG2, T_B32},
     {"%current_graph_exec", SR_ZERO, T_U64},
@@ -213,6 +213,7 @@ static bool special_operand(struct wh_ptx *ptx, struct wh_operand *operand)
             operand->kind = O_REGISTER;
             operand->type = specials[i].type;
             operand->slot = specials[i].special * WH_SLOT | BASE_SPECIAL;
+            ptx->function->reserved |= specials[i].special == SR_RESERVED;
             return true;
         }
     for (unsigned i = 0; i < sizeof(clocks) / sizeof(clocks[0]); i++)
