@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the driver library and its functions; see backend.h. */
 #include "backend/cuda/backend.h"
+#include "backend/cuda/places.h"
 
 #include "base/log.h"
 
@@ -12,18 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define SOFTGPU "libwormhole-softgpu.so"
-
-/* Where NVIDIA's driver is installed, most usual first. A bare name would find our own shim again
- * in an environment that was made for clients. */
-static const char *const places[] = {
-    "/usr/lib/x86_64-linux-gnu/libcuda.so.1",
-    "/usr/lib64/libcuda.so.1",
-    "/usr/lib/libcuda.so.1",
-    "/usr/local/nvidia/lib64/libcuda.so.1",
-    "/usr/lib/wsl/lib/libcuda.so.1",
-    "/run/opengl-driver/lib/libcuda.so.1",
-};
+static const char *const places[] = {WH_CUDA_PLACES};
 
 /* The software device lies in lib/wormhole beside the worker's bin. */
 static void *open_softgpu(void)
@@ -35,9 +25,9 @@ static void *open_softgpu(void)
         return NULL;
     path[size] = '\0';
     slash = strrchr(path, '/');
-    if (!slash || (size_t)(slash - path) + sizeof("/../lib/wormhole/" SOFTGPU) > sizeof(path))
+    if (!slash || (size_t)(slash - path) + sizeof("/" WH_CUDA_SOFTGPU_LIBRARY) > sizeof(path))
         return NULL;
-    memcpy(slash, "/../lib/wormhole/" SOFTGPU, sizeof("/../lib/wormhole/" SOFTGPU));
+    memcpy(slash, "/" WH_CUDA_SOFTGPU_LIBRARY, sizeof("/" WH_CUDA_SOFTGPU_LIBRARY));
     return dlopen(path, RTLD_NOW | RTLD_LOCAL);
 }
 
@@ -61,7 +51,7 @@ static void *usable(void *library)
 static void *open_named(const char *path, struct wh_error *error)
 {
     void *library =
-        strcmp(path, "softgpu") == 0 ? open_softgpu() : dlopen(path, RTLD_NOW | RTLD_LOCAL);
+        strcmp(path, WH_CUDA_SOFTGPU_NAME) == 0 ? open_softgpu() : dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library)
         wh_error_set(error, ENOENT, "the server's WORMHOLE_CUDA_LIBRARY=%s cannot be loaded: %s",
                      path, dlerror());
@@ -99,8 +89,7 @@ static void *open_library(struct wh_error *error)
         library = open_softgpu();
     if (!library)
         wh_error_set(error, ENOENT,
-                     "the server has neither NVIDIA's driver with a device nor Wormhole's software "
-                     "device (%s); set WORMHOLE_CUDA_LIBRARY to the driver's libcuda.so.1",
+                     "no NVIDIA driver with a device, and no software device: %s",
                      dlerror());
     return library;
 }

@@ -187,10 +187,20 @@ enum wh_space wh_decode_space(const struct wh_ptx *ptx)
     return SPACE_GENERIC;
 }
 
+/* Two words without a comma between them are in no instruction, known or not. */
 static void skip_operands(struct wh_ptx *ptx)
 {
-    while (ptx->token.kind != TOKEN_END && !wh_ptx_is(ptx, ';'))
+    bool word = false;
+    while (ptx->token.kind != TOKEN_END && !wh_ptx_is(ptx, ';')) {
+        bool another = ptx->token.kind == TOKEN_WORD;
+        if (word && another) {
+            wh_ptx_fail(ptx, "a comma expected before '%.*s'", (int)ptx->token.length,
+                        ptx->token.text);
+            return;
+        }
+        word = another;
         wh_ptx_next(ptx);
+    }
 }
 
 /* Branches and calls name what is no operand; they read it themselves. */
