@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fuzzes the worker as a hostile CUDA client would: an input is a sequence of messages, carried out
+ * by the dispatcher, the thunks and the CUDA backend, over the fake driver. A fault ends the
+ * session, as in life. With FUZZ_CUDA_SEEDS=FOLDER in the environment it writes seeds there and
+ * ends.
+ */
+#include "cuda_fake.h"
+#include "generate.h"
+
+#include "backend/cuda/backend.h"
+#include "base/log.h"
+#include "channel/memory.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define ARENA        (128u << 10)
+#define MOST_SCRATCH ((size_t)8 << 20)
+#define MOST_SEED    4096u
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed);
+size_t LLVMFuzzerMutate(uint8_t *data, size_t size, size_t most);
+
+static const void *const *thunks(void)
+{
+    return (const void *const *)(const void *)wh_cuda_thunks;
+}
+
+/* ---- a worker over the fake ---- */
+
+static struct {
+    struct wh_memory memory;
+    struct wh_channel_ops ops;
+    struct wh_worker worker;
+    struct wh_backend backend;
+    struct wh_pool *pool;
+} harness;
+
+/* Nobody answers a callback: it is as if the client had gone. */
+static int refuse_upcall(struct wh_channel *channel, enum wh_upcall_kind kind, uint64_t word,
+                         const void *payload, uint32_t size)
+{
+    (void)channel;
+    (void)kind;
+    (void)word;
+    (void)payload;
+    (void)size;
+    return -1;
+}
+
+/* The arena in a memfd, as in a real session, with a page behind it that may not be touched. */
+static uint8_t *map_arena(int *fd)
+{
+    static uint8_t *arena;
+    static int file = -1;
+    if (!arena) {
+        file = memfd_create("arena", MFD_CLOEXEC);
+        if (file < 0 || ftruncate(file, ARENA) < 0)
+            abort();
+        uint8_t *room = mmap(NULL, ARENA + 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        arena = mmap(room, ARENA, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, file, 0);
+        if (arena == MAP_FAILED)
+            abort();
+        wh_log_to(open("/dev/null", O_WRONLY | O_CLOEXEC));
+    }
+    *fd = file;
+    return arena;
+}
+
+/* What images and options find there: text of code, and zeros. */
+static void fill_arena(uint8_t *arena)
+{
+    static const char text[] = ".version 7.0\n.target sm_75\n.address_size 64\n";
+    memset(arena, 0, ARENA);
+    for (size_t at = 0; at + sizeof(text) < ARENA; at += 4096)
+        memcpy(arena + at, text, sizeof(text));
+    memcpy(arena + 8192, "\x50\xed\x55\xba\x01\x00\x10\x00\x20", 9);
+    memcpy(arena + 12288, "\x7f\x45\x4c\x46\x02\x01\x01", 7);
+}
+
+static void open_session(void)
+{
+    struct wh_error error = {0};
+    int fd;
+    uint8_t *arena = map_arena(&fd);
+    fill_arena(arena);
+    wh_memory_init(&harness.memory, arena, ARENA, fd);
+    harness.ops = *harness.memory.channel.ops;
+    harness.ops.push_upcall = refuse_upcall;
+    harness.memory.channel.ops = &harness.ops;
+    harness.worker =
+        (struct wh_worker){.channel = &harness.memory.channel, .table = wh_table_new()};
+    harness.pool = wh_pool_new(MOST_SCRATCH);
+    if (!harness.worker.table || !harness.pool ||
+        wh_cuda_open(&harness.worker, &harness.backend, &error) < 0)
+        abort();
+    harness.backend.thunks = cuda_fake_thunks();
+}
+
+static void close_session(void)
+{
+    wh_cuda_enter(&harness.worker, UINT32_MAX); /* no context is current */
+    cuda_fake_reset();
+    wh_table_free(harness.worker.table);
+    wh_pool_free(harness.pool);
+}
+
+static const char *dispatch(const struct wh_message *message)
+{
+    bool leads = true;
+    const char *fault = wh_worker_dispatch(&harness.worker, message, harness.pool, &leads);
+    wh_pool_reset(harness.pool);
+    return fault;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    size_t length;
+    const char *fault = NULL;
+    open_session();
+    while (!fault && (length = message_size(data, size)) > 0) {
+        struct wh_message *message = malloc(length); /* exactly: reads behind it are seen */
+        memcpy(message, data, length);
+        message->size = (uint32_t)length; /* lies about it are the ring's to find */
+        fault = dispatch(message);
+        free(message);
+        data += length;
+        size -= length;
+    }
+    close_session();
+    return 0;
+}
+
+size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned seed)
+{
+    struct chance chance = {.state = seed * 0x9e3779b97f4a7c15ull + 1};
+    for (unsigned i = 0; i < 4; i++)
+        chance_below(&chance, 2);
+    if (chance_below(&chance, 8) == 0)
+        return LLVMFuzzerMutate(data, size, most);
+    for (uint32_t n = 1 + chance_below(&chance, 4); n > 0; n--)
+        size = change_messages(&chance, &wh_cuda_api, thunks(), data, size, most);
+    return size;
+}
+
+/* ---- seeds ---- */
+
+static uint8_t seed[MOST_SEED];
+static size_t seed_size;
+
+/* A message of these words, which nobody waits for. */
+static void put(enum wh_cuda_call call, unsigned n, const uint64_t *words)
+{
+    struct wh_message header = {.size = (uint32_t)(sizeof(header) + 8 * n),
+                                .call = (uint16_t)call,
+                                .thread = 1,
+                                .slot = WH_NO_SLOT,
+                                .reply_at = WH_IN_SLOT};
+    memcpy(seed + seed_size, &header, sizeof(header));
+    memcpy(seed + seed_size + sizeof(header), words, 8 * (size_t)n);
+    seed_size += header.size;
+}
+
+#define PUT(name, ...)                                               \
+    put(WH_CUDA_##name, sizeof((const uint64_t[]){__VA_ARGS__}) / 8, \
+        (const uint64_t[]){__VA_ARGS__})
+
+/* A context, code, memory of every kind: what other messages need. Ids are 8 times the type, as
+ * generated messages have them. */
+static void put_prologue(void)
+{
+    seed_size = 0;
+    PUT(wh_primary_name, 0, 1, 8);
+    PUT(wh_primary_retain, 0, 8);
+    PUT(wh_set_current, 8);
+    PUT(wh_image_part, 1, 64, 0, 64, 0);
+    PUT(wh_load_module, 1, 0, WH_PAYLOAD_NULL, WH_PAYLOAD_NULL, 0, WH_PAYLOAD_NULL, 0,
+        WH_PAYLOAD_NULL, 20, 1, 16);
+    PUT(wh_image_part, 1, 64, 0, 64, 4096);
+    PUT(wh_load_library, 1, 0, WH_PAYLOAD_NULL, WH_PAYLOAD_NULL, 0, WH_PAYLOAD_NULL, 0,
+        WH_PAYLOAD_NULL, 20, 1, 32);
+    PUT(wh_get_function, 16, 2, 'k', 1, 24);
+    PUT(wh_get_kernel, 32, 2, 'k', 1, 40);
+    PUT(cuStreamCreate, 1, 88, 0);
+    PUT(cuEventCreate, 1, 80, 0);
+    PUT(cuMemAlloc_v2, 8, 4096);
+    PUT(cuMemAlloc_v2, 8, 65536);
+    PUT(wh_share_arena, 0x200000000000);
+    PUT(wh_host_register, 0x200000000000, 4096, 2, 8);
+}
+
+static void write_seed(const char *folder, unsigned number)
+{
+    char path[512];
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, wh_cuda_api.calls[number].name);
+    FILE *file = fopen(path, "we");
+    if (!file || fwrite(seed, seed_size, 1, file) != 1 || fclose(file) != 0)
+        exit(EXIT_FAILURE);
+}
+
+/* One for each call that crosses, after what it needs. */
+static void write_seeds(const char *folder)
+{
+    struct chance chance = {.state = 1};
+    struct known known;
+    put_prologue();
+    const size_t prologue = seed_size;
+    for (unsigned number = 0; number < wh_cuda_api.ncalls; number++) {
+        const void *only[WH_CUDA_NCALLS] = {NULL};
+        only[number] = thunks()[number];
+        if (!only[number])
+            continue;
+        seed_size = prologue;
+        known_collect(&known, &wh_cuda_api, seed, seed_size);
+        for (unsigned i = 0; i < 3; i++)
+            seed_size += generate_message(&chance, &wh_cuda_api, only, &known, seed + seed_size,
+                                          MOST_SEED - seed_size);
+        write_seed(folder, number);
+    }
+}
+
+int LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+    const char *folder = getenv("FUZZ_CUDA_SEEDS");
+    (void)argc;
+    (void)argv;
+    if (!folder)
+        return 0;
+    write_seeds(folder);
+    exit(EXIT_SUCCESS);
+}
