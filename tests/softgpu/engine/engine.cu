@@ -9,6 +9,7 @@
 #include <cassert>
 #include <cuda_fp16.h>
 #include <cuda_pipeline.h>
+#include <mma.h>
 
 namespace cg = cooperative_groups;
 
@@ -349,5 +350,20 @@ __global__ void tile_of_warps(int *out)
     cg::thread_block block = cg::this_thread_block(memory);
     auto tile = cg::tiled_partition<64>(block);
     out[threadIdx.x] = (int)(tile.any(threadIdx.x == 70) * 100 + tile.meta_group_rank());
+}
+
+__global__ void tensor(const __half *a, const __half *b, float *c)
+{
+    using namespace nvcuda;
+    wmma::fragment<wmma::matrix_a, 16, 16, 16, __half, wmma::row_major> fa;
+    wmma::fragment<wmma::matrix_b, 16, 16, 16, __half, wmma::col_major> fb;
+    wmma::fragment<wmma::accumulator, 16, 16, 16, float> fc;
+    wmma::fill_fragment(fc, 1.0f);
+    wmma::load_matrix_sync(fa, a, 16);
+    wmma::load_matrix_sync(fb, b, 16);
+    wmma::mma_sync(fc, fa, fb, fc);
+    for (int i = 0; i < fc.num_elements; i++)
+        fc.x[i] *= 2;
+    wmma::store_matrix_sync(c, fc, 16, wmma::mem_row_major);
 }
 }

@@ -305,7 +305,7 @@ static void prints(void **state)
                               "thread 1:  1.50|text  |x|-1099511627776|beef|%|0x10\n");
     captured(stderr, 2, "fails", 3, 710, text, sizeof(text));
     assert_string_equal(text,
-                        "engine.cu:238: void fails(int): block: [0,0,0], thread: [3,0,0] Assertion "
+                        "engine.cu:239: void fails(int): block: [0,0,0], thread: [3,0,0] Assertion "
                         "`n != (int)threadIdx.x` failed.\n");
 }
 
@@ -382,6 +382,31 @@ static void awaits(void **state)
         assert_int_equal(out[t], t < 64 ? 0 : 101);
 }
 
+/* Halves of small whole numbers: 0 to 7. */
+static uint16_t half_of(int n)
+{
+    static const uint16_t halves[] = {0, 0x3c00, 0x4000, 0x4200, 0x4400, 0x4500, 0x4600, 0x4700};
+    return halves[n];
+}
+
+static void tensor(void **state)
+{
+    uint16_t *a = test_allocate(512), *b = test_allocate(512);
+    float *c = test_allocate(1024);
+    (void)state;
+    for (int i = 0; i < 256; i++) {
+        a[i] = half_of(i % 7);
+        b[i] = half_of(i * 3 % 8);
+    }
+    assert_int_equal(LAUNCH(module, "tensor", 1, 32, PLACE(a), PLACE(b), PLACE(c)).code, 0);
+    for (int i = 0; i < 256; i++) {
+        int sum = 1;
+        for (int k = 0; k < 16; k++)
+            sum += (i / 16 * 16 + k) % 7 * ((i % 16 * 16 + k) * 3 % 8);
+        assert_true(c[i] == (float)(2 * sum));
+    }
+}
+
 static void matrix(void **state)
 {
     struct wh_soft_launch launch = {.grid = {4, 4}, .block = {16, 16}};
@@ -431,7 +456,7 @@ int main(void)
         cmocka_unit_test(local_arrays), cmocka_unit_test(globals),     cmocka_unit_test(prints),
         cmocka_unit_test(faults),       cmocka_unit_test(heap),        cmocka_unit_test(copies),
         cmocka_unit_test(halves),       cmocka_unit_test(barriers),    cmocka_unit_test(matrix),
-        cmocka_unit_test(awaits),       cmocka_unit_test(describes),
+        cmocka_unit_test(awaits),       cmocka_unit_test(tensor),      cmocka_unit_test(describes),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -93,6 +93,7 @@ struct wh_ins {
         uint32_t (*compare)(struct wh_warp *warp, const struct wh_ins *ins);
         const uint32_t *list; /* n operands */
         struct wh_call *call;
+        const struct wh_matrix *matrix;
     };
     union {
         int64_t offset;       /* of the address in `a` */

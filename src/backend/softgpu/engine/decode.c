@@ -96,6 +96,7 @@ static const struct wh_root roots[] = {
     {"testp", wh_decode_testp, 0, 0},
     {"trap", wh_decode_end, 2, 0},
     {"vote", wh_decode_vote, 0, 0},
+    {"wmma", wh_decode_wmma, 0, 0},
     {"xor", wh_decode_logic, OP_XOR, 2},
 };
 

@@ -60,6 +60,9 @@ bool wh_decode_copy(struct wh_ptx *ptx, const struct wh_root *root);
 bool wh_decode_mapa(struct wh_ptx *ptx, const struct wh_root *root);
 bool wh_decode_mbarrier(struct wh_ptx *ptx, const struct wh_root *root);
 
+/* decode_matrix.c */
+bool wh_decode_wmma(struct wh_ptx *ptx, const struct wh_root *root);
+
 /* decode_flow.c */
 bool wh_decode_branch(struct wh_ptx *ptx, const struct wh_root *root);
 bool wh_decode_branch_index(struct wh_ptx *ptx, const struct wh_root *root);

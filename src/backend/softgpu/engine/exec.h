@@ -195,6 +195,9 @@ enum {
  * false after a fault. */
 bool wh_translate(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask, uint64_t bytes,
                   bool write, uint64_t pointers[WH_LANES]);
+/* The same of one address of one lane, in the instruction's space; NULL after a fault. */
+void *wh_reach(struct wh_warp *warp, const struct wh_ins *ins, unsigned lane, uint64_t address,
+               uint64_t alignment, uint64_t bytes, bool write);
 /* The same of one generic address; *room: bytes up to the end of what it lies in. NULL: nothing
  * there, no fault yet. */
 void *wh_span(struct wh_warp *warp, unsigned lane, uint64_t address, uint64_t *room);

@@ -124,6 +124,18 @@ static bool translate_each(struct wh_warp *warp, const struct wh_ins *ins, uint3
     return true;
 }
 
+void *wh_reach(struct wh_warp *warp, const struct wh_ins *ins, unsigned lane, uint64_t address,
+               uint64_t alignment, uint64_t bytes, bool write)
+{
+    uint64_t room;
+    void *pointer = address % alignment ? NULL
+                                        : resolve(warp, lane, (enum wh_space)ins->space, address,
+                                                  bytes, write, &room);
+    if (!pointer)
+        bad_address(warp, ins, lane, address, alignment);
+    return pointer;
+}
+
 /* What a warp's addresses have in common, the lanes that are off left out. */
 struct extent {
     uint64_t low, high, bits;
