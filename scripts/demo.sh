@@ -18,7 +18,7 @@ make build
 
 say "The host's devices"
 clinfo -l
-build/bin/wormhole doctor | grep ' cuda ' || true
+build/bin/wormhole doctor | grep -E '^(ok|warn|no) +cuda ' || true
 
 say "A virtual machine without Wormhole: no device"
 build/bin/wormhole vm --no-server -- clinfo -l || true

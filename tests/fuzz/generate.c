@@ -2,6 +2,11 @@
 /* Random messages by the rules; see generate.h. */
 #include "generate.h"
 
+/* Where the fake CUDA has its memory, and where a client asks to have the arena. */
+#define DEVICE_MEMORY 0x300000000000ull
+#define DEVICE_STEP   0x100000ull
+#define SHARED_MEMORY 0x200000000000ull
+
 #define PER_TYPE 8u /* ids in use of each type: few, so that messages meet */
 
 uint32_t chance_below(struct chance *chance, uint32_t n)
@@ -14,11 +19,40 @@ uint32_t chance_below(struct chance *chance, uint32_t n)
 
 static uint64_t interesting(struct chance *chance)
 {
-    static const uint64_t values[] = {
-        0,     0,     0,          1,          1,          2,          3,        4,
-        8,     16,    24,         32,         64,         128,        255,      256,
-        1024,  4096,  65536,      131072,     1u << 20,   UINT32_MAX, 1u << 31, 1ull << 32,
-        ~0ull, ~7ull, 1ull << 61, 1ull << 62, 1ull << 63, 0x1220,     0x10b5,   0x10b0};
+    static const uint64_t values[] = {0,
+                                      0,
+                                      0,
+                                      1,
+                                      1,
+                                      2,
+                                      3,
+                                      4,
+                                      8,
+                                      16,
+                                      24,
+                                      32,
+                                      64,
+                                      128,
+                                      255,
+                                      256,
+                                      1024,
+                                      4096,
+                                      65536,
+                                      131072,
+                                      1u << 20,
+                                      UINT32_MAX,
+                                      1u << 31,
+                                      1ull << 32,
+                                      ~0ull,
+                                      ~7ull,
+                                      1ull << 61,
+                                      1ull << 62,
+                                      1ull << 63,
+                                      0x1220,
+                                      0x10b5,
+                                      0x10b0,
+                                      DEVICE_MEMORY,
+                                      SHARED_MEMORY};
     uint32_t wild = chance_below(chance, 8);
     return values[chance_below(chance, wild ? 16 : sizeof(values) / sizeof(values[0]))];
 }
@@ -68,7 +102,8 @@ static void collect_from(struct known *known, const struct wh_api *api, const ui
     const struct wh_call_desc *call = &api->calls[header.call];
     for (unsigned i = 0; i < call->nparams && !r.fault; i++) {
         uint8_t kind = call->params[i].kind;
-        if (kind == WH_VALUE || kind == WH_HANDLE || kind == WH_ARENA || kind == WH_LOCAL)
+        if (kind == WH_VALUE || kind == WH_HANDLE || kind == WH_ARENA || kind == WH_LOCAL ||
+            kind == WH_MEMORY)
             wh_read_word(&r);
         else
             skip_array(known, api, &call->params[i], &r);
@@ -102,6 +137,14 @@ static uint64_t id_of(struct chance *chance, const struct known *known, uint16_t
     return type * PER_TYPE + chance_below(chance, PER_TYPE);
 }
 
+/* Mostly within what a session may have. */
+static uint64_t address_of(struct chance *chance)
+{
+    uint64_t base = chance_below(chance, 4) ? DEVICE_MEMORY + chance_below(chance, 4) * DEVICE_STEP
+                                            : SHARED_MEMORY;
+    return base + (chance_below(chance, 2) ? interesting(chance) : 0);
+}
+
 struct maker {
     struct chance *chance;
     const struct wh_api *api;
@@ -125,7 +168,8 @@ static void choose_values(struct maker *m)
         m->value[i] = interesting(m->chance);
     for (unsigned i = 0; i < m->call->nparams; i++) {
         const struct wh_param *p = &m->call->params[i];
-        bool ruled = p->kind != WH_VALUE && p->kind != WH_HANDLE && p->kind != WH_STRING;
+        bool ruled = p->kind != WH_VALUE && p->kind != WH_HANDLE && p->kind != WH_STRING &&
+                     p->length.scale != 0;
         if (ruled && p->length.a >= 0)
             m->value[p->length.a] =
                 chance_below(m->chance, p->length.scale == 1 && p->size == 1 ? 64 : 4);
@@ -217,6 +261,8 @@ static void put_param(struct maker *m, unsigned i)
         wh_write_word(&m->w, m->value[i]);
     else if (p->kind == WH_HANDLE)
         wh_write_word(&m->w, id_of(m->chance, m->known, p->type));
+    else if (p->kind == WH_MEMORY)
+        wh_write_word(&m->w, address_of(m->chance));
     else if (p->kind == WH_LOCAL)
         wh_write_word(&m->w, 0);
     else if (p->kind == WH_ARENA)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Modules: images loaded into a context, their functions and global variables. */
 #include "backend/softgpu/library.h"
+#include "base/log.h"
 
 #include "backend/softgpu/queue.h"
 #include "base/util.h"
@@ -45,6 +46,9 @@ CUresult soft_code_load(const struct wh_soft_memory *memory, const void *image, 
     uint64_t start = wh_now_ns();
     CUresult result = translate(wh_soft_load(memory, images, sizes, n, code, &error));
     soft_jit_report(jit, result, error.text, wh_now_ns() - start);
+    /* Programs seldom ask for the loader's log, and the error alone does not say what to change. */
+    if (result == CUDA_ERROR_UNSUPPORTED_PTX_VERSION)
+        wh_log("the software device cannot run this code: %s", error.text);
     return result;
 }
 

@@ -150,6 +150,7 @@ struct wh_variable {
     struct wh_fixup *fixups;
     size_t nfixups, fixup_room;
     struct wh_function *owner; /* a function's own */
+    struct wh_variable *next_own;
 };
 
 struct wh_call {
@@ -194,7 +195,8 @@ struct wh_function {
     size_t ncallees, callee_room;
 
     uint32_t max_threads, required_block[3], required_cluster[3];
-    char *broken; /* why it cannot run, or NULL */
+    struct wh_variable *own, **own_end; /* declared in its body */
+    char *broken;                       /* why it cannot run, or NULL */
 
     /* Entries, after the link. */
     uint32_t shared_size, local_need;

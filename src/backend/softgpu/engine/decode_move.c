@@ -12,7 +12,7 @@ static struct wh_ins *last(struct wh_ptx *ptx)
 
 /* ---- comparisons ---- */
 
-static bool compare_of(const struct wh_opcode *op, enum wh_type type, enum wh_compare *compare)
+static bool compare_of(const struct wh_opcode *op, enum wh_compare *compare)
 {
     static const struct {
         uint8_t word, compare;
@@ -21,7 +21,6 @@ static bool compare_of(const struct wh_opcode *op, enum wh_type type, enum wh_co
                  {M_HI, CMP_GT},   {M_HS, CMP_GE},          {M_EQU, CMP_EQU}, {M_NEU, CMP_NEU},
                  {M_LTU, CMP_LTU}, {M_LEU, CMP_LEU},        {M_GTU, CMP_GTU}, {M_GEU, CMP_GEU},
                  {M_NUM, CMP_NUM}, {M_ISNAN, CMP_UNORDERED}};
-    (void)type;
     for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++)
         if (wh_has(op, words[i].word)) {
             *compare = (enum wh_compare)words[i].compare;
@@ -63,7 +62,7 @@ static enum wh_type entry_of(const struct wh_opcode *op, enum wh_type type)
 static bool emit_compare(struct wh_ptx *ptx, wh_run run, uint32_t d, enum wh_type type)
 {
     enum wh_compare compare;
-    if (!compare_of(&ptx->op, type, &compare))
+    if (!compare_of(&ptx->op, &compare))
         return false;
     wh_compare function = wh_alu_best()->compare[compare][entry_of(&ptx->op, type)];
     uint8_t combine = combine_of(&ptx->op);

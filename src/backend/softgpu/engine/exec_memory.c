@@ -409,14 +409,13 @@ void wh_do_cvta(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
     }
 }
 
-static bool in_space(const struct wh_job *job, enum wh_space space, uint64_t address)
+/* Constants lie among the globals here, and are told to be such. */
+static bool in_space(enum wh_space space, uint64_t address)
 {
     uint64_t window = window_of(space);
     if (window)
         return address >= window && address < window + WH_WINDOW_SIZE;
-    if (space == SPACE_CONST)
-        return false && job;
-    return address < WH_SHARED_WINDOW;
+    return space != SPACE_CONST && address < WH_SHARED_WINDOW;
 }
 
 void wh_do_isspacep(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
@@ -425,7 +424,7 @@ void wh_do_isspacep(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mas
     WH_EACH_LANE(lane, mask)
     {
         uint64_t address = wh_get(warp, ins->a, lane, true);
-        bool inside = in_space(warp->block->job, (enum wh_space)ins->space, address);
+        bool inside = in_space((enum wh_space)ins->space, address);
         uint64_t rank = (address - WH_SHARED_WINDOW) >> WH_RANK_SHIFT;
         if (inside && ins->space == SPACE_SHARED && !ins->sub && rank > 0 &&
             rank != warp->block->rank + 1u)

@@ -11,15 +11,24 @@
 #include <stdio.h>
 #include <string.h>
 
+#define FUNCTIONS_MAX 32768u /* of a module: what each kernel reaches is looked at */
 #define RECURSION_BYTES                                                       \
     (64u << 10) /* of local memory, for what calls itself or through pointers \
                  */
+
+/* A place in a walk over calls. */
+struct step {
+    struct wh_function *function;
+    size_t next;
+};
 
 struct linker {
     struct wh_soft_module *module;
     struct wh_symbols *exports;
     struct wh_error *error;
     enum wh_soft_status status;
+    struct wh_function **list; /* room for all functions */
+    struct step *steps;
 };
 
 static bool no_memory(struct linker *linker)
@@ -144,6 +153,8 @@ static bool number_functions(struct linker *linker)
             function->index = (uint32_t)n++;
             kernels += function->entry && function->defined;
         }
+    if (n > FUNCTIONS_MAX)
+        return no_memory(linker);
     module->functions = wh_arena_take(&module->arena, (n + 1) * sizeof(*module->functions));
     module->kernels = wh_arena_take(&module->arena, (kernels + 1) * sizeof(*module->kernels));
     if (!module->functions || !module->kernels)
@@ -303,15 +314,14 @@ static bool fill_pool(struct linker *linker, struct wh_function *function)
 struct reach {
     struct wh_function **list;
     size_t n;
-    uint8_t mark;
-    bool indirect, cycle;
+    bool indirect;
 };
 
 static void reach_one(struct reach *reach, struct wh_function *function)
 {
-    if (function->mark == reach->mark)
+    if (function->mark)
         return;
-    function->mark = reach->mark;
+    function->mark = 1;
     reach->list[reach->n++] = function;
 }
 
@@ -320,7 +330,6 @@ static void reach_all(struct wh_soft_module *module, struct reach *reach,
 {
     for (size_t i = 0; i < module->nfunctions; i++)
         module->functions[i]->mark = 0;
-    reach->mark = 1;
     reach_one(reach, kernel);
     for (size_t i = 0; i < reach->n; i++) {
         struct wh_function *function = reach->list[i];
@@ -345,27 +354,31 @@ static uint64_t local_need(const struct reach *reach)
     return sum;
 }
 
-/* Functions that are reached from themselves: those left when leaves are taken away one after the
- * other. */
-static bool has_cycle(const struct reach *reach)
+/* Whether some function is reached from itself: a walk in depth that meets one that it is still in.
+ */
+static bool has_cycle(struct linker *linker, struct wh_function *kernel)
 {
-    bool some = true;
-    size_t left = reach->n;
-    while (some) {
-        some = false;
-        for (size_t i = 0; i < reach->n; i++) {
-            struct wh_function *function = reach->list[i];
-            bool leaf = function->mark == 1;
-            for (size_t j = 0; leaf && j < function->ncallees; j++)
-                leaf = function->callees[j]->actual->mark != 1;
-            if (leaf) {
-                function->mark = 2;
-                left--;
-                some = true;
-            }
+    enum { REACHED = 1, INSIDE, LEFT };
+    struct step *steps = linker->steps;
+    size_t n = 1;
+    steps[0] = (struct step){kernel, 0};
+    kernel->mark = INSIDE;
+    while (n > 0) {
+        struct step *step = &steps[n - 1];
+        if (step->next == step->function->ncallees) {
+            step->function->mark = LEFT;
+            n--;
+            continue;
         }
+        struct wh_function *callee = step->function->callees[step->next++]->actual;
+        if (callee->mark == INSIDE)
+            return true;
+        if (callee->mark != REACHED)
+            continue;
+        callee->mark = INSIDE;
+        steps[n++] = (struct step){callee, 0};
     }
-    return left > 0;
+    return false;
 }
 
 static uint64_t shared_end(const struct reach *reach, bool own)
@@ -385,10 +398,10 @@ static uint64_t shared_end(const struct reach *reach, bool own)
     return end;
 }
 
-static void place_own_shared(struct wh_module_unit *unit, struct wh_function *kernel, uint64_t at)
+static void place_own_shared(struct wh_function *kernel, uint64_t at)
 {
-    for (struct wh_variable *variable = unit->variables; variable; variable = variable->next)
-        if (variable->owner == kernel && variable->space == SPACE_SHARED && !variable->dynamic) {
+    for (struct wh_variable *variable = kernel->own; variable; variable = variable->next_own)
+        if (variable->space == SPACE_SHARED && !variable->dynamic) {
             variable->address = round_to(at, variable->align);
             at = variable->address + variable->size;
             variable->placed = true;
@@ -421,9 +434,9 @@ static bool break_kernel(struct linker *linker, struct wh_function *kernel, cons
     return kernel->broken || no_memory(linker);
 }
 
-static bool measure(struct linker *linker, struct wh_function *kernel, struct wh_function **list)
+static bool measure(struct linker *linker, struct wh_function *kernel)
 {
-    struct reach reach = {.list = list};
+    struct reach reach = {.list = linker->list};
     reach_all(linker->module, &reach, kernel);
     for (size_t i = 0; i < reach.n; i++) {
         const struct wh_function *function = reach.list[i];
@@ -441,9 +454,9 @@ static bool measure(struct linker *linker, struct wh_function *kernel, struct wh
     }
     for (size_t i = 0; i < reach.n; i++)
         kernel->reserved |= reach.list[i]->reserved;
-    place_own_shared(kernel->unit, kernel, shared_end(&reach, false));
+    place_own_shared(kernel, shared_end(&reach, false));
     uint64_t shared = shared_end(&reach, true), need = local_need(&reach);
-    if (reach.indirect || has_cycle(&reach))
+    if (reach.indirect || has_cycle(linker, kernel))
         need += RECURSION_BYTES;
     if (need > WH_LOCAL_MAX || shared > WH_SHARED_MAX) {
         linker->status = WH_SOFT_NO_MEMORY;
@@ -496,14 +509,14 @@ enum wh_soft_status wh_link(struct wh_soft_module *module, struct wh_error *erro
     if (!number_functions(&linker) || !place_memory(&linker))
         return linker.status;
     place_shared(module);
-    struct wh_function **list =
-        wh_arena_take(&module->arena, (module->nfunctions + 1) * sizeof(*list));
-    if (!list) {
+    linker.list = wh_arena_take(&module->arena, (module->nfunctions + 1) * sizeof(*linker.list));
+    linker.steps = wh_arena_take(&module->arena, (module->nfunctions + 1) * sizeof(*linker.steps));
+    if (!linker.list || !linker.steps) {
         no_memory(&linker);
         return linker.status;
     }
     for (size_t i = 0; i < module->nkernels; i++)
-        if (!measure(&linker, module->kernels[i].function, list))
+        if (!measure(&linker, module->kernels[i].function))
             return linker.status;
     if (!fill_initialisers(&linker))
         return linker.status;

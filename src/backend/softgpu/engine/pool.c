@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define COOPERATIVE_MAX 8192u /* blocks that are there at once */
+
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t wake;
@@ -276,6 +278,9 @@ static int check(const struct wh_soft_launch *launch, struct wh_soft_fault *faul
             return refuse(fault, 1, function->name, "the grid is too large");
         cluster *= launch->cluster[i];
     }
+    if (launch->cooperative &&
+        (uint64_t)launch->grid[0] * launch->grid[1] * launch->grid[2] > COOPERATIVE_MAX)
+        return refuse(fault, 720, function->name, "too many blocks for a cooperative launch");
     if (cluster > 16)
         return refuse(fault, 1, function->name, "clusters have at most 16 blocks");
     if (launch->dynamic_shared > WH_SHARED_MAX)

@@ -104,7 +104,6 @@ static bool init_symbol(struct wh_ptx *ptx, struct wh_variable *variable, uint64
 {
     struct wh_fixup fixup = {
         .place = (uint32_t)at, .bytes = (uint8_t)bytes, .line = ptx->token.line};
-    int64_t mask = 0;
     if (wh_ptx_word(ptx, "generic")) {
         wh_ptx_next(ptx);
         fixup.generic = true;
@@ -128,7 +127,6 @@ static bool init_symbol(struct wh_ptx *ptx, struct wh_variable *variable, uint64
             return false;
         fixup.addend = negative ? (int64_t)(0 - (uint64_t)fixup.addend) : fixup.addend;
     }
-    (void)mask;
     return add_fixup(ptx, variable, fixup);
 }
 
@@ -267,6 +265,15 @@ static struct wh_variable *declare_variable(struct wh_ptx *ptx, const struct wh_
     return variable;
 }
 
+static void own_variable(struct wh_function *function, struct wh_variable *variable)
+{
+    if (!function->own)
+        function->own_end = &function->own;
+    variable->owner = function;
+    *function->own_end = variable;
+    function->own_end = &variable->next_own;
+}
+
 static bool declare(struct wh_ptx *ptx, enum wh_linkage linkage, enum wh_space space,
                     enum wh_type type, unsigned vector, uint32_t align, bool managed)
 {
@@ -288,7 +295,8 @@ static bool declare(struct wh_ptx *ptx, enum wh_linkage linkage, enum wh_space s
     variable->size = open ? 0 : count * unit;
     variable->managed = managed;
     variable->dynamic = space == SPACE_SHARED && linkage == LINK_EXTERN;
-    variable->owner = ptx->function;
+    if (ptx->function && !variable->owner)
+        own_variable(ptx->function, variable);
     if (wh_ptx_is(ptx, '=') && !parse_init(ptx, variable, type, open, unit))
         return false;
     uint64_t most = space == SPACE_SHARED  ? WH_SHARED_MAX
@@ -512,15 +520,48 @@ static bool parse_attributes(struct wh_ptx *ptx, struct wh_function *function)
     return true;
 }
 
+static void take_params(struct wh_function *function, const struct wh_function *header)
+{
+    if (function->defined)
+        return;
+    function->params = header->params;
+    function->nparams = header->nparams;
+    function->nreturns = header->nreturns;
+    function->params_size = header->params_size;
+}
+
+static void skip_attribute(struct wh_ptx *ptx)
+{
+    if (!wh_ptx_word(ptx, ".attribute"))
+        return;
+    while (ptx->token.kind != TOKEN_END && !wh_ptx_accept(ptx, ')'))
+        wh_ptx_next(ptx);
+}
+
+static void parse_definition(struct wh_ptx *ptx, struct wh_function *function,
+                             const struct wh_function *header)
+{
+    if (function->defined) {
+        wh_ptx_fail(ptx, "%s is defined twice", function->name);
+        return;
+    }
+    take_params(function, header);
+    function->defined = true;
+    ptx->function = function;
+    if (!wh_symbols_enter(ptx->symbols))
+        return;
+    if (name_params(ptx, function))
+        wh_ptx_body(ptx);
+    wh_symbols_leave(ptx->symbols);
+    ptx->function = NULL;
+}
+
+/* .func (returns) name (parameters) attributes, and a body or ';' */
 static void parse_function(struct wh_ptx *ptx, enum wh_linkage linkage, bool entry)
 {
-    struct wh_function header = {.entry = entry};
+    struct wh_function header = {.entry = entry, .name = "the function"};
     wh_ptx_next(ptx);
-    if (wh_ptx_word(ptx, ".attribute")) {
-        while (ptx->token.kind != TOKEN_END && !wh_ptx_accept(ptx, ')'))
-            wh_ptx_next(ptx);
-    }
-    header.name = "the function";
+    skip_attribute(ptx);
     if (!entry && wh_ptx_is(ptx, '(') && !parse_params(ptx, &header, true))
         return;
     struct wh_token name = ptx->token;
@@ -532,36 +573,14 @@ static void parse_function(struct wh_ptx *ptx, enum wh_linkage linkage, bool ent
     struct wh_function *function = declare_function(ptx, &name, entry);
     if (!function || (wh_ptx_is(ptx, '(') && !parse_params(ptx, &header, false)))
         return;
-    if (linkage != LINK_STATIC || !function->defined)
-        function->linkage =
-            (uint8_t)(linkage == LINK_EXTERN && function->defined ? function->linkage : linkage);
+    if (!function->defined)
+        function->linkage = (uint8_t)linkage;
     if (!parse_attributes(ptx, function))
         return;
-    if (wh_ptx_accept(ptx, ';')) {
-        if (!function->defined) {
-            function->params = header.params;
-            function->nparams = header.nparams;
-            function->nreturns = header.nreturns;
-            function->params_size = header.params_size;
-        }
-        return;
-    }
-    if (function->defined) {
-        wh_ptx_fail(ptx, "%s is defined twice", function->name);
-        return;
-    }
-    function->defined = true;
-    function->params = header.params;
-    function->nparams = header.nparams;
-    function->nreturns = header.nreturns;
-    function->params_size = header.params_size;
-    ptx->function = function;
-    if (!wh_symbols_enter(ptx->symbols))
-        return;
-    if (name_params(ptx, function))
-        wh_ptx_body(ptx);
-    wh_symbols_leave(ptx->symbols);
-    ptx->function = NULL;
+    if (wh_ptx_accept(ptx, ';'))
+        take_params(function, &header);
+    else
+        parse_definition(ptx, function, &header);
 }
 
 /* ---- the text ---- */
