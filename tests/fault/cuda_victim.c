@@ -56,6 +56,7 @@ static const char source[] =
     "{\n.reg .b64 %rd<2>; .reg .b32 %r<2>;\n"
     "mov.u64 %rd1, 0;\nmov.u32 %r1, 1;\nst.global.u32 [%rd1], %r1;\nret;\n}\n";
 
+static CUcontext context;
 static CUstream stream;
 static CUevent event;
 static CUdeviceptr memory;
@@ -113,7 +114,6 @@ static void wait_for_line(void)
 
 static void open_device(void)
 {
-    CUcontext context;
     must(cu.cuInit(0), "cuInit");
     must(cu.cuDevicePrimaryCtxRetain(&context, 0), "cuDevicePrimaryCtxRetain");
     must(cu.cuCtxSetCurrent(context), "cuCtxSetCurrent");
@@ -154,6 +154,7 @@ static int call_after_loss(void)
 static void *block_in_event(void *unused)
 {
     (void)unused;
+    must(cu.cuCtxSetCurrent(context), "cuCtxSetCurrent");
     tell("blocked event", cu.cuEventSynchronize(event));
     return NULL;
 }
@@ -161,6 +162,7 @@ static void *block_in_event(void *unused)
 static void *block_in_stream(void *unused)
 {
     (void)unused;
+    must(cu.cuCtxSetCurrent(context), "cuCtxSetCurrent");
     tell("blocked stream", cu.cuStreamSynchronize(stream));
     return NULL;
 }

@@ -259,15 +259,20 @@ void *cuda_fake_dlopen(const char *path, int flags)
     return &library;
 }
 
+/* Names are asked for in the order of their numbers, mostly. */
 void *cuda_fake_dlsym(void *library, const char *name)
 {
     static struct wh_cuda_functions_table table;
+    static unsigned last;
     void *const *members = (void *const *)&table;
     (void)library;
-    cuda_fake_fill(&table);
-    for (unsigned i = 0; i < WH_CUDA_NCALLS; i++)
-        if (wh_cuda_function_names[i] && strcmp(wh_cuda_function_names[i], name) == 0)
-            return members[i];
+    if (!table.cuInit)
+        cuda_fake_fill(&table);
+    for (unsigned i = 0; i < WH_CUDA_NCALLS; i++) {
+        unsigned at = (last + 1 + i) % WH_CUDA_NCALLS;
+        if (wh_cuda_function_names[at] && strcmp(wh_cuda_function_names[at], name) == 0)
+            return members[last = at];
+    }
     return NULL;
 }
 

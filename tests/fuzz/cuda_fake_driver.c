@@ -342,7 +342,8 @@ static CUresult launch(CUfunction function, unsigned gx, unsigned gy, unsigned g
     return use_extra(extra);
 }
 
-static void use_attributes(const CUlaunchConfig *config)
+/* A question about occupancy touches no memory; a launch may. */
+static void use_attributes(const CUlaunchConfig *config, bool launches)
 {
     for (unsigned i = 0; i < config->numAttrs; i++) {
         const CUlaunchAttribute *a = &config->attrs[i];
@@ -353,7 +354,7 @@ static void use_attributes(const CUlaunchConfig *config)
             (void)cuda_fake_lives(a->value.launchCompletionEvent.event, TYPE(CUevent));
         else if (a->id == CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE)
             cuda_fake_stop("an attribute that asks for a handle", a->id);
-        else if (a->id == CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW)
+        else if (launches && a->id == CU_LAUNCH_ATTRIBUTE_ACCESS_POLICY_WINDOW)
             (void)cuda_fake_reaches((uintptr_t)a->value.accessPolicyWindow.base_ptr,
                                     a->value.accessPolicyWindow.num_bytes, false);
     }
@@ -362,7 +363,7 @@ static void use_attributes(const CUlaunchConfig *config)
 static CUresult launch_with(const CUlaunchConfig *config, CUfunction function, void **params,
                             void **extra)
 {
-    use_attributes(config);
+    use_attributes(config, true);
     return launch(function, 1, 1, 1, 1, 1, 1, 0, config->hStream, params, extra);
 }
 
@@ -782,7 +783,7 @@ static CUresult block_size(int *grid, int *block, CUfunction function, CUoccupan
 static CUresult clusters(int *n, CUfunction function, const CUlaunchConfig *config)
 {
     cuda_fake_read(config, sizeof(*config));
-    use_attributes(config);
+    use_attributes(config, false);
     if (config->hStream)
         (void)stream_lives(config->hStream);
     return count_blocks(n, function, 1, 0, 0);

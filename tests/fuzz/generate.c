@@ -3,9 +3,9 @@
 #include "generate.h"
 
 /* Where the fake CUDA has its memory, and where a client asks to have the arena. */
-#define DEVICE_MEMORY 0x300000000000ull
+#define DEVICE_MEMORY (3ull << 44)
 #define DEVICE_STEP   0x100000ull
-#define SHARED_MEMORY 0x200000000000ull
+#define SHARED_MEMORY (2ull << 44)
 
 #define PER_TYPE 8u /* ids in use of each type: few, so that messages meet */
 
@@ -19,40 +19,12 @@ uint32_t chance_below(struct chance *chance, uint32_t n)
 
 static uint64_t interesting(struct chance *chance)
 {
-    static const uint64_t values[] = {0,
-                                      0,
-                                      0,
-                                      1,
-                                      1,
-                                      2,
-                                      3,
-                                      4,
-                                      8,
-                                      16,
-                                      24,
-                                      32,
-                                      64,
-                                      128,
-                                      255,
-                                      256,
-                                      1024,
-                                      4096,
-                                      65536,
-                                      131072,
-                                      1u << 20,
-                                      UINT32_MAX,
-                                      1u << 31,
-                                      1ull << 32,
-                                      ~0ull,
-                                      ~7ull,
-                                      1ull << 61,
-                                      1ull << 62,
-                                      1ull << 63,
-                                      0x1220,
-                                      0x10b5,
-                                      0x10b0,
-                                      DEVICE_MEMORY,
-                                      SHARED_MEMORY};
+    static const uint64_t values[] = {
+        0,          0,        0,          1,      1,          2,          3,
+        4,          8,        16,         24,     32,         64,         128,
+        255,        256,      1024,       4096,   65536,      131072,     1u << 20,
+        UINT32_MAX, 1u << 31, 1ull << 32, ~0ull,  ~7ull,      1ull << 61, 1ull << 62,
+        1ull << 63, 0x1220,   0x10b5,     0x10b0, 2ull << 44, 3ull << 44};
     uint32_t wild = chance_below(chance, 8);
     return values[chance_below(chance, wild ? 16 : sizeof(values) / sizeof(values[0]))];
 }

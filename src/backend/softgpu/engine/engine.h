@@ -20,7 +20,8 @@ struct wh_soft_kernel; /* owned by its module */
  */
 struct wh_soft_memory {
     /* The allocation that `address` lies in: [*start, *end). False: none (the access is illegal).
-     * Thread-safe, fast. */
+     * Thread-safe. Answers are remembered for the rest of the launch: what was there stays mapped
+     * until the launch ends. */
     bool (*reach)(void *owner, uint64_t address, uint64_t *start, uint64_t *end);
     /* Memory for module globals, device-side malloc and the like; 0 when short. Zeroed. */
     uint64_t (*allocate)(void *owner, size_t size, size_t alignment);
