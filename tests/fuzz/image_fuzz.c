@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzzes the readers of code images: fat binaries with their compressed entries, and cubins. What they find is read to its
- * end, where a sanitizer sees it.
+ * Fuzzes the readers of code images: fat binaries with their compressed entries, and cubins. What
+ * they find is read to its end, where a sanitizer sees it.
  */
 #include "backend/softgpu/engine/image.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Fuzzes the software device's engine with PTX text: whatever loads is run as well, its kernels over a block and a half of
- * threads with one small piece of memory to reach. A kernel that does not end is cancelled.
+ * Fuzzes the software device's engine with PTX text: whatever loads is run as well, its kernels
+ * over a block and a half of threads with one small piece of memory to reach. A kernel that does
+ * not end is cancelled.
  */
 #include "backend/softgpu/engine/engine.h"
 
@@ -40,7 +41,8 @@ static uint64_t allocate(void *owner, size_t size, size_t alignment)
     (void)owner;
     for (unsigned i = 0; i < PIECES_MAX; i++)
         if (!pieces[i].bytes && size < 1u << 22) {
-            pieces[i].bytes = aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
+            pieces[i].bytes =
+                aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
             pieces[i].size = size;
             if (pieces[i].bytes)
                 memset(pieces[i].bytes, 0, size);
@@ -61,7 +63,8 @@ static void release(void *owner, uint64_t address)
     abort();
 }
 
-static const struct wh_soft_memory memory = {.reach = reach, .allocate = allocate, .release = release};
+static const struct wh_soft_memory memory = {
+    .reach = reach, .allocate = allocate, .release = release};
 
 static void too_long(int signal)
 {

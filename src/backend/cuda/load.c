@@ -50,8 +50,8 @@ static void *usable(void *library)
 
 static void *open_named(const char *path, struct wh_error *error)
 {
-    void *library =
-        strcmp(path, WH_CUDA_SOFTGPU_NAME) == 0 ? open_softgpu() : dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    void *library = strcmp(path, WH_CUDA_SOFTGPU_NAME) == 0 ? open_softgpu()
+                                                            : dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (!library)
         wh_error_set(error, ENOENT, "the server's WORMHOLE_CUDA_LIBRARY=%s cannot be loaded: %s",
                      path, dlerror());
@@ -88,8 +88,7 @@ static void *open_library(struct wh_error *error)
     if (!library)
         library = open_softgpu();
     if (!library)
-        wh_error_set(error, ENOENT,
-                     "no NVIDIA driver with a device, and no software device: %s",
+        wh_error_set(error, ENOENT, "no NVIDIA driver with a device, and no software device: %s",
                      dlerror());
     return library;
 }

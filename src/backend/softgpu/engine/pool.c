@@ -340,7 +340,7 @@ int wh_soft_run(const struct wh_soft_memory *memory, const struct wh_soft_launch
         if (shared)
             job_retire(&job);
     }
-    /* Helpers of a cooperative launch may have given units back when the caller had none left. */
+    /* Threads of the pool may have given units back when the caller had none left. */
     if (launch->cooperative)
         work(&job);
     job_end(&job);
