@@ -22,6 +22,7 @@
 #define ARENA        (128u << 10)
 #define MOST_SCRATCH ((size_t)8 << 20)
 #define MOST_SEED    4096u
+#define SHARED       0x200000000000 /* where these clients ask to have the arena */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -120,7 +121,8 @@ static const char *dispatch(const struct wh_message *message)
     return fault;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+/* A whole session. Returns its fault, or NULL. */
+static const char *carry_out(const uint8_t *data, size_t size)
 {
     size_t length;
     const char *fault = NULL;
@@ -135,6 +137,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         size -= length;
     }
     close_session();
+    return fault;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    (void)carry_out(data, size);
     return 0;
 }
 
@@ -192,24 +200,79 @@ static void put_prologue(void)
     PUT(cuEventCreate, 1, 80, 0);
     PUT(cuMemAlloc_v2, 8, 4096);
     PUT(cuMemAlloc_v2, 8, 65536);
-    PUT(wh_share_arena, 0x200000000000);
-    PUT(wh_host_register, 0x200000000000, 4096, 2, 8);
+    PUT(wh_share_arena, SHARED);
+    PUT(wh_host_register, SHARED, 4096, 2, 8);
 }
 
-static void write_seed(const char *folder, unsigned number)
+/* Copies with rows: of the device's memory, of shared memory, staged. */
+static void put_boxes(void)
+{
+    const uint64_t device = CUDA_FAKE_MEMORY, other = CUDA_FAKE_MEMORY + CUDA_FAKE_STEP;
+    const uint64_t staged = WH_CUDA_PLACE_STAGED, array = WH_CUDA_PLACE_ARRAY;
+    PUT(cuArrayCreate_v2, 1, 48, 24, 16, 16, 1ull << 32 | CU_AD_FORMAT_UNSIGNED_INT8);
+    PUT(wh_copy_box, 136, 0, device, 64, 8, 1, 1, 1, 0, other, 128, 16, 0, 0, 0, 32, 4, 2, 0, 0,
+        88);
+    PUT(wh_copy_box, 136, 0, SHARED, 64, 8, 0, 0, 0, 0, device, 0, 0, 0, 0, 0, 64, 4, 1, 0, 0, 0);
+    PUT(wh_write_box, 136, 0, device, 64, 8, 0, 0, 0, staged, 0, 16, 4, 0, 0, 0, 16, 4, 2, 0, 128,
+        0, 0);
+    PUT(wh_read_box, 136, staged, 0, 16, 4, 0, 0, 0, 0, device, 64, 8, 0, 0, 0, 16, 4, 2, 0, 128, 0,
+        0);
+    PUT(wh_read_box, 136, staged, 0, 16, 4, 0, 0, 0, array, 0, 0, 0, 0, 0, 0, 16, 4, 1, 48, 64, 0,
+        0);
+}
+
+/* Addresses and handles inside of structures. */
+static void put_structures(void)
+{
+    const uint64_t device = CUDA_FAKE_MEMORY;
+    PUT(wh_batch_memop, 88, 2, 96, CU_STREAM_MEM_OP_WRITE_VALUE_32, device, 7, 0, 0, 0,
+        CU_STREAM_MEM_OP_WAIT_VALUE_64, device + 8, 7, 0, 0, 0, 0);
+    PUT(cuStreamSetAttribute, 88, CU_STREAM_ATTRIBUTE_ACCESS_POLICY_WINDOW, 64, device, 64, 0, 0, 0,
+        0, 0, 0);
+    PUT(wh_launch, 24, 0, 32, 1ull << 32 | 1, 1ull << 32 | 1, 1ull << 32 | 1, 0, 88, 1, 72,
+        CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT, 0, 0, 0, 0, 0, 0, 0, 0, 1, 80, 16, 16, device, 1);
+    PUT(wh_launch, 0, 40, 32, 1ull << 32 | 1, 1ull << 32 | 1, 1ull << 32 | 1, 0, 0, 0,
+        WH_PAYLOAD_NULL, WH_PAYLOAD_NULL, 8, 8, device);
+    PUT(wh_link_create, 0, WH_PAYLOAD_NULL, WH_PAYLOAD_NULL, 64, 64, 1, 184);
+    PUT(wh_link_add, 184, CU_JIT_INPUT_PTX, 64, 0, 2, 'k', 0, WH_PAYLOAD_NULL, WH_PAYLOAD_NULL);
+    PUT(wh_link_complete, 184, 8);
+    PUT(wh_link_read, 184, 0, 64, 0);
+    PUT(wh_link_logs, 184, 64, 64, 64, 64, 4, 4, 4, 4);
+    PUT(wh_host_unregister, SHARED);
+    PUT(cuMemFree_v2, device);
+}
+
+static void write_seed(const char *folder, const char *name)
 {
     char path[512];
-    (void)snprintf(path, sizeof(path), "%s/%s", folder, wh_cuda_api.calls[number].name);
+    const char *fault = carry_out(seed, seed_size);
+    if (fault)
+        (void)fprintf(stderr, "%s: %s\n", name, fault);
+    (void)snprintf(path, sizeof(path), "%s/%s", folder, name);
     FILE *file = fopen(path, "we");
     if (!file || fwrite(seed, seed_size, 1, file) != 1 || fclose(file) != 0)
         exit(EXIT_FAILURE);
 }
 
-/* One for each call that crosses, after what it needs. */
+/* A message at random that the worker takes, if there is one. */
+static void put_random(struct chance *chance, const void *const *only)
+{
+    struct known known;
+    known_collect(&known, &wh_cuda_api, seed, seed_size);
+    for (unsigned i = 0; i < 100; i++) {
+        size_t made = generate_message(chance, &wh_cuda_api, only, &known, seed + seed_size,
+                                       MOST_SEED - seed_size);
+        if (made > 0 && !carry_out(seed, seed_size + made)) {
+            seed_size += made;
+            return;
+        }
+    }
+}
+
+/* One for each call that crosses, after what it needs; and two made by hand. */
 static void write_seeds(const char *folder)
 {
     struct chance chance = {.state = 1};
-    struct known known;
     put_prologue();
     const size_t prologue = seed_size;
     for (unsigned number = 0; number < wh_cuda_api.ncalls; number++) {
@@ -218,12 +281,16 @@ static void write_seeds(const char *folder)
         if (!only[number])
             continue;
         seed_size = prologue;
-        known_collect(&known, &wh_cuda_api, seed, seed_size);
         for (unsigned i = 0; i < 3; i++)
-            seed_size += generate_message(&chance, &wh_cuda_api, only, &known, seed + seed_size,
-                                          MOST_SEED - seed_size);
-        write_seed(folder, number);
+            put_random(&chance, only);
+        write_seed(folder, wh_cuda_api.calls[number].name);
     }
+    seed_size = prologue;
+    put_boxes();
+    write_seed(folder, "boxes");
+    seed_size = prologue;
+    put_structures();
+    write_seed(folder, "structures");
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)

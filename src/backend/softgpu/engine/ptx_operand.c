@@ -232,13 +232,9 @@ static bool special_operand(struct wh_ptx *ptx, struct wh_operand *operand)
 static struct wh_symbol *range_register(struct wh_ptx *ptx, const char *name, unsigned length)
 {
     unsigned digits = 0;
-    uint64_t index = 0, unit = 1;
     while (digits < length && digits < 9 && name[length - 1 - digits] >= '0' &&
-           name[length - 1 - digits] <= '9') {
-        index += unit * (uint64_t)(name[length - 1 - digits] - '0');
-        unit *= 10;
+           name[length - 1 - digits] <= '9')
         digits++;
-    }
     for (unsigned n = digits; n > 0; n--) {
         const struct wh_symbol *range = wh_symbol_find(ptx->symbols, name, length - n);
         if (!range || range->kind != SYMBOL_RANGE)
