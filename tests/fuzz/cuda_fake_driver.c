@@ -562,13 +562,17 @@ static CUresult copy_2d(const CUDA_MEMCPY2D *c, CUstream stream)
     return copy_3d(&flat, stream);
 }
 
+/* Rows may not run into each other. */
 static CUresult set_rows(CUdeviceptr to, size_t pitch, size_t element, size_t width, size_t height)
 {
+    const size_t row = times(width, element);
     const struct side side = {
         .type = CU_MEMORYTYPE_DEVICE, .device = to, .pitch = pitch, .height = height};
-    return width == 0 || touch_side(&side, times(width, element), height, 1, true)
-               ? CUDA_SUCCESS
-               : CUDA_ERROR_INVALID_VALUE;
+    if (row == 0 || height == 0)
+        return CUDA_SUCCESS;
+    if ((height > 1 && pitch < row) || !touch_side(&side, row, height, 1, true))
+        return CUDA_ERROR_INVALID_VALUE;
+    return CUDA_SUCCESS;
 }
 
 #define SET_ROWS(name, type)                                                                    \
