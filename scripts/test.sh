@@ -91,6 +91,7 @@ stage_asan() {
         -Dc_args=-fno-sanitize-recover=all && compile build/asan || return
     meson_test -C build/asan --timeout-multiplier 4 --suite unit --suite fault
     meson_test -C build/asan --timeout-multiplier 4 "${sanitized[@]}"
+    meson_test -C build/asan --timeout-multiplier 4 --suite softgpu --suite cuda
 }
 
 # Those where several threads of the program or of the worker meet.
@@ -101,6 +102,7 @@ stage_tsan() {
     configure build/tsan -Db_sanitize=thread -Db_lundef=false && compile build/tsan || return
     meson_test -C build/tsan --timeout-multiplier 6 --suite unit
     meson_test -C build/tsan --timeout-multiplier 6 "${threaded[@]}"
+    meson_test -C build/tsan --timeout-multiplier 6 --suite cuda
 }
 
 stage_fuzz() {

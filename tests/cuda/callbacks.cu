@@ -25,7 +25,8 @@ __global__ void add(int *target, const volatile int *term)
 struct notes {
     pid_t process;
     pthread_t main_thread;
-    int order[CALLS], count;
+    int order[CALLS];
+    std::atomic<int> count; /* publishes what the callbacks noted */
     bool other_process, main_called, failed;
     volatile int *seen;
     bool saw_all;
@@ -42,7 +43,8 @@ static void note(int number)
     notes.other_process |= getpid() != notes.process;
     notes.main_called |= pthread_equal(pthread_self(), notes.main_thread) != 0;
     notes.saw_all &= *notes.seen == number;
-    notes.order[notes.count++] = number;
+    notes.order[notes.count] = number;
+    notes.count++;
 }
 
 static void CUDART_CB host_function(void *data)
@@ -78,9 +80,9 @@ static void in_order()
             CHECK(cudaStreamAddCallback(stream, stream_callback, &calls[i], 0));
     }
     CHECK(cudaStreamSynchronize(stream));
+    expect("all were called", notes.count == CALLS);
     for (int i = 0; i < CALLS; i++)
         ok = ok && notes.order[i] == i;
-    expect("all were called", notes.count == CALLS);
     expect("in the stream's order", ok);
     expect("after the work before them", notes.saw_all);
     expect("in the program's process", !notes.other_process);

@@ -875,6 +875,44 @@ static void things_that_went(void **state)
     expect_neighbour();
 }
 
+/* Memory shared with the client, or a context, goes while the device still has work with it. */
+static void memory_taken_from_under_work(void **state)
+{
+    const uint64_t alias = 0x210000000000, stream = WH_CUDA_TYPE_CUstream, other = 1000;
+    (void)state;
+    for (unsigned how = 0; how < 3; how++) {
+        struct cuda_session session;
+        struct cuda_letter letter;
+        begin(&session);
+        assert_int_equal(CUDA_ASK(&session, cuStreamCreate, other, CU_STREAM_NON_BLOCKING), 0);
+        assert_int_equal(
+            CUDA_ASK(&session, wh_host_alias, alias, 8192, 8192, CU_MEMHOSTREGISTER_DEVICEMAP), 0);
+        assert_int_equal(CUDA_ASK(&session, cuMemsetD8_v2, session.memory, 0, 64), 0);
+        assert_int_equal(CUDA_ASK(&session, cuStreamWaitValue32_v2, stream, session.memory, 1,
+                                  CU_STREAM_WAIT_VALUE_EQ),
+                         0);
+        const uint64_t from = how ? CUDA_SHARED : alias;
+        assert_int_equal(
+            CUDA_ASK(&session, wh_copy_shared, session.memory + 64, from, 4000, stream), 0);
+        assert_int_equal(
+            CUDA_ASK(&session, wh_copy_shared, from + 64, session.memory + 64, 3900, stream), 0);
+        if (how == 2)
+            cuda_letter(&letter, WH_CUDA_wh_context_destroy,
+                        (const uint64_t[]){WH_CUDA_TYPE_CUcontext});
+        else
+            cuda_letter(&letter, WH_CUDA_wh_host_unregister, &from);
+        letter.letter.header.slot = WH_NO_SLOT;
+        letter.letter.header.reply_room = 0;
+        raw_send(session.shm, &letter.letter);
+        (void)CUDA_ASK(&session, cuStreamWriteValue32_v2, other, session.memory, 1, 0);
+        (void)CUDA_ASK(&session, cuStreamSynchronize, other);
+        (void)CUDA_ASK(&session, cuStreamSynchronize, stream);
+        assert_int_equal(CUDA_ASK(&session, cuDriverGetVersion, true), 0);
+        cuda_close(&session);
+    }
+    expect_neighbour();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -895,6 +933,7 @@ int main(void)
         cmocka_unit_test(false_tokens),
         cmocka_unit_test(false_threads),
         cmocka_unit_test(things_that_went),
+        cmocka_unit_test(memory_taken_from_under_work),
     };
     return cmocka_run_group_tests(tests, start, stop);
 }

@@ -565,11 +565,11 @@ static CUresult copy_2d(const CUDA_MEMCPY2D *c, CUstream stream)
 /* Rows may not run into each other. */
 static CUresult set_rows(CUdeviceptr to, size_t pitch, size_t element, size_t width, size_t height)
 {
-    const size_t row = times(width, element);
     const struct side side = {
         .type = CU_MEMORYTYPE_DEVICE, .device = to, .pitch = pitch, .height = height};
-    if (row == 0 || height == 0)
+    if (width == 0 || height == 0)
         return CUDA_SUCCESS;
+    const size_t row = times(width, element);
     if ((height > 1 && pitch < row) || !touch_side(&side, row, height, 1, true))
         return CUDA_ERROR_INVALID_VALUE;
     return CUDA_SUCCESS;

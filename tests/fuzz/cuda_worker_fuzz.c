@@ -198,6 +198,10 @@ static void put_prologue(void)
     PUT(wh_get_kernel, 32, 2, 'k', 1, 40);
     PUT(cuStreamCreate, 1, 88, 0);
     PUT(cuEventCreate, 1, 80, 0);
+    PUT(cuArrayCreate_v2, 1, 48, 24, 16, 16, 1ull << 32 | CU_AD_FORMAT_UNSIGNED_INT8);
+    PUT(cuMemPoolCreate, 1, 144, 88, CU_MEM_ALLOCATION_TYPE_PINNED, CU_MEM_LOCATION_TYPE_DEVICE, 0,
+        0, 0, 0, 0, 0, 0, 0, 0);
+    PUT(wh_link_create, 0, WH_PAYLOAD_NULL, WH_PAYLOAD_NULL, 64, 64, 1, 184);
     PUT(cuMemAlloc_v2, 8, 4096);
     PUT(cuMemAlloc_v2, 8, 65536);
     PUT(wh_share_arena, SHARED);
@@ -209,7 +213,6 @@ static void put_boxes(void)
 {
     const uint64_t device = CUDA_FAKE_MEMORY, other = CUDA_FAKE_MEMORY + CUDA_FAKE_STEP;
     const uint64_t staged = WH_CUDA_PLACE_STAGED, array = WH_CUDA_PLACE_ARRAY;
-    PUT(cuArrayCreate_v2, 1, 48, 24, 16, 16, 1ull << 32 | CU_AD_FORMAT_UNSIGNED_INT8);
     PUT(wh_copy_box, 136, 0, device, 64, 8, 1, 1, 1, 0, other, 128, 16, 0, 0, 0, 32, 4, 2, 0, 0,
         88);
     PUT(wh_copy_box, 136, 0, SHARED, 64, 8, 0, 0, 0, 0, device, 0, 0, 0, 0, 0, 64, 4, 1, 0, 0, 0);
@@ -233,7 +236,13 @@ static void put_structures(void)
         CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT, 0, 0, 0, 0, 0, 0, 0, 0, 1, 80, 16, 16, device, 1);
     PUT(wh_launch, 0, 40, 32, 1ull << 32 | 1, 1ull << 32 | 1, 1ull << 32 | 1, 0, 0, 0,
         WH_PAYLOAD_NULL, WH_PAYLOAD_NULL, 8, 8, device);
-    PUT(wh_link_create, 0, WH_PAYLOAD_NULL, WH_PAYLOAD_NULL, 64, 64, 1, 184);
+    PUT(wh_texture_create, 144, CU_RESOURCE_TYPE_LINEAR, device, 1ull << 32, 64, 0, 0, 0, 0, 0, 0,
+        0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 104, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, WH_PAYLOAD_NULL,
+        8);
+    PUT(wh_texture_create, 144, CU_RESOURCE_TYPE_ARRAY, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+        0, 0, 48, 0, 104, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, WH_PAYLOAD_NULL, 8);
+    PUT(wh_surface_create, 48, 8);
+    PUT(wh_function_name, 0, 32, 1, 8, 8, 8);
     PUT(wh_link_add, 184, CU_JIT_INPUT_PTX, 64, 0, 2, 'k', 0, WH_PAYLOAD_NULL, WH_PAYLOAD_NULL);
     PUT(wh_link_complete, 184, 8);
     PUT(wh_link_read, 184, 0, 64, 0);

@@ -215,7 +215,7 @@ static bool owns_rows(struct wh_call *call, CUdeviceptr address, size_t pitch, s
     if (width == 0 || height == 0)
         return true;
     return !__builtin_mul_overflow(height - 1, pitch, &length) &&
-           !__builtin_mul_overflow(width, element, &row) &&
+           !__builtin_mul_overflow(width, element, &row) && (height == 1 || pitch >= row) &&
            !__builtin_add_overflow(length, row, &length) &&
            wh_cuda_ranges_find(wh_cuda_state(call)->ranges, address, length, &range);
 }

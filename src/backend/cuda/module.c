@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MOST_IMAGE   ((size_t)2 << 30)
+#define MOST_IMAGE   ((size_t)2 << 30) /* bytes of all that are on their way */
 #define MOST_PENDING 64u /* images that arrived and were not loaded yet */
 #define PADDING      64u /* zeros behind an image */
 
@@ -26,6 +26,7 @@ struct wh_cuda_images {
     pthread_mutex_t lock;
     struct image *first;
     unsigned n;
+    size_t bytes; /* of all */
 };
 
 struct wh_cuda_images *wh_cuda_images_new(void)
@@ -47,7 +48,7 @@ static struct image **find_image(struct wh_cuda_images *images, uint64_t id)
 static struct image *add_image(struct wh_cuda_images *images, uint64_t id, size_t size)
 {
     struct image *image = NULL;
-    if (size <= MOST_IMAGE && images->n < MOST_PENDING)
+    if (size <= MOST_IMAGE - images->bytes && images->n < MOST_PENDING)
         image = calloc(1, sizeof(*image) + size + PADDING);
     if (!image)
         return NULL;
@@ -56,6 +57,7 @@ static struct image *add_image(struct wh_cuda_images *images, uint64_t id, size_
     image->next = images->first;
     images->first = image;
     images->n++;
+    images->bytes += size;
     return image;
 }
 
@@ -90,6 +92,7 @@ static struct image *take_image(struct wh_call *call, uint64_t id)
     if (image) {
         *link = image->next;
         images->n--;
+        images->bytes -= image->size;
     }
     pthread_mutex_unlock(&images->lock);
     if (image && image->filled == image->size)

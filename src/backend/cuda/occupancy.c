@@ -33,12 +33,26 @@ CUresult wh_cuda_do_block_size(struct wh_call *call, CUfunction function, CUkern
         grid_size, block_size, code, NULL, shared, limit, flags);
 }
 
-/* Attributes that hold objects or ask for one back have no meaning here and may not come. */
+/* Attributes that hold objects or addresses, or ask for one back, have no meaning here and may not
+ * come; nor may those that are not known. */
 static bool is_plain(const CUlaunchAttribute *attribute)
 {
-    return attribute->id != CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT &&
-           attribute->id != CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT &&
-           attribute->id != CU_LAUNCH_ATTRIBUTE_DEVICE_UPDATABLE_KERNEL_NODE;
+    switch (attribute->id) {
+    case CU_LAUNCH_ATTRIBUTE_IGNORE:
+    case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
+    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
+    case CU_LAUNCH_ATTRIBUTE_PRIORITY:
+    case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
+    case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
+    case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
+    case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+    case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
+        return true;
+    default:
+        return false;
+    }
 }
 
 CUresult wh_cuda_do_cluster_occupancy(struct wh_call *call, CUfunction function, CUkernel kernel,

@@ -113,6 +113,9 @@ size_t soft_payload_split(const void *image, size_t size, const void **images, s
 
 /* occupancy.c */
 
+/* Registers of a thread as the driver tells them. */
+unsigned soft_registers(const struct wh_soft_kernel_info *info);
+
 /* Blocks of this shape that one multiprocessor holds at once; 0: the shape does not fit. */
 unsigned soft_resident_blocks(const struct soft_function *function, unsigned threads,
                               size_t dynamic_shared);

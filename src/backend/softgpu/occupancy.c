@@ -7,12 +7,24 @@
 
 #include "base/util.h"
 
+#define SOFT_THREAD_REGISTERS 255u /* what one thread can have */
 #define REGISTER_UNIT 256 /* registers are given to warps in these */
 #define SHARED_UNIT   128
 
 static size_t most_shared(const struct soft_function *function)
 {
     return function->info.shared + (size_t)atomic_load(&function->settings.dynamic_shared);
+}
+
+/* The engine's registers are as many as the code names; a compiler would have spilled until the
+ * largest block that the kernel allows fits. */
+unsigned soft_registers(const struct wh_soft_kernel_info *info)
+{
+    unsigned threads = info->max_threads ? info->max_threads : SOFT_BLOCK_THREADS;
+    unsigned warps = (threads + SOFT_WARP - 1) / SOFT_WARP;
+    unsigned most = SOFT_SM_REGISTERS / (warps * SOFT_WARP) / 8 * 8;
+    most = most < SOFT_THREAD_REGISTERS ? most : SOFT_THREAD_REGISTERS;
+    return info->registers < most ? info->registers : most;
 }
 
 unsigned soft_resident_blocks(const struct soft_function *function, unsigned threads,
@@ -27,7 +39,7 @@ unsigned soft_resident_blocks(const struct soft_function *function, unsigned thr
     size_t shared = wh_round_up(info->shared + dynamic_shared, SHARED_UNIT) + SOFT_BLOCK_RESERVED;
     if (blocks > SOFT_SM_SHARED / shared)
         blocks = (unsigned)(SOFT_SM_SHARED / shared);
-    uint64_t registers = warps * wh_round_up((uint64_t)info->registers * SOFT_WARP, REGISTER_UNIT);
+    uint64_t registers = warps * wh_round_up((uint64_t)soft_registers(info) * SOFT_WARP, REGISTER_UNIT);
     if (registers && blocks > SOFT_SM_REGISTERS / registers)
         blocks = (unsigned)(SOFT_SM_REGISTERS / registers);
     return blocks < SOFT_SM_BLOCKS ? blocks : SOFT_SM_BLOCKS;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 static _Atomic bool initialised;
+static _Atomic uint64_t callbacks_run;
 static _Atomic bool ailing; /* a context has a fault that stays: nothing is posted any more */
 
 static void free_extra(struct wh_object *object)
@@ -118,14 +119,23 @@ static bool is_sticky(CUresult result)
             result != CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED);
 }
 
+void wh_cuda_callback_ran(void)
+{
+    atomic_fetch_add_explicit(&callbacks_run, 1, memory_order_release);
+}
+
 /* Waits for the answer, and remembers a context's fault. */
 static CUresult ask(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a)
 {
     CUresult result = (CUresult)wh_client_call(session, call, a);
     if (__builtin_expect(result != CUDA_SUCCESS, 0) && is_sticky(result))
         atomic_store_explicit(&ailing, true, memory_order_relaxed);
-    if (result == CUDA_SUCCESS && (call->flags & WH_CALL_SYNCS))
+    if (result == CUDA_SUCCESS && (call->flags & WH_CALL_SYNCS)) {
+        /* Acquire pairs with the release in wh_cuda_callback_ran: the worker, which orders the two,
+         * is another process. */
+        (void)atomic_load_explicit(&callbacks_run, memory_order_acquire);
         wh_cuda_mirrors_pull();
+    }
     return result;
 }
 

@@ -153,7 +153,11 @@ const struct wh_block *wh_cuda_stage(size_t size, size_t align);
 CUresult wh_cuda_write(CUdeviceptr to, const void *from, size_t size, CUstream stream);
 CUresult wh_cuda_read(void *to, CUdeviceptr from, size_t size, CUstream stream);
 
-/* ---- callbacks (callback.c) ---- */
+/* ---- callbacks (stream.c, shim.c) ---- */
+
+/* What a function of the program did in its stream's order is seen by whoever synchronises. */
+void wh_cuda_callback_ran(void);
+
 
 void wh_cuda_callback(struct wh_session *session, uint64_t token, const uint64_t *words,
                       size_t nwords);

@@ -187,6 +187,7 @@ void wh_cuda_callback(struct wh_session *session, uint64_t token, const uint64_t
     else
         notice->callback(notice->stream, nwords ? (CUresult)words[0] : CUDA_SUCCESS, notice->user);
     free(notice);
+    wh_cuda_callback_ran();
     wh_client_post(session, wh_cuda_call_desc(WH_CUDA_wh_host_function_done), a);
 }
 
