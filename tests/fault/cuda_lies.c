@@ -880,7 +880,8 @@ static void memory_taken_from_under_work(void **state)
 {
     const uint64_t alias = 0x210000000000, stream = WH_CUDA_TYPE_CUstream, other = 1000;
     (void)state;
-    for (unsigned how = 0; how < 3; how++) {
+    enum { ALIAS, PIECE_OF_ARENA, CONTEXT, WAYS };
+    for (unsigned what = 0; what < WAYS; what++) {
         struct cuda_session session;
         struct cuda_letter letter;
         begin(&session);
@@ -891,12 +892,12 @@ static void memory_taken_from_under_work(void **state)
         assert_int_equal(CUDA_ASK(&session, cuStreamWaitValue32_v2, stream, session.memory, 1,
                                   CU_STREAM_WAIT_VALUE_EQ),
                          0);
-        const uint64_t from = how ? CUDA_SHARED : alias;
+        const uint64_t from = what == ALIAS ? alias : CUDA_SHARED;
         assert_int_equal(
             CUDA_ASK(&session, wh_copy_shared, session.memory + 64, from, 4000, stream), 0);
         assert_int_equal(
             CUDA_ASK(&session, wh_copy_shared, from + 64, session.memory + 64, 3900, stream), 0);
-        if (how == 2)
+        if (what == CONTEXT)
             cuda_letter(&letter, WH_CUDA_wh_context_destroy,
                         (const uint64_t[]){WH_CUDA_TYPE_CUcontext});
         else
