@@ -102,7 +102,7 @@ stage_tsan() {
     configure build/tsan -Db_sanitize=thread -Db_lundef=false && compile build/tsan || return
     meson_test -C build/tsan --timeout-multiplier 6 --suite unit
     meson_test -C build/tsan --timeout-multiplier 6 "${threaded[@]}"
-    meson_test -C build/tsan --timeout-multiplier 6 --suite cuda
+    meson_test -C build/tsan --timeout-multiplier 6 --suite softgpu --suite cuda
 }
 
 stage_fuzz() {

@@ -225,3 +225,92 @@ void cuda_furnish(struct cuda_session *session)
     MUST(session, wh_share_arena, CUDA_SHARED);
     MUST(session, wh_host_register, CUDA_SHARED, CUDA_SHARED_N, CU_MEMHOSTREGISTER_DEVICEMAP, true);
 }
+
+/* ---- lies ---- */
+
+struct daemon cuda_server;
+struct cuda_session cuda_neighbour;
+
+void cuda_expect_neighbour(void)
+{
+    struct cuda_session *session = &cuda_neighbour;
+    assert_int_equal(CUDA_ASK(session, cuMemsetD32_v2, session->memory, 0x5a5a5a5a, 4), 0);
+    assert_int_equal(CUDA_ASK(session, wh_read, 16, true, session->memory, 0), 0);
+    for (unsigned i = 2; i < 4; i++)
+        assert_int_equal(session->reply[i], 0x5a5a5a5a5a5a5a5a);
+}
+
+int cuda_server_start(void **state)
+{
+    (void)state;
+    cuda_choose_softgpu();
+    daemon_start(&cuda_server, NULL);
+    cuda_begin(&cuda_neighbour);
+    return 0;
+}
+
+int cuda_server_stop(void **state)
+{
+    (void)state;
+    cuda_expect_neighbour();
+    cuda_close(&cuda_neighbour);
+    daemon_stop(&cuda_server);
+    return 0;
+}
+
+void cuda_begin(struct cuda_session *session)
+{
+    cuda_open(session, &cuda_server);
+    cuda_furnish(session);
+}
+
+void cuda_expect_end(struct cuda_session *session, const char *what, const char *why)
+{
+    char reason[300], line[512];
+    cuda_await_end(session, reason, sizeof(reason));
+    if (!strstr(reason, why ? why : "protocol violation"))
+        fail_msg("%s: the session ends with '%s'%s%s", what, reason, why ? " instead of " : "",
+                 why ? why : "");
+    process_expect(&cuda_server.process, 1, "ends: protocol violation", line, sizeof(line));
+    if (why && !strstr(line, why))
+        fail_msg("%s: the log says '%s' instead of '%s'", what, line, why);
+    cuda_close(session);
+}
+
+void cuda_expect_refused(const struct cuda_liar *liar, int32_t status)
+{
+    if (status == CUDA_SUCCESS)
+        fail_msg("%s: it succeeds", liar->what);
+    if (status == INT32_MAX)
+        fail_msg("%s: the session ends", liar->what);
+}
+
+unsigned cuda_find_places(pid_t worker, uint64_t *places)
+{
+    char path[64], line[512];
+    unsigned n = 0;
+    (void)snprintf(path, sizeof(path), "/proc/%d/maps", worker);
+    FILE *maps = fopen(path, "re");
+    if (maps && !fgets(line, sizeof(line), maps)) {
+        (void)fclose(maps);
+        maps = NULL;
+    }
+    if (!maps)
+        maps = fopen("/proc/self/maps", "re");
+    assert_non_null(maps);
+    while (fgets(line, sizeof(line), maps)) {
+        unsigned long first, last;
+        if (sscanf(line, "%lx-%lx", &first, &last) != 2 || !strchr(line, 'r'))
+            continue;
+        bool wanted = strstr(line, "[heap]") || strstr(line, "[stack]") ||
+                      strstr(line, "wormhole-worker") || strstr(line, "softgpu");
+        if (wanted && n < CUDA_MOST_PLACES - 4)
+            places[n++] = (first + last) / 2 & ~0xfffull;
+    }
+    (void)fclose(maps);
+    places[n++] = 0x1000;
+    places[n++] = ~0xfffull;
+    places[n++] = 0x7ffff7d00000;
+    assert_true(n > 4);
+    return n;
+}

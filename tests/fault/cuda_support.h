@@ -70,4 +70,37 @@ int32_t cuda_load(struct cuda_session *session, const void *image, size_t size, 
 /* PTX with kernels `poke` (writes its second parameter to its first), `peek` and variables. */
 extern const char cuda_ptx[];
 
+/* ---- lies ---- */
+
+/* One daemon for all tests of a program, with an honest session beside every lie: functions for
+ * cmocka's groups. */
+extern struct daemon cuda_server;
+int cuda_server_start(void **state);
+int cuda_server_stop(void **state);
+
+/* What the neighbour has still works. */
+void cuda_expect_neighbour(void);
+extern struct cuda_session cuda_neighbour;
+
+/* A session that lies, and what it is doing. */
+struct cuda_liar {
+    struct cuda_session session;
+    char what[200];
+};
+
+/* A furnished session. */
+void cuda_begin(struct cuda_session *session);
+
+/* The session ended, and it was the worker that ended it, for `why` (NULL: for whatever lie). */
+void cuda_expect_end(struct cuda_session *session, const char *what, const char *why);
+
+/* The answer is an error, and the session goes on. */
+void cuda_expect_refused(const struct cuda_liar *liar, int32_t status);
+
+#define CUDA_MOST_PLACES 16
+
+/* Places in a worker: its code, its heap, its stack, its libraries; where they cannot be read (its
+ * memory is nobody's), those of this process. Returns how many. */
+unsigned cuda_find_places(pid_t worker, uint64_t *places);
+
 #endif

@@ -58,6 +58,14 @@ bool cuda_fake_free_memory(CUdeviceptr address);
  * are touched. */
 bool cuda_fake_reaches(CUdeviceptr address, size_t size, bool writes);
 
+/* NULL is a stream, too. */
+bool cuda_fake_stream_lives(CUstream stream);
+
+/* Writes a new handle to `room`. */
+CUresult cuda_fake_make(void *room, uint16_t type);
+
+void cuda_fake_fill_memory(struct wh_cuda_functions_table *f);
+
 /* Reads or writes each byte. */
 void cuda_fake_read(const void *bytes, size_t size);
 void cuda_fake_write(void *bytes, size_t size);

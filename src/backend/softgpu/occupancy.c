@@ -8,8 +8,8 @@
 #include "base/util.h"
 
 #define SOFT_THREAD_REGISTERS 255u /* what one thread can have */
-#define REGISTER_UNIT 256 /* registers are given to warps in these */
-#define SHARED_UNIT   128
+#define REGISTER_UNIT         256  /* registers are given to warps in these */
+#define SHARED_UNIT           128
 
 static size_t most_shared(const struct soft_function *function)
 {
@@ -39,7 +39,8 @@ unsigned soft_resident_blocks(const struct soft_function *function, unsigned thr
     size_t shared = wh_round_up(info->shared + dynamic_shared, SHARED_UNIT) + SOFT_BLOCK_RESERVED;
     if (blocks > SOFT_SM_SHARED / shared)
         blocks = (unsigned)(SOFT_SM_SHARED / shared);
-    uint64_t registers = warps * wh_round_up((uint64_t)soft_registers(info) * SOFT_WARP, REGISTER_UNIT);
+    uint64_t registers =
+        warps * wh_round_up((uint64_t)soft_registers(info) * SOFT_WARP, REGISTER_UNIT);
     if (registers && blocks > SOFT_SM_REGISTERS / registers)
         blocks = (unsigned)(SOFT_SM_REGISTERS / registers);
     return blocks < SOFT_SM_BLOCKS ? blocks : SOFT_SM_BLOCKS;

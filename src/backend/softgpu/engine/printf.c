@@ -33,7 +33,8 @@ static void put(struct printing *p, const char *text, size_t size)
         p->text = more;
         p->room = room;
     }
-    memcpy(p->text + p->size, text, size);
+    if (size)
+        memcpy(p->text + p->size, text, size);
     p->size += size;
 }
 
