@@ -23,7 +23,7 @@ struct wh_output;
 /* An object of the session. */
 struct wh_entry {
     void *_Atomic real; /* the library's own handle; a context's comes and goes */
-    void *extra; /* the backend's own */
+    void *extra;        /* the backend's own */
     uint32_t id;
     uint32_t references; /* the client's; the object goes with the last one */
     uint32_t pins;       /* calls that vacated and still use it; guarded by the table's lock */

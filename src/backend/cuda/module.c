@@ -12,8 +12,8 @@
 #include <string.h>
 
 #define MOST_IMAGE   ((size_t)2 << 30) /* bytes of all that are on their way */
-#define MOST_PENDING 64u /* images that arrived and were not loaded yet */
-#define PADDING      64u /* zeros behind an image */
+#define MOST_PENDING 64u               /* images that arrived and were not loaded yet */
+#define PADDING      64u               /* zeros behind an image */
 
 struct image {
     struct image *next;

@@ -158,7 +158,6 @@ CUresult wh_cuda_read(void *to, CUdeviceptr from, size_t size, CUstream stream);
 /* What a function of the program did in its stream's order is seen by whoever synchronises. */
 void wh_cuda_callback_ran(void);
 
-
 void wh_cuda_callback(struct wh_session *session, uint64_t token, const uint64_t *words,
                       size_t nwords);
 void wh_cuda_lost(struct wh_session *session);
