@@ -6,6 +6,7 @@
  */
 #include <atomic>
 #include <pthread.h>
+#include <semaphore.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -116,16 +117,15 @@ static void before_the_next()
 }
 
 struct gate {
-    std::atomic<bool> entered, open;
+    sem_t entered, open;
 };
 
 static void CUDART_CB wait_at_gate(void *data)
 {
     gate *g = (gate *)data;
 
-    g->entered = true;
-    while (!g->open)
-        usleep(100);
+    sem_post(&g->entered);
+    sem_wait(&g->open);
 }
 
 static void one_waits()
@@ -137,16 +137,17 @@ static void one_waits()
     CHECK(cudaStreamCreateWithFlags(&held, cudaStreamNonBlocking));
     CHECK(cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking));
     CHECK(cudaMalloc(&value, sizeof(*value)));
+    sem_init(&gate.entered, 0, 0);
+    sem_init(&gate.open, 0, 0);
     CHECK(cudaLaunchHostFunc(held, wait_at_gate, &gate));
-    while (!gate.entered)
-        usleep(100);
+    sem_wait(&gate.entered);
     expect("its stream is not ready", cudaStreamQuery(held) == cudaErrorNotReady);
     set<<<1, 1, 0, other>>>(value, 7);
     CHECK(cudaMemcpyAsync(&got, value, sizeof(got), cudaMemcpyDeviceToHost, other));
     CHECK(cudaStreamSynchronize(other));
     expect("another stream goes on", got == 7);
     expect("its stream is still not ready", cudaStreamQuery(held) == cudaErrorNotReady);
-    gate.open = true;
+    sem_post(&gate.open);
     CHECK(cudaStreamSynchronize(held));
     expect("its stream is ready", cudaStreamQuery(held) == cudaSuccess);
     CHECK(cudaFree(value));

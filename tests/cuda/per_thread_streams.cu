@@ -3,9 +3,8 @@
  * per_thread_streams: compiled with per-thread default streams: each thread's default stream is its
  * own and waits for no other's; the legacy one is still there by its name.
  */
-#include <atomic>
 #include <pthread.h>
-#include <unistd.h>
+#include <semaphore.h>
 
 #include "check.h"
 
@@ -19,16 +18,15 @@ __global__ void step(unsigned *values, unsigned factor)
 }
 
 struct gate {
-    std::atomic<bool> entered, open;
+    sem_t entered, open;
 };
 
 static gate gate;
 
 static void CUDART_CB wait_at_gate(void *)
 {
-    gate.entered = true;
-    while (!gate.open)
-        usleep(100);
+    sem_post(&gate.entered);
+    sem_wait(&gate.open);
 }
 
 struct worker {
@@ -63,16 +61,17 @@ static void threads()
     worker workers[3] = {{3, false}, {5, false}, {7, false}};
     pthread_t ids[3];
 
+    sem_init(&gate.entered, 0, 0);
+    sem_init(&gate.open, 0, 0);
     CHECK(cudaLaunchHostFunc(0, wait_at_gate, nullptr));
-    while (!gate.entered)
-        usleep(100);
+    sem_wait(&gate.entered);
     for (int i = 0; i < 3; i++)
         pthread_create(&ids[i], nullptr, work, &workers[i]);
     for (int i = 0; i < 3; i++)
         pthread_join(ids[i], nullptr);
     expect("the first thread's stream is held", cudaStreamQuery(0) == cudaErrorNotReady);
     expect("and is its per-thread one", cudaStreamQuery(cudaStreamPerThread) == cudaErrorNotReady);
-    gate.open = true;
+    sem_post(&gate.open);
     CHECK(cudaStreamSynchronize(0));
     expect("the others went on", workers[0].ok && workers[1].ok && workers[2].ok);
 }

@@ -70,13 +70,13 @@ CUcontext wh_cuda_current(struct wh_call *call);
  * handing the lead to another thread costs. */
 bool wh_cuda_brief(struct wh_call *call);
 
-/* The same for what is done on a stream; also counts streams made and destroyed. */
+/* The same for what is done on a stream. */
 bool wh_cuda_stream_is_idle_soon(struct wh_call *call, CUstream stream);
 
-/* ---- transfers ---- */
+/* ---- launches (launch.c) ---- */
 
-/* Tells the client that the block behind a token is its own again (`failed`: nothing to copy). */
-void wh_cuda_finish_token(struct wh_call *call, uint32_t token, bool failed);
+/* Whether a launch attribute holds neither address nor handle, and is known. */
+bool wh_cuda_attribute_is_plain(unsigned id);
 
 /* ---- code (module.c) ---- */
 

@@ -26,14 +26,9 @@ static CUresult launch(const struct wh_cuda_functions_table *f, CUfunction funct
                              g->block[2], g->shared, stream, NULL, given);
 }
 
-/*
- * Events inside of attributes travel beside them, and a window of memory must be the session's. An
- * attribute that is not known here might hold an address or a handle.
- */
-static CUresult check_attribute(struct wh_call *call, CUlaunchAttribute *a, CUevent event)
+bool wh_cuda_attribute_is_plain(unsigned id)
 {
-    struct wh_cuda_range range;
-    switch (a->id) {
+    switch (id) {
     case CU_LAUNCH_ATTRIBUTE_IGNORE:
     case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
     case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
@@ -45,7 +40,20 @@ static CUresult check_attribute(struct wh_call *call, CUlaunchAttribute *a, CUev
     case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
     case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
     case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
-        return CUDA_SUCCESS;
+        return true;
+    default:
+        return false;
+    }
+}
+
+/*
+ * Events inside of attributes travel beside them, and a window of memory must be the session's. An
+ * attribute that is not known here might hold an address or a handle.
+ */
+static CUresult check_attribute(struct wh_call *call, CUlaunchAttribute *a, CUevent event)
+{
+    struct wh_cuda_range range;
+    switch (a->id) {
     case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_EVENT:
     case CU_LAUNCH_ATTRIBUTE_LAUNCH_COMPLETION_EVENT:
         memcpy(&a->value, &event, sizeof(event));
@@ -58,7 +66,7 @@ static CUresult check_attribute(struct wh_call *call, CUlaunchAttribute *a, CUev
                    ? CUDA_SUCCESS
                    : CUDA_ERROR_INVALID_VALUE;
     default:
-        return CUDA_ERROR_NOT_SUPPORTED;
+        return wh_cuda_attribute_is_plain(a->id) ? CUDA_SUCCESS : CUDA_ERROR_NOT_SUPPORTED;
     }
 }
 

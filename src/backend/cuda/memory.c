@@ -166,7 +166,8 @@ CUresult wh_cuda_do_host_unregister(struct wh_call *call, CUdeviceptr address)
 
 /* ---- copies between device and arena ---- */
 
-void wh_cuda_finish_token(struct wh_call *call, uint32_t token, bool failed)
+/* Tells the client that the block behind a token is its own again (`failed`: nothing to copy). */
+static void finish_token(struct wh_call *call, uint32_t token, bool failed)
 {
     struct wh_channel *channel = call->worker->channel;
     if (token == WH_NO_TOKEN)
@@ -192,7 +193,7 @@ CUresult wh_cuda_do_copy_to_device(struct wh_call *call, CUdeviceptr to, size_t 
     if (!token_is_good(call, token))
         return CUDA_ERROR_INVALID_VALUE;
     CUresult result = wh_cuda_driver(call)->cuMemcpyHtoDAsync_v2(to, bytes, size, stream);
-    wh_cuda_finish_token(call, token, result != CUDA_SUCCESS);
+    finish_token(call, token, result != CUDA_SUCCESS);
     return result;
 }
 
@@ -214,7 +215,7 @@ CUresult wh_cuda_do_copy_from_device(struct wh_call *call, size_t size, void *by
     CUresult result = f->cuMemcpyDtoHAsync_v2(bytes, from, size, stream);
     if (result == CUDA_SUCCESS)
         result = f->cuStreamSynchronize(stream);
-    wh_cuda_finish_token(call, token, result != CUDA_SUCCESS);
+    finish_token(call, token, result != CUDA_SUCCESS);
     return result;
 }
 

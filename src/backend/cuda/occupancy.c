@@ -33,28 +33,6 @@ CUresult wh_cuda_do_block_size(struct wh_call *call, CUfunction function, CUkern
         grid_size, block_size, code, NULL, shared, limit, flags);
 }
 
-/* Attributes that hold objects or addresses, or ask for one back, have no meaning here and may not
- * come; nor may those that are not known. */
-static bool is_plain(const CUlaunchAttribute *attribute)
-{
-    switch (attribute->id) {
-    case CU_LAUNCH_ATTRIBUTE_IGNORE:
-    case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
-    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
-    case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
-    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
-    case CU_LAUNCH_ATTRIBUTE_PRIORITY:
-    case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
-    case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
-    case CU_LAUNCH_ATTRIBUTE_PREFERRED_CLUSTER_DIMENSION:
-    case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
-    case CU_LAUNCH_ATTRIBUTE_SYNCHRONIZATION_POLICY:
-        return true;
-    default:
-        return false;
-    }
-}
-
 CUresult wh_cuda_do_cluster_occupancy(struct wh_call *call, CUfunction function, CUkernel kernel,
                                       int active, const CUlaunchConfig *config, unsigned n,
                                       const CUlaunchAttribute *attributes, int *value)
@@ -64,7 +42,7 @@ CUresult wh_cuda_do_cluster_occupancy(struct wh_call *call, CUfunction function,
     if (!code || !config || !value || (n && !attributes))
         return CUDA_ERROR_INVALID_VALUE;
     for (unsigned i = 0; i < n; i++)
-        if (!is_plain(&attributes[i]))
+        if (!wh_cuda_attribute_is_plain(attributes[i].id))
             return CUDA_ERROR_INVALID_VALUE;
     CUlaunchConfig own = *config;
     /* The driver only reads them; its interface says so by words only. */

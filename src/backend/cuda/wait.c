@@ -6,26 +6,19 @@
  */
 #include "backend/cuda/backend.h"
 
-#include <time.h>
+#include "base/util.h"
 
 #define LONGEST_NS 60000
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* Asks until the answer is another than 'not ready'. */
 static bool poll_device(struct wh_call *call, CUresult (*query)(void *), void *handle)
 {
     struct wh_channel *channel = call->worker->channel;
-    int64_t start = 0;
+    uint64_t start = 0;
     if (!call->leads || !*call->leads)
         return false;
     while (query(handle) == CUDA_ERROR_NOT_READY) {
-        int64_t now = now_ns();
+        uint64_t now = wh_now_ns();
         start = start ? start : now;
         if (now - start > LONGEST_NS || channel->ops->pending(channel))
             return false;

@@ -107,6 +107,9 @@ CUresult wh_cuda_mirror(CUdeviceptr at, size_t size, const void *owner)
             memcpy(m->known, m->address, size);
             m->next = mirrors.first;
             mirrors.first = m;
+        } else if (m) {
+            free(m->known);
+            free(m);
         }
     }
     pthread_mutex_unlock(&mirrors.lock);

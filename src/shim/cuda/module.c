@@ -421,10 +421,17 @@ WH_EXPORT CUresult cuLibraryGetKernel(CUkernel *kernel, CUlibrary library, const
     return get_child(object, name, find_kernel, (void **)kernel);
 }
 
-/* A library's module and a kernel's function are those of one context. */
-static void context_name(char name[24])
+/* A library's module and a kernel's function are those of one context, named by its id: another
+ * context may have its handle later. */
+static CUresult context_name(char name[24])
 {
-    (void)snprintf(name, 24, "\1%p", (void *)wh_cuda_current());
+    unsigned long long id = 0;
+    CUcontext context = wh_cuda_current();
+    if (!context)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    CUresult result = cuCtxGetId(context, &id);
+    (void)snprintf(name, 24, "\1%llu", id);
+    return result;
 }
 
 WH_EXPORT CUresult cuLibraryGetModule(CUmodule *module, CUlibrary library)
@@ -438,7 +445,9 @@ WH_EXPORT CUresult cuLibraryGetModule(CUmodule *module, CUlibrary library)
         return CUDA_ERROR_INVALID_VALUE;
     if (!object)
         return CUDA_ERROR_INVALID_HANDLE;
-    context_name(name);
+    ready = context_name(name);
+    if (ready != CUDA_SUCCESS)
+        return ready;
     return get_child(object, name, find_module, (void **)module);
 }
 
@@ -453,7 +462,9 @@ WH_EXPORT CUresult cuKernelGetFunction(CUfunction *function, CUkernel kernel)
         return CUDA_ERROR_INVALID_VALUE;
     if (!object)
         return CUDA_ERROR_INVALID_HANDLE;
-    context_name(name);
+    ready = context_name(name);
+    if (ready != CUDA_SUCCESS)
+        return ready;
     return get_child(object, name, find_kernel_function, (void **)function);
 }
 
