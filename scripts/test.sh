@@ -4,15 +4,16 @@
 # make test: installs what is missing and runs all tests: the build itself, its tests, the same under
 # AddressSanitizer and UndefinedBehaviorSanitizer, those with threads under ThreadSanitizer, a short run of each
 # fuzzer, and the OpenCL programs in a virtual machine. Continuous integration runs exactly this.
-# TEST_STAGES="build asan" (of: build asan tsan fuzz vm) runs some stages only. The last line says
-# 'N passed, M failed', with ', K skipped' when some were.
+# TEST_STAGES="build asan" (of: build asan tsan fuzz vm) runs some stages only. The end names what failed, with the
+# last lines it printed; the last line says 'N passed, M failed', with ', K skipped' when some were.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
 jobs=$(nproc)
 passed=0 failed=0 skipped=0
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+failures=$(mktemp) # what the end says of each
+trap 'rm -f "$log" "$failures"' EXIT
 
 say() { printf '\n\033[1m== %s\033[0m\n' "$*"; }
 
@@ -20,6 +21,7 @@ finish() {
     local verdict="$passed passed, $failed failed"
     [ "$skipped" -eq 0 ] || verdict="$verdict, $skipped skipped"
     echo
+    cat "$failures"
     echo "$verdict"
     [ "$failed" -eq 0 ]
     exit
@@ -31,7 +33,27 @@ quietly() {
     cat "$log"
     echo "FAILED: $*"
     failed=$((failed + 1))
+    remember_failure "$*" <"$log"
     return 1
+}
+
+remember_failure() { # NAME, its output on standard input
+    {
+        echo "FAILED: $1"
+        tail -n 8 | cut -c 1-300 | sed 's/^/    /'
+    } >>"$failures"
+}
+
+# meson prints a result line for each test and below it the output of one that failed, then a summary.
+remember_failures() {
+    sed '/^Summary of Failures:/,$d' "$log" >"$log.results"
+    sed -nE 's/^ *[0-9]+\/[0-9]+ (.*[^ ]) +(FAIL|TIMEOUT|ERROR|INTERRUPT|UNEXPECTEDPASS) .*/\1/p' "$log.results" |
+        while read -r name; do
+            remember_failure "$name" < <(awk -v name="$name " '
+                /^ *[0-9]+\/[0-9]+ / { mine = index($0, name) }
+                mine && NF && !/^ *―/' "$log.results")
+        done
+    rm -f "$log.results"
 }
 
 count() { # WORD: meson's sum under that heading
@@ -47,12 +69,15 @@ meson_test() {
     if [ -z "$ok" ]; then # it did not get as far as counting
         echo "FAILED: meson test $*"
         failed=$((failed + 1))
+        remember_failure "meson test $*" <"$log"
         return
     fi
     passed=$((passed + ok + $(count 'Expected Fail')))
     skipped=$((skipped + $(count Skipped)))
     failed=$((failed + $(count Fail) + $(count 'Unexpected Pass') + $(count Timeout)))
-    [ $status -eq 0 ] || [ "$failed" -gt 0 ] || failed=1
+    [ $status -eq 0 ] && return
+    [ "$failed" -gt 0 ] || failed=1
+    remember_failures
 }
 
 # configure FOLDER ARG...: a build tree of its own beside the usual one.
