@@ -71,6 +71,9 @@ struct wh_channel_ops {
     /* Copies the next upcall into `room` (WH_UPCALL_MAX bytes). 1 got one, 0 none, -1 the worker
      * lied. Serialised by the caller. */
     int (*take_upcall)(struct wh_channel *channel, struct wh_upcall *room);
+    /* One more WH_UPCALL_CALLBACK is carried out, in the order taken. Never waits: it passes by the
+     * messages. */
+    void (*callback_done)(struct wh_channel *channel);
     /* The position after the last upcall taken, to compare with wh_reply.upcalls. */
     uint32_t (*upcall_mark)(struct wh_channel *channel);
     /* Sleeps until there may be an upcall or the worker is gone (then false). One thread only.
@@ -107,9 +110,13 @@ struct wh_channel_ops {
     void (*reply)(struct wh_channel *channel, uint32_t slot, uint32_t size);
     /* Sets a transfer token; with WH_TOKEN_FAILED in it, as failed: nothing is to be copied. */
     void (*set_token)(struct wh_channel *channel, uint32_t token);
-    /* Sends an upcall; waits for room. -1: the client lied or is gone. */
-    int (*push_upcall)(struct wh_channel *channel, enum wh_upcall_kind kind, uint64_t word,
-                       const void *payload, uint32_t size);
+    /* Sends an upcall; waits for room. Returns how many callbacks were sent so far, this one
+     * included, modulo 2^32; -1: the client lied or is gone. */
+    int64_t (*push_upcall)(struct wh_channel *channel, enum wh_upcall_kind kind, uint64_t word,
+                           const void *payload, uint32_t size);
+    /* Waits until the client has carried out that many callbacks, or is lost. A client that counts
+     * wrongly ends its own waits early or late. */
+    void (*await_callback)(struct wh_channel *channel, uint32_t number);
     /* Ends the session for the client with a reason. */
     void (*end)(struct wh_channel *channel, const char *reason);
 

@@ -82,14 +82,21 @@ static void memory_set_token(struct wh_channel *channel, uint32_t token)
     atomic_store(memory_token(channel, token & ~WH_TOKEN_FAILED), state);
 }
 
-static int memory_push_upcall(struct wh_channel *channel, enum wh_upcall_kind kind, uint64_t word,
-                              const void *payload, uint32_t size)
+static int64_t memory_push_upcall(struct wh_channel *channel, enum wh_upcall_kind kind,
+                                  uint64_t word, const void *payload, uint32_t size)
 {
     (void)kind;
     (void)word;
     (void)payload;
     memory_of(channel)->upcalls++;
     return size <= WH_UPCALL_MAX - sizeof(struct wh_upcall) ? 0 : -1;
+}
+
+/* Nobody is there to carry one out. */
+static void memory_await_callback(struct wh_channel *channel, uint32_t number)
+{
+    (void)channel;
+    (void)number;
 }
 
 static void memory_end(struct wh_channel *channel, const char *reason)
@@ -114,6 +121,7 @@ static const struct wh_channel_ops memory_ops = {
     .reply = memory_reply,
     .set_token = memory_set_token,
     .push_upcall = memory_push_upcall,
+    .await_callback = memory_await_callback,
     .end = memory_end,
     .close = memory_close,
     .abandon = memory_close,

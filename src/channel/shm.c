@@ -22,6 +22,7 @@
 #define POPULATE_STEP   (256u << 10)
 #define POPULATE_AHEAD  (64u << 10)
 #define ROOM_WAIT_US    20000u /* rare waits look at `lost` this often */
+#define CALLBACK_NAP_US 1000u
 
 static struct wh_shm *shm_of(struct wh_channel *channel)
 {
@@ -215,6 +216,17 @@ static int client_take_upcall(struct wh_channel *channel, struct wh_upcall *upca
     return size > 0 ? 1 : (int)size;
 }
 
+static void client_callback_done(struct wh_channel *channel)
+{
+    struct wh_shm *shm = shm_of(channel);
+    struct wh_segment *segment = shm->segment;
+    /* Sequentially consistent: pairs with worker_await_callback, which announces its sleep, then
+     * looks at the count. */
+    atomic_fetch_add(&segment->callbacks, 1);
+    if (atomic_exchange(&segment->callbacks_awaited, 0))
+        wh_bell_ring(&shm->bell, &segment->callbacks, INT_MAX);
+}
+
 static uint32_t client_upcall_mark(struct wh_channel *channel)
 {
     return shm_of(channel)->upcalls.at;
@@ -376,10 +388,11 @@ static void worker_set_token(struct wh_channel *channel, uint32_t token)
         wh_bell_ring(&shm->bell, word, INT_MAX);
 }
 
-static int worker_push_upcall(struct wh_channel *channel, enum wh_upcall_kind kind, uint64_t word,
-                              const void *payload, uint32_t size)
+static int64_t worker_push_upcall(struct wh_channel *channel, enum wh_upcall_kind kind,
+                                  uint64_t word, const void *payload, uint32_t size)
 {
     struct wh_shm *shm = shm_of(channel);
+    int64_t callbacks = -1;
     struct wh_upcall header = {.kind = (uint16_t)kind, .word = word, .payload = size};
     if (size > WH_UPCALL_MAX - sizeof(header))
         return -1;
@@ -392,9 +405,32 @@ static int worker_push_upcall(struct wh_channel *channel, enum wh_upcall_kind ki
             memcpy(room + sizeof(header), payload, size);
         wh_ring_publish(&shm->upcalls);
         wake_consumer(&shm->upcalls, &shm->listener_bell);
+        shm->callbacks += kind == WH_UPCALL_CALLBACK;
+        callbacks = shm->callbacks;
     }
     pthread_mutex_unlock(&shm->submit);
-    return room ? 0 : -1;
+    return callbacks;
+}
+
+static void worker_await_callback(struct wh_channel *channel, uint32_t number)
+{
+    struct wh_shm *shm = shm_of(channel);
+    _Atomic uint32_t *done = &shm->segment->callbacks;
+    struct wh_park park = bounded(shm);
+    unsigned naps = 0;
+    if (park.kind == WH_PARK_NAP)
+        park.longest_us = CALLBACK_NAP_US;
+    for (;;) {
+        /* Acquire pairs with client_callback_done: what the callback wrote is there. */
+        uint32_t seen = atomic_load_explicit(done, memory_order_acquire);
+        if ((int32_t)(seen - number) >= 0 || is_lost(shm))
+            return;
+        if (naps == 0 && wh_spin_while(&shm->slow, done, seen))
+            continue;
+        if (park.kind == WH_PARK_FUTEX)
+            atomic_store(&shm->segment->callbacks_awaited, 1);
+        wh_park_while(&park, done, seen, &naps);
+    }
 }
 
 static void worker_end(struct wh_channel *channel, const char *reason)
@@ -430,6 +466,7 @@ static const struct wh_channel_ops shm_ops = {
     .await = client_await,
     .await_token = client_await_token,
     .take_upcall = client_take_upcall,
+    .callback_done = client_callback_done,
     .upcall_mark = client_upcall_mark,
     .listen = client_listen,
     .token = client_token,
@@ -443,6 +480,7 @@ static const struct wh_channel_ops shm_ops = {
     .reply = worker_reply,
     .set_token = worker_set_token,
     .push_upcall = worker_push_upcall,
+    .await_callback = worker_await_callback,
     .end = worker_end,
     .close = shm_close,
     .abandon = shm_abandon,

@@ -27,6 +27,7 @@ struct wh_shm {
     struct wh_spin quick, slow;
 
     pthread_mutex_t submit; /* client: orders messages; worker: orders upcalls */
+    uint32_t callbacks;     /* worker: sent so far; `submit` held */
     _Atomic uint32_t busy_slots[WH_SLOTS];
     _Atomic uint32_t slot_freed;
 

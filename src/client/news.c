@@ -55,8 +55,10 @@ static void queue_callback(struct wh_session *session, const struct wh_upcall *u
 {
     struct wh_news *news = session->news;
     struct news_item *item = malloc(sizeof(*item) + upcall->payload);
-    if (!item)
+    if (!item) { /* and no callback may be left out: the worker waits for each */
+        session->channel->ops->lose(session->channel, "out of memory for a callback");
         return;
+    }
     item->next = NULL;
     item->token = upcall->word;
     item->nwords = upcall->payload / 8;
@@ -184,6 +186,7 @@ static void *run_callbacks(void *argument)
         pthread_mutex_unlock(&news->lock);
         wh_transfer_sweep(session);
         session->shim->callback(session, item->token, item->words, item->nwords);
+        session->channel->ops->callback_done(session->channel);
         wh_news_unexpect(session);
         free(item);
     }

@@ -116,6 +116,34 @@ static void before_the_next()
     CHECK(cudaFreeHost(term));
 }
 
+enum { ROUNDS = 200, EACH = 40 };
+
+static void CUDART_CB count_up(void *data)
+{
+    ++*(int *)data;
+}
+
+/* More launches behind host functions than the stream has room for. */
+static void full_queue()
+{
+    int *sum, *one, got = 0, calls = 0;
+
+    CHECK(cudaHostAlloc(&one, sizeof(*one), cudaHostAllocMapped));
+    CHECK(cudaMalloc(&sum, sizeof(*sum)));
+    CHECK(cudaMemset(sum, 0, sizeof(*sum)));
+    *one = 1;
+    for (int i = 0; i < ROUNDS; i++) {
+        CHECK(cudaLaunchHostFunc(0, count_up, &calls));
+        for (int k = 0; k < EACH; k++)
+            add<<<1, 1>>>(sum, one);
+    }
+    CHECK_LAUNCH();
+    CHECK(cudaMemcpy(&got, sum, sizeof(got), cudaMemcpyDeviceToHost));
+    expect("between more launches than the queue holds", calls == ROUNDS && got == ROUNDS * EACH);
+    CHECK(cudaFree(sum));
+    CHECK(cudaFreeHost(one));
+}
+
 struct gate {
     sem_t entered, open;
 };
@@ -159,6 +187,7 @@ int main()
 {
     in_order();
     before_the_next();
+    full_queue();
     one_waits();
     return verdict();
 }

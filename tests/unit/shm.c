@@ -604,6 +604,42 @@ static void test_marks(void **state)
     pthread_join(server, NULL);
 }
 
+static void *await_callbacks(void *argument)
+{
+    ops()->await_callback(worker(), *(const uint32_t *)argument);
+    return NULL;
+}
+
+/* The worker hears of callbacks done while nobody takes its messages. */
+static void test_callbacks_are_counted(void **state)
+{
+    static union {
+        struct wh_upcall upcall;
+        char bytes[WH_UPCALL_MAX];
+    } room;
+    uint32_t number = 0;
+    (void)state;
+    for (uint32_t i = 1; i <= 3; i++) {
+        assert_int_equal(ops()->push_upcall(worker(), WH_UPCALL_OUTPUT, 1, "text", 4), i - 1);
+        assert_int_equal(ops()->push_upcall(worker(), WH_UPCALL_CALLBACK, i, NULL, 0), i);
+    }
+    for (uint32_t i = 1; i <= 3; i++) {
+        number = i;
+        pthread_t waiter = start(await_callbacks, &number);
+        assert_int_equal(ops()->take_upcall(client(), &room.upcall), 1);
+        assert_int_equal(ops()->take_upcall(client(), &room.upcall), 1);
+        ops()->callback_done(client());
+        pthread_join(waiter, NULL);
+        assert_int_equal(atomic_load(&pair.worker->segment->callbacks), i);
+    }
+    /* The count wraps. */
+    atomic_store(&pair.worker->segment->callbacks, UINT32_MAX);
+    number = 0;
+    pthread_t waiter = start(await_callbacks, &number);
+    ops()->callback_done(client());
+    pthread_join(waiter, NULL);
+}
+
 static void test_upcalls_too_large(void **state)
 {
     static const uint8_t bytes[WH_UPCALL_MAX];
@@ -711,6 +747,7 @@ int main(void)
         PAIRED(test_reason_of_the_end),
         PAIRED(test_tokens),
         PAIRED(test_marks),
+        PAIRED(test_callbacks_are_counted),
         PAIRED(test_upcalls_too_large),
         PAIRED(test_forged_upcalls),
         PAIRED(test_forged_slot_states),

@@ -18,7 +18,6 @@
 #define WH_NO_TOKEN UINT32_MAX
 
 struct wh_cuda_contexts;
-struct wh_cuda_callbacks;
 struct wh_cuda_images;
 
 /* What a range of the session's memory is. */
@@ -33,7 +32,6 @@ struct wh_cuda_state {
     struct wh_cuda_functions_table f;
     struct wh_cuda_ranges *ranges; /* device memory that the session may name */
     struct wh_cuda_contexts *contexts;
-    struct wh_cuda_callbacks *callbacks;
     struct wh_cuda_images *images; /* on their way */
     /* The arena at the client's address, so that one pointer works on both sides; NULL until the
      * client asked for it. */
@@ -84,9 +82,5 @@ struct wh_cuda_images *wh_cuda_images_new(void);
 
 /* Whether a JIT option is a number, and may come from the client. */
 bool wh_cuda_jit_crosses(unsigned option);
-
-/* ---- callbacks (callback.c) ---- */
-
-struct wh_cuda_callbacks *wh_cuda_callbacks_new(void);
 
 #endif

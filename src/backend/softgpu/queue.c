@@ -232,6 +232,7 @@ static void finish(struct soft_stream *stream)
 {
     stream->done = stream->current;
     stream->current = 0;
+    stream->length--;
     if (stream->sleepers)
         pthread_cond_broadcast(&stream->moved);
     struct soft_stream *waiter = stream->waiters;
@@ -301,6 +302,20 @@ bool soft_queue_start(void)
 
 /* ---- submission ---- */
 
+static void sleep_until(struct soft_stream *stream, uint64_t number)
+{
+    stream->sleepers++;
+    while (stream->done < number)
+        pthread_cond_wait(&stream->moved, &queues.lock);
+    stream->sleepers--;
+}
+
+/* The oldest command that is not done; 0: all are. */
+static uint64_t oldest(const struct soft_stream *stream)
+{
+    return stream->current ? stream->current : stream->head ? stream->head->number : 0;
+}
+
 static CUresult append(struct soft_stream *stream, struct soft_command *command)
 {
     struct soft_context *context = stream->object.context;
@@ -310,6 +325,7 @@ static CUresult append(struct soft_stream *stream, struct soft_command *command)
         return CUDA_ERROR_OUT_OF_MEMORY;
     bool was_busy = busy(stream);
     stream->last = command->number = ++queues.number;
+    stream->length++;
     command->next = NULL;
     *stream->tail = command;
     stream->tail = &command->next;
@@ -330,6 +346,7 @@ static void run_here(struct soft_stream *stream, struct soft_command *command)
 {
     soft_object_retain(stream);
     stream->last = command->number = ++queues.number;
+    stream->length++;
     stream->current = command->number;
     soft_queue_unlock();
     run_command(stream, command);
@@ -338,10 +355,18 @@ static void run_here(struct soft_stream *stream, struct soft_command *command)
     settle(stream);
 }
 
+/* As the real driver does, so that a program cannot fill the memory. */
+static void wait_for_room(struct soft_stream *stream)
+{
+    while (stream->length >= SOFT_QUEUE_LENGTH && !soft_in_callback())
+        sleep_until(stream, oldest(stream));
+}
+
 static CUresult submit(struct soft_stream *stream, struct soft_command *command, bool here,
                        struct soft_mark *mark)
 {
     soft_queue_lock();
+    wait_for_room(stream);
     if (here && soft_stream_free_locked(stream)) {
         run_here(stream, command);
         *mark = (struct soft_mark){NULL, 0};
@@ -374,14 +399,6 @@ CUresult soft_execute(struct soft_stream *stream, struct soft_command *command)
 
 /* ---- waiting ---- */
 
-static void sleep_until(struct soft_stream *stream, uint64_t number)
-{
-    stream->sleepers++;
-    while (stream->done < number)
-        pthread_cond_wait(&stream->moved, &queues.lock);
-    stream->sleepers--;
-}
-
 void soft_mark_wait(const struct soft_mark *mark)
 {
     if (!mark->stream)
@@ -389,12 +406,6 @@ void soft_mark_wait(const struct soft_mark *mark)
     soft_queue_lock();
     sleep_until(mark->stream, mark->number);
     soft_queue_unlock();
-}
-
-/* The oldest command that is not done; 0: all are. */
-static uint64_t oldest(const struct soft_stream *stream)
-{
-    return stream->current ? stream->current : stream->head ? stream->head->number : 0;
 }
 
 /* What a wait is for: one stream, with those that the NULL stream waits for, or a context's. */

@@ -14,6 +14,9 @@
  */
 #define SOFT_SMALL_BYTES (64 * 1024)
 
+/* Commands that wait in a stream; who submits one more waits until one is done. */
+#define SOFT_QUEUE_LENGTH 1024
+
 /* A point in a stream: reached when the command with this number is done. Numbers are driver-wide.
  */
 struct soft_mark {
@@ -46,6 +49,7 @@ struct soft_stream {
     struct soft_command *head, **tail;
     uint64_t last, done;  /* numbers of the last command submitted and completed */
     uint64_t current;     /* of the command that runs now; 0: none does */
+    unsigned length;      /* commands that are not done */
     uint64_t legacy_last; /* the NULL stream's command that ours wait for already */
     struct soft_stream *ready_next;
     struct soft_stream *waiters, *wait_next; /* streams whose head needs this one, until it moves */

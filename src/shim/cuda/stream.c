@@ -174,12 +174,12 @@ WH_EXPORT CUresult cuStreamAddCallback(CUstream stream, CUstreamCallback callbac
     return enqueue(stream, &notice, WH_CUDA_wh_stream_callback);
 }
 
-/* The stream goes on when the worker hears that the function has returned. */
+/* The stream goes on when this returns: the worker waits for the count of callbacks done. */
 void wh_cuda_callback(struct wh_session *session, uint64_t token, const uint64_t *words,
                       size_t nwords)
 {
     struct notice *notice = take_notice(token);
-    uint64_t a[] = {token};
+    (void)session;
     if (!notice)
         return;
     if (notice->function)
@@ -188,7 +188,6 @@ void wh_cuda_callback(struct wh_session *session, uint64_t token, const uint64_t
         notice->callback(notice->stream, nwords ? (CUresult)words[0] : CUDA_SUCCESS, notice->user);
     free(notice);
     wh_cuda_callback_ran();
-    wh_client_post(session, wh_cuda_call_desc(WH_CUDA_wh_host_function_done), a);
 }
 
 /* Stream callbacks are told of errors; host functions of a broken stream are never called. */
