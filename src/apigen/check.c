@@ -144,6 +144,20 @@ static void check_forgets(const struct api *api, const struct call *call)
         fail(api->source, call->forgets_where, "'forgets' needs an object among the parameters");
 }
 
+/* What it waits for is named by one object, or is everything. */
+static void check_settles(const struct api *api, const struct call *call)
+{
+    size_t n = call->params.count;
+
+    if (!(call->flags & WH_CALL_SETTLES))
+        return;
+    if (call->result_kind != WH_RESULT_STATUS || !(call->flags & WH_CALL_SYNCS))
+        fail(api->source, call->settles_where,
+             "'settles' needs a function that returns '%s' and 'syncs'", api->status.type->name);
+    if (n > 1 || (n == 1 && call->params.items[0].desc.kind != WH_HANDLE))
+        fail(api->source, call->settles_where, "'settles' needs one object or no parameter at all");
+}
+
 /* An extension often names what the core has too: the core's function is the one to know. */
 static void check_reference(const struct api *api, struct call *call)
 {
@@ -190,6 +204,7 @@ static void check_call(struct api *api, struct call *call)
     check_post(api, call);
     check_remembered(api, call);
     check_forgets(api, call);
+    check_settles(api, call);
     check_reference(api, call);
     mark_vendor_types(call);
 }

@@ -146,6 +146,7 @@ static const char *flags_text(const struct api *api, unsigned flags)
         "WH_CALL_POST",        "WH_CALL_BLOCKS",      "WH_CALL_SYNCS",      "WH_CALL_HAND_CLIENT",
         "WH_CALL_HAND_WORKER", "WH_CALL_MESSAGE",     "WH_CALL_RETAIN",     "WH_CALL_RELEASE",
         "WH_CALL_EXTENSION",   "WH_CALL_UNSUPPORTED", "WH_CALL_REMEMBERED", "WH_CALL_FORGETS",
+        "WH_CALL_SETTLES",
     };
     const char *text = "";
 

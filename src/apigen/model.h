@@ -132,7 +132,7 @@ struct call {
     unsigned flags; /* enum wh_call_flags */
     bool is_new, is_local;
     bool has_since; /* of its own */
-    struct where new_where, post_where, remembered_where, forgets_where;
+    struct where new_where, post_where, remembered_where, forgets_where, settles_where;
     const char *guard; /* macro of `extension "MACRO"`, or NULL */
     uint8_t since_major, since_minor;
     enum wh_result result_kind;

@@ -158,6 +158,7 @@ static const struct flag_word flag_words[] = {
      WH_CALL_POST | WH_CALL_BLOCKS | WH_CALL_SYNCS | WH_CALL_RETAIN | WH_CALL_RELEASE |
          WH_CALL_FORGETS | WH_CALL_UNSUPPORTED},
     {"forgets", WH_CALL_FORGETS, WH_CALL_REMEMBERED | WH_CALL_UNSUPPORTED},
+    {"settles", WH_CALL_SETTLES, WH_CALL_POST | WH_CALL_UNSUPPORTED},
     {"unsupported", WH_CALL_UNSUPPORTED, ~(unsigned)WH_CALL_EXTENSION},
     {"extension", WH_CALL_EXTENSION, WH_CALL_MESSAGE},
 };
@@ -206,6 +207,8 @@ static void parse_flag(struct parser *parser, struct call *call)
         call->remembered_where = where;
     if (word->flags == WH_CALL_FORGETS)
         call->forgets_where = where;
+    if (word->flags == WH_CALL_SETTLES)
+        call->settles_where = where;
     if (word->flags == (WH_CALL_UNSUPPORTED | WH_CALL_HAND_CLIENT))
         call->is_local = true;
     if (word->flags == WH_CALL_EXTENSION && parser->at->kind == TOKEN_STRING)

@@ -581,6 +581,49 @@ static bool call_in_slot(struct call *call, uint64_t *result)
     return replied;
 }
 
+/* ---- waiting twice ---- */
+
+/* The last call by this thread that left nothing to wait for, and how much had been sent then. */
+static _Thread_local struct {
+    const struct wh_session *session;
+    const struct wh_call_desc *desc;
+    uint64_t object, sent;
+} settled;
+
+static uint64_t bytes_sent(const struct wh_session *session)
+{
+    return atomic_load_explicit(&session->stats.message_bytes, memory_order_relaxed);
+}
+
+static uint64_t object_of(const struct call *call)
+{
+    return call->desc->nparams ? call->a[0] : 0;
+}
+
+/* Nothing was sent since the same wait ended well: neither by this thread nor by another, whose
+ * doing this thread could know of. A lost session is the worker's to tell. */
+static bool is_settled(const struct call *call)
+{
+    if (settled.session != call->session || settled.desc != call->desc ||
+        settled.object != object_of(call) || settled.sent != bytes_sent(call->session) ||
+        wh_session_lost(call->session))
+        return false;
+    atomic_fetch_add_explicit(&call->session->stats.local, 1, memory_order_relaxed);
+    return true;
+}
+
+/* What others sent while the call was on its way may have come after it. */
+static void settle(const struct call *call, uint64_t before, uint64_t result)
+{
+    uint64_t sent = before + padded(call->message);
+    if ((int32_t)result != call->api->success || bytes_sent(call->session) != sent)
+        return;
+    settled.session = call->session;
+    settled.desc = call->desc;
+    settled.object = object_of(call);
+    settled.sent = sent;
+}
+
 uint64_t wh_client_call(struct wh_session *session, const struct wh_call_desc *desc, uint64_t *a)
 {
     struct call call = {.session = session, .desc = desc, .api = session->shim->api, .a = a};
@@ -595,11 +638,16 @@ uint64_t wh_client_call(struct wh_session *session, const struct wh_call_desc *d
     }
     if (call.error != call.api->success)
         return failed(&call);
+    if ((desc->flags & WH_CALL_SETTLES) && is_settled(&call))
+        return (uint64_t)(int64_t)call.api->success;
+    uint64_t before = bytes_sent(session);
     if (!call_in_slot(&call, &result))
         refuse(&call, call.api->lost);
     if (call.error != call.api->success)
         return failed(&call);
     clean_up(&call);
+    if (desc->flags & WH_CALL_SETTLES)
+        settle(&call, before, result);
     if (desc->flags & WH_CALL_SYNCS)
         wh_transfer_sweep(session);
     atomic_fetch_add_explicit(&session->stats.calls[desc->number].waited, 1, memory_order_relaxed);

@@ -72,6 +72,7 @@ enum wh_call_flags {
     WH_CALL_UNSUPPORTED = 1u << 9, /* answers the API's 'not supported' error */
     WH_CALL_REMEMBERED = 1u << 10, /* equal questions have equal answers: asked once */
     WH_CALL_FORGETS = 1u << 11,    /* answers remembered about its first object no longer hold */
+    WH_CALL_SETTLES = 1u << 12,    /* after success, nothing to wait for until more is sent */
 };
 
 enum wh_result { WH_RESULT_VOID, WH_RESULT_STATUS, WH_RESULT_VALUE, WH_RESULT_NEW };

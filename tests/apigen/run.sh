@@ -170,6 +170,7 @@ other_edits=(
     's/ : memory\[4\]/ : memory/'
     's/ : memory\[4\]//'
     's/ remembered;/;/'
+    's/ settles;/;/'
     's/ forgets / /'
     's/^union sm_value/struct sm_value/'
     's/struct { sm_ulong start/union { sm_ulong start/'

@@ -72,6 +72,17 @@ static sm_status lib_sync(void)
     return outcome();
 }
 
+static sm_status lib_finish(sm_buffer buffer)
+{
+    (void)buffer;
+    return outcome();
+}
+
+static sm_status lib_finish_all(void)
+{
+    return outcome();
+}
+
 static sm_status lib_wait(uint32_t n, const sm_event *events)
 {
     sem_post(&lib.waiting);
@@ -328,6 +339,8 @@ static const struct wh_sample_functions_table functions = {
     .smTicks = lib_ticks,
     .smNotify = lib_notify,
     .smFail = lib_fail,
+    .smFinish = lib_finish,
+    .smFinishAll = lib_finish_all,
     .smSync = lib_sync,
     .smWait = lib_wait,
     .smBytes = lib_bytes,

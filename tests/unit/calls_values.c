@@ -224,6 +224,58 @@ static void test_fixed_info_is_remembered(void **state)
     assert_int_equal(smRelease(c), 0);
 }
 
+/* A wait that ended well is not repeated until something was sent; one that failed is. */
+static void test_settled_waits(void **state)
+{
+    sm_buffer a = buffer(), b = buffer();
+    (void)state;
+    unsigned before = lib.calls;
+    for (unsigned i = 0; i < 10; i++)
+        assert_int_equal(smFinish(a), 0);
+    assert_int_equal(lib.calls, before + 1);
+    assert_int_equal(smFinish(b), 0); /* another object */
+    assert_int_equal(smFinish(a), 0); /* which something was sent for */
+    assert_int_equal(smFinishAll(), 0);
+    assert_int_equal(smFinishAll(), 0);
+    assert_int_equal(lib.calls, before + 4);
+    smNotify(1);
+    assert_int_equal(smFinishAll(), 0);
+    assert_int_equal(smFail(-71), 0);
+    assert_int_equal(smFinishAll(), -71);
+    lib.fail = -5;
+    assert_int_equal(smFinishAll(), -5);
+    before = lib.calls;
+    assert_int_equal(smFinishAll(), 0);
+    assert_int_equal(smFinishAll(), 0);
+    assert_int_equal(lib.calls, before + 1);
+    assert_int_equal(smRelease(a), 0);
+    assert_int_equal(smRelease(b), 0);
+}
+
+static void *finish_and_ask(void *buffer)
+{
+    assert_int_equal(smFinish(buffer), 0);
+    assert_int_equal(smTicks(1), 2);
+    return NULL;
+}
+
+/* What another thread sent counts too. */
+static void test_settled_by_another_thread(void **state)
+{
+    sm_buffer a = buffer();
+    pthread_t thread;
+    (void)state;
+    assert_int_equal(smFinish(a), 0);
+    assert_int_equal(pthread_create(&thread, NULL, finish_and_ask, a), 0);
+    pthread_join(thread, NULL);
+    unsigned before = lib.calls;
+    assert_int_equal(smFinish(a), 0);
+    assert_int_equal(lib.calls, before + 1);
+    assert_int_equal(smFinish(a), 0);
+    assert_int_equal(lib.calls, before + 1);
+    assert_int_equal(smRelease(a), 0);
+}
+
 /* Answers that hold addresses of the worker, or that nobody knows the meaning of, do not leave it.
  */
 static void test_secret_info(void **state)
@@ -382,6 +434,8 @@ int main(void)
         cmocka_unit_test(test_out),
         cmocka_unit_test(test_info),
         cmocka_unit_test(test_fixed_info_is_remembered),
+        cmocka_unit_test(test_settled_waits),
+        cmocka_unit_test(test_settled_by_another_thread),
         cmocka_unit_test(test_secret_info),
         cmocka_unit_test(test_arena_parameter),
         cmocka_unit_test(test_answers_are_asked_for_once),

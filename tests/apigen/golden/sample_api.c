@@ -84,6 +84,11 @@ static const struct wh_param params_smWait[] = {
      .type = WH_SAMPLE_TYPE_sm_event, .invalid = -58, .length = {0, -1, 1}},
 };
 
+static const struct wh_param params_smFinish[] = {
+    {.name = "device", .kind = WH_HANDLE, .size = 8, .selector = -1,
+     .type = WH_SAMPLE_TYPE_sm_device, .invalid = -33},
+};
+
 static const struct wh_param params_smBuild[] = {
     {.name = "options", .kind = WH_STRING, .size = 1, .selector = -1},
     {.name = "count", .kind = WH_VALUE, .size = 4, .selector = -1},
@@ -281,6 +286,9 @@ static const struct wh_call_desc calls[] = {
     {.name = "smWait", .params = params_smWait, .number = WH_SAMPLE_smWait,
      .flags = WH_CALL_BLOCKS | WH_CALL_SYNCS, .nparams = 2, .result = WH_RESULT_STATUS,
      .error_param = -1, .since_major = 1},
+    {.name = "smFinish", .params = params_smFinish, .number = WH_SAMPLE_smFinish,
+     .flags = WH_CALL_SYNCS | WH_CALL_SETTLES, .nparams = 1, .result = WH_RESULT_STATUS,
+     .error_param = -1, .since_major = 1},
     {.name = "smBuild", .params = params_smBuild, .number = WH_SAMPLE_smBuild, .nparams = 4,
      .result = WH_RESULT_STATUS, .error_param = -1, .since_major = 1},
     {.name = "smRegions", .params = params_smRegions, .number = WH_SAMPLE_smRegions, .nparams = 4,
@@ -420,7 +428,7 @@ static const struct wh_names props[] = {
 
 const struct wh_api wh_sample_api = {
     .name = "sample",
-    .hash = UINT64_C(0x8bf5355432fa3bf6),
+    .hash = UINT64_C(0x4eb3024d029643eb),
     .calls = calls,
     .objects = objects,
     .structs = structs,

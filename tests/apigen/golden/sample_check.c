@@ -150,6 +150,7 @@ CHECK_FUNCTION(smSplit, sm_status (*)(sm_buffer, sm_uint, sm_buffer *));
 CHECK_FUNCTION(smCopy, sm_status (*)(sm_buffer, sm_buffer, const size_t *, size_t, sm_uint,
                                      const sm_event *, sm_event *));
 CHECK_FUNCTION(smWait, sm_status (*)(sm_uint, const sm_event *));
+CHECK_FUNCTION(smFinish, sm_status (*)(sm_device));
 CHECK_FUNCTION(smBuild, sm_status (*)(const char *, sm_uint, const char **, const char *const *));
 CHECK_FUNCTION(smRegions, sm_status (*)(sm_uint, const sm_region *, const sm_nested *,
                                         const sm_format *));

@@ -111,6 +111,13 @@ WH_EXPORT sm_status smWait(sm_uint num_events, const sm_event *const events)
     return (sm_status)wh_sample_invoke(WH_SAMPLE_smWait, a);
 }
 
+WH_EXPORT sm_status smFinish(sm_device device)
+{
+    uint64_t a[] = {(uintptr_t)device};
+
+    return (sm_status)wh_sample_invoke(WH_SAMPLE_smFinish, a);
+}
+
 WH_EXPORT sm_status smBuild(const char *options, sm_uint count, const char **sources,
                             const char *const *names)
 {
@@ -286,6 +293,7 @@ const struct wh_function wh_sample_functions[] = {
     {"smCreateBuffer", WH_SAMPLE_smCreateBuffer, false, ADDRESS(smCreateBuffer)},
     {"smErrorText", WH_SAMPLE_smErrorText, false, ADDRESS(smErrorText)},
     {"smFill", WH_SAMPLE_smFill, false, ADDRESS(smFill)},
+    {"smFinish", WH_SAMPLE_smFinish, false, ADDRESS(smFinish)},
     {"smFromGraphics", WH_SAMPLE_smFromGraphics, false, ADDRESS(smFromGraphics)},
     {"smGetDevices", WH_SAMPLE_smGetDevices, false, ADDRESS(smGetDevices)},
     {"smGetInfo", WH_SAMPLE_smGetInfo, false, ADDRESS(smGetInfo)},

@@ -121,6 +121,14 @@ static void thunk_smWait(struct wh_call *call, const void *functions, uint64_t *
     a[WH_RESULT] = (uint64_t)(int64_t)f->smWait((sm_uint)a[0], (const sm_event *)(uintptr_t)a[1]);
 }
 
+static void thunk_smFinish(struct wh_call *call, const void *functions, uint64_t *a)
+{
+    const struct wh_sample_functions_table *f = functions;
+
+    (void)call;
+    a[WH_RESULT] = (uint64_t)(int64_t)f->smFinish((sm_device)(uintptr_t)a[0]);
+}
+
 static void thunk_smBuild(struct wh_call *call, const void *functions, uint64_t *a)
 {
     const struct wh_sample_functions_table *f = functions;
@@ -281,6 +289,7 @@ wh_thunk *const wh_sample_thunks[] = {
     thunk_smSplit,
     thunk_smCopy,
     thunk_smWait,
+    thunk_smFinish,
     thunk_smBuild,
     thunk_smRegions,
     thunk_smFill,
@@ -323,6 +332,7 @@ const char *const wh_sample_function_names[] = {
     "smSplit",
     "smCopy",
     "smWait",
+    "smFinish",
     "smBuild",
     "smRegions",
     "smFill",

@@ -28,6 +28,7 @@ struct wh_sample_functions_table {
     sm_status (*smCopy)(sm_buffer src, sm_buffer dst, const size_t *origin, size_t size,
                         sm_uint num_events, const sm_event *events, sm_event *event);
     sm_status (*smWait)(sm_uint num_events, const sm_event *const events);
+    sm_status (*smFinish)(sm_device device);
     sm_status (*smBuild)(const char *options, sm_uint count, const char **sources,
                          const char *const *names);
     sm_status (*smRegions)(sm_uint count, const sm_region *regions, const sm_nested *nested,

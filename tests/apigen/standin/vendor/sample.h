@@ -152,6 +152,7 @@ sm_status smCopy(sm_buffer src, sm_buffer dst, const size_t *origin, size_t size
                  sm_uint num_events, const sm_event *events, sm_event *event);
 #endif
 sm_status smWait(sm_uint num_events, const sm_event *events);
+sm_status smFinish(sm_device device);
 sm_status smBuild(const char *options, sm_uint count, const char **sources,
                   const char *const *names);
 sm_status smRegions(sm_uint count, const sm_region *regions, const sm_nested *nested,
