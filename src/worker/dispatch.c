@@ -86,6 +86,7 @@ void wh_call_vacate(struct wh_call *call)
     if (call->vacated || !call->leads)
         return;
     call->vacated = true;
+    atomic_fetch_add(&call->worker->away, 1);
     pin_objects(call);
     if (!channel->ops->vacate(channel, call->leads))
         start_thread(call->worker);
@@ -275,8 +276,10 @@ const char *wh_worker_dispatch(struct wh_worker *worker, const struct wh_message
     if (call.fault)
         return call.fault;
     carry_out(&call);
-    if (call.vacated)
+    if (call.vacated) {
+        atomic_fetch_sub(&worker->away, 1);
         worker->channel->ops->resume(worker->channel, leads);
+    }
     unpin_objects(&call); /* before the reply: the program may release them right after */
     if (!call.fault && message->slot == WH_NO_SLOT) {
         wh_adopt_new(&call);

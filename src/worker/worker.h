@@ -79,6 +79,7 @@ struct wh_worker {
     struct wh_table *table;
     struct wh_output *output;
     _Atomic int32_t deferred; /* the first error of a posted call that nobody was told yet */
+    _Atomic uint32_t away;    /* vacated calls that are not over */
     uint32_t session;
     void *state; /* the backend's own */
 };

@@ -20,6 +20,14 @@
 struct wh_cuda_contexts;
 struct wh_cuda_images;
 
+/* The driver's last answer to cuMemGetInfo, and when it was given. */
+struct wh_cuda_memory_info {
+    CUcontext context;
+    size_t unused, total;
+    uint64_t time_ns;
+    uint32_t calls;
+};
+
 /* What a range of the session's memory is. */
 enum wh_cuda_range_kind {
     WH_CUDA_RANGE_DEVICE,
@@ -33,6 +41,8 @@ struct wh_cuda_state {
     struct wh_cuda_ranges *ranges; /* device memory that the session may name */
     struct wh_cuda_contexts *contexts;
     struct wh_cuda_images *images; /* on their way */
+    uint32_t calls;                /* entered so far; the leading thread's */
+    struct wh_cuda_memory_info memory_info;
     /* The arena at the client's address, so that one pointer works on both sides; NULL until the
      * client asked for it. */
     uint8_t *arena;

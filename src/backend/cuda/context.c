@@ -37,8 +37,9 @@ CUcontext wh_cuda_current(struct wh_call *call)
 
 void wh_cuda_enter(struct wh_worker *worker, uint32_t thread)
 {
-    const struct wh_cuda_state *state = worker->state;
+    struct wh_cuda_state *state = worker->state;
     struct wh_cuda_contexts *contexts = state->contexts;
+    state->calls++;
     uint32_t id = thread < contexts->room ? contexts->current[thread] : 0;
     struct wh_entry *entry = id ? wh_table_find(worker->table, id, WH_CUDA_TYPE_CUcontext) : NULL;
     CUcontext wanted = entry ? entry->real : NULL;

@@ -6,6 +6,7 @@
 #include "backend/cuda/backend.h"
 
 #include "base/log.h"
+#include "base/util.h"
 
 #include <errno.h>
 #include <string.h>
@@ -54,6 +55,42 @@ CUresult wh_cuda_do_cuMemFree_v2(struct wh_call *call, CUdeviceptr address)
     CUresult result = state->f.cuMemFree_v2(address);
     if (result != CUDA_SUCCESS)
         wh_cuda_ranges_add(state->ranges, &range);
+    return result;
+}
+
+/* ---- how much there is ---- */
+
+/*
+ * The driver takes microseconds to count. Asked again when this session did nothing else in
+ * between, a fresh answer still holds: others' doings show a little later.
+ */
+#define FRESH_NS 1000000u
+
+static bool is_fresh(const struct wh_cuda_state *state, CUcontext context, uint64_t now)
+{
+    const struct wh_cuda_memory_info *info = &state->memory_info;
+    return info->total && info->context == context && info->calls + 1 == state->calls &&
+           now - info->time_ns < FRESH_NS;
+}
+
+CUresult wh_cuda_do_cuMemGetInfo_v2(struct wh_call *call, size_t *unused, size_t *total)
+{
+    struct wh_cuda_state *state = wh_cuda_state(call);
+    struct wh_cuda_memory_info *info = &state->memory_info;
+    CUcontext context = wh_cuda_current(call);
+    uint64_t now = wh_now_ns();
+    CUresult result = CUDA_SUCCESS;
+    if (!is_fresh(state, context, now)) {
+        *info = (struct wh_cuda_memory_info){.context = context, .time_ns = now};
+        result = state->f.cuMemGetInfo_v2(&info->unused, &info->total);
+    }
+    if (result == CUDA_SUCCESS && unused)
+        *unused = info->unused;
+    if (result == CUDA_SUCCESS && total)
+        *total = info->total;
+    info->calls = state->calls;
+    if (result != CUDA_SUCCESS || atomic_load(&call->worker->away) > 0)
+        info->total = 0; /* something else is going on */
     return result;
 }
 
