@@ -12,8 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#define INLINE_MOST     (16u << 10) /* larger payloads go through the arena */
-#define SPECIAL_HANDLES 4096u       /* no object's address is below */
+#define INLINE_MOST (16u << 10) /* larger payloads go through the arena */
 
 /* One call on its way. */
 struct call {
@@ -60,6 +59,25 @@ static bool valid_handle(const struct call *call, uint64_t handle, uint16_t type
 static uint64_t id_of(uint64_t handle)
 {
     return handle ? ((struct wh_object *)(uintptr_t)handle)->id : WH_ID_NONE;
+}
+
+/* As many of the arrays as the call has parameters: to clear them whole would cost more than to
+ * send a small message. */
+static void start(struct call *call, struct wh_session *session, const struct wh_call_desc *desc,
+                  uint64_t *a)
+{
+    call->session = session;
+    call->desc = desc;
+    call->api = session->shim->api;
+    call->a = a;
+    call->error = call->api->success;
+    call->reply_block = NULL;
+    call->sent = false;
+    for (unsigned i = 0; i < desc->nparams; i++) {
+        call->payload[i] = NULL;
+        call->made[i] = NULL;
+    }
+    call->made[WH_RESULT] = NULL;
 }
 
 /* ---- first pass ---- */
@@ -155,7 +173,7 @@ static void measure_param(struct call *call, unsigned i)
     case WH_MEMORY:
         return;
     case WH_HANDLE:
-        if (call->api->objects[p->type].special && call->a[i] < SPECIAL_HANDLES)
+        if (call->api->objects[p->type].special && call->a[i] < WH_SPECIAL_HANDLES)
             call->a[i] = call->session->shim->special(call->session, p->type, call->a[i]);
         if (!valid_handle(call, call->a[i], p->type))
             refuse(call, object_error(call, p));
@@ -361,30 +379,64 @@ static void write_param(struct call *call, struct wh_writer *w, unsigned i)
     }
 }
 
-static bool send(struct call *call, uint32_t slot)
+/* The submission lock is held: nobody else adds. */
+static void count(_Atomic uint64_t *counter, uint64_t n)
 {
-    struct wh_channel *channel = call->session->channel;
-    uint32_t size = (uint32_t)padded(call->message);
-    struct wh_message *message = channel->ops->begin(channel, size);
+    atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,
+                          memory_order_relaxed);
+}
+
+static bool begin(struct wh_session *session, const struct wh_message *header, struct wh_writer *w)
+{
+    struct wh_channel *channel = session->channel;
+    struct wh_call_stats *stats = &session->stats.calls[header->call];
+    struct wh_message *message = channel->ops->begin(channel, header->size);
     if (!message)
         return false;
+    *message = *header;
+    *w = (struct wh_writer){.at = (uint8_t *)(message + 1),
+                            .end = (uint8_t *)message + header->size};
+    count(header->slot == WH_NO_SLOT ? &stats->posted : &stats->waited, 1);
+    count(&session->stats.message_bytes, header->size);
+    return true;
+}
+
+bool wh_client_begin(struct wh_session *session, const struct wh_call_desc *desc, uint32_t size,
+                     struct wh_writer *w)
+{
+    struct wh_message header = {.size = (uint32_t)sizeof(header) + (uint32_t)padded(size),
+                                .call = desc->number,
+                                .thread = wh_thread_number(),
+                                .slot = WH_NO_SLOT,
+                                .reply_at = WH_IN_SLOT};
+    return begin(session, &header, w);
+}
+
+void wh_client_commit(struct wh_session *session, struct wh_writer *w)
+{
+    if (w->at < w->end)
+        memset(w->at, 0, (size_t)(w->end - w->at));
+    session->channel->ops->commit(session->channel);
+}
+
+static bool send(struct call *call, uint32_t slot)
+{
+    struct wh_message header = {.size = (uint32_t)padded(call->message),
+                                .call = call->desc->number,
+                                .thread = wh_thread_number(),
+                                .slot = slot,
+                                .reply_at =
+                                    call->reply_block ? call->reply_block->offset : WH_IN_SLOT,
+                                .reply_room = slot == WH_NO_SLOT ? 0 : (uint32_t)call->reply};
+    struct wh_writer w;
+    if (!begin(call->session, &header, &w))
+        return false;
     call->sent = true;
-    *message =
-        (struct wh_message){.size = size,
-                            .call = call->desc->number,
-                            .thread = wh_thread_number(),
-                            .slot = slot,
-                            .reply_at = call->reply_block ? call->reply_block->offset : WH_IN_SLOT,
-                            .reply_room = slot == WH_NO_SLOT ? 0 : (uint32_t)call->reply};
-    struct wh_writer w = {.at = (uint8_t *)(message + 1), .end = (uint8_t *)message + size};
     for (unsigned i = 0; i < call->desc->nparams; i++)
         write_param(call, &w, i);
     if (call->desc->result == WH_RESULT_NEW)
         wh_write_word(&w, call->made[WH_RESULT]->id);
-    if (w.at < w.end)
-        memset(w.at, 0, (size_t)(w.end - w.at));
-    channel->ops->commit(channel);
-    atomic_fetch_add_explicit(&call->session->stats.message_bytes, size, memory_order_relaxed);
+    wh_client_commit(call->session, &w);
     return true;
 }
 
@@ -505,13 +557,15 @@ static uint64_t read_reply(struct call *call, const struct wh_reply *reply)
 
 static void clean_up(struct call *call)
 {
-    for (unsigned i = 0; i < call->desc->nparams; i++)
+    for (unsigned i = 0; i < call->desc->nparams; i++) {
         if (call->payload[i])
             wh_arena_release(call->session->arena, call->payload[i]);
-    wh_arena_release(call->session->arena, call->reply_block);
-    for (unsigned i = 0; i <= WH_RESULT; i++)
         if (call->made[i])
             wh_object_cancel(call->made[i]);
+    }
+    wh_arena_release(call->session->arena, call->reply_block);
+    if (call->made[WH_RESULT])
+        wh_object_cancel(call->made[WH_RESULT]);
 }
 
 /* The several new objects of one parameter vanish when there was no reply to say which were made.
@@ -626,10 +680,10 @@ static void settle(const struct call *call, uint64_t before, uint64_t result)
 
 uint64_t wh_client_call(struct wh_session *session, const struct wh_call_desc *desc, uint64_t *a)
 {
-    struct call call = {.session = session, .desc = desc, .api = session->shim->api, .a = a};
+    struct call call;
     struct wh_channel *channel = session->channel;
     uint64_t result = 0;
-    call.error = call.api->success;
+    start(&call, session, desc, a);
     measure(&call);
     if (call.error == call.api->success && call.reply > channel->slot_room) {
         call.reply_block = wh_arena_allocate(session->arena, call.reply, 64);
@@ -650,7 +704,6 @@ uint64_t wh_client_call(struct wh_session *session, const struct wh_call_desc *d
         settle(&call, before, result);
     if (desc->flags & WH_CALL_SYNCS)
         wh_transfer_sweep(session);
-    atomic_fetch_add_explicit(&session->stats.calls[desc->number].waited, 1, memory_order_relaxed);
     return result;
 }
 
@@ -664,8 +717,8 @@ static void hand_out(struct call *call)
 
 uint64_t wh_client_post(struct wh_session *session, const struct wh_call_desc *desc, uint64_t *a)
 {
-    struct call call = {.session = session, .desc = desc, .api = session->shim->api, .a = a};
-    call.error = call.api->success;
+    struct call call;
+    start(&call, session, desc, a);
     measure(&call);
     for (unsigned i = 0; i < desc->nparams; i++)
         if (call.payload[i]) { /* the arena may be reused only after a reply */
@@ -677,7 +730,6 @@ uint64_t wh_client_post(struct wh_session *session, const struct wh_call_desc *d
     if (call.error != call.api->success)
         return failed(&call);
     hand_out(&call);
-    atomic_fetch_add_explicit(&session->stats.calls[desc->number].posted, 1, memory_order_relaxed);
     return desc->result == WH_RESULT_NEW ? (uint64_t)(uintptr_t)call.made[WH_RESULT]
                                          : (uint64_t)(int64_t)call.api->success;
 }

@@ -12,8 +12,11 @@
 #include "client/arena.h"
 #include "client/object.h"
 #include "wire/desc.h"
+#include "wire/message.h"
 
 #include <semaphore.h>
+
+#define WH_SPECIAL_HANDLES 4096u /* no object's address is below */
 
 /* What a shim tells the client library about its API. */
 struct wh_shim {
@@ -28,8 +31,9 @@ struct wh_shim {
     void (*lost)(struct wh_session *session);
     /* The worker no longer uses something in the arena. Must not call the program or wait. */
     void (*freed)(struct wh_session *session, uint64_t token);
-    /* What a handle stands for that is a small number, of a type declared `special`: an object's
-     * address, or 0 for none. Runs before a message is begun; may make calls of its own. */
+    /* What a handle stands for that is a small number (below WH_SPECIAL_HANDLES), of a type
+     * declared `special`: an object's address, or 0 for none. Runs before a message is begun; may
+     * make calls of its own. */
     uint64_t (*special)(struct wh_session *session, uint16_t type, uint64_t handle);
 };
 
@@ -72,6 +76,16 @@ uint64_t wh_client_call(struct wh_session *session, const struct wh_call_desc *c
 /* The same, but posted: only for calls without results other than new objects, which the caller
  * knows will be made. */
 uint64_t wh_client_post(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a);
+
+/*
+ * A posted message whose words the caller writes himself, by the rules of the description (see
+ * docs/wire-format.md): for a call that every microsecond counts for. wh_client_begin makes room
+ * for `size` bytes behind the header and holds up all other submission until wh_client_commit,
+ * which fills the rest with zeros. False: the session is lost, and there is nothing to commit.
+ */
+bool wh_client_begin(struct wh_session *session, const struct wh_call_desc *call, uint32_t size,
+                     struct wh_writer *writer);
+void wh_client_commit(struct wh_session *session, struct wh_writer *writer);
 
 /* Retain and release as the description says (WH_CALL_RETAIN, WH_CALL_RELEASE). */
 uint64_t wh_client_retain(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a);

@@ -87,6 +87,14 @@ CUcontext wh_cuda_current(void)
     return (CUcontext)current_object(thread_in(wh_cuda_session()));
 }
 
+struct wh_cuda_context *wh_cuda_context_here(struct wh_session *session)
+{
+    struct wh_object *object = current_object(thread_in(session));
+    return wh_object_check(wh_session_objects(session), object, WH_CUDA_TYPE_CUcontext)
+               ? object->extra
+               : NULL;
+}
+
 static bool push(struct wh_cuda_thread *thread, struct wh_object *context)
 {
     if (thread->depth == thread->room) {

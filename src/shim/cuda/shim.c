@@ -95,6 +95,28 @@ static struct wh_session *prepare(uint16_t number, CUresult *result)
     return session;
 }
 
+struct wh_session *wh_cuda_enter(CUresult *result)
+{
+    return prepare(WH_CUDA_wh_launch, result);
+}
+
+bool wh_cuda_ails(void)
+{
+    return __builtin_expect(atomic_load_explicit(&ailing, memory_order_relaxed), 0);
+}
+
+bool wh_cuda_stream_id(struct wh_session *session, CUstream stream, uint64_t *id)
+{
+    uintptr_t handle = (uintptr_t)stream;
+    if (handle < WH_SPECIAL_HANDLES)
+        handle = special(session, WH_CUDA_TYPE_CUstream, handle);
+    struct wh_object *object = (struct wh_object *)handle;
+    if (object && !wh_object_check(wh_session_objects(session), object, WH_CUDA_TYPE_CUstream))
+        return false;
+    *id = object ? object->id : WH_ID_NONE;
+    return true;
+}
+
 /* A posted call that names nothing where the driver wants something will fail: the program is to
  * hear of it here. */
 static bool names_nothing(const struct wh_call_desc *call, const uint64_t *a)
@@ -141,8 +163,7 @@ static CUresult ask(struct wh_session *session, const struct wh_call_desc *call,
 
 static CUresult post(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a)
 {
-    if (__builtin_expect(atomic_load_explicit(&ailing, memory_order_relaxed), 0) ||
-        names_nothing(call, a))
+    if (wh_cuda_ails() || names_nothing(call, a))
         return ask(session, call, a);
     return (CUresult)wh_client_post(session, call, a);
 }

@@ -42,6 +42,16 @@ static inline const struct wh_call_desc *wh_cuda_call_desc(uint16_t number)
  */
 CUresult wh_cuda_ready(void);
 
+/* The session, when the program may make calls, with its current context known to the worker; else
+ * NULL and an error. */
+struct wh_session *wh_cuda_enter(CUresult *result);
+
+/* Whether a context has a fault that stays: nothing is posted any more. */
+bool wh_cuda_ails(void);
+
+/* The id of a stream as it crosses, special ones included; false: it is none. */
+bool wh_cuda_stream_id(struct wh_session *session, CUstream stream, uint64_t *id);
+
 /* The context with a fault is gone: calls are posted again. */
 void wh_cuda_recovered(void);
 
@@ -82,6 +92,9 @@ CUcontext wh_cuda_primary_context(CUdevice device);
 
 /* Its state; NULL: not a context. */
 struct wh_cuda_context *wh_cuda_context(CUcontext context);
+
+/* The state of the thread's current context; NULL: there is none, or it is gone. */
+struct wh_cuda_context *wh_cuda_context_here(struct wh_session *session);
 
 /* The object of the thread's own stream in its current context, made on first use. NULL: no context
  * or no memory. */
