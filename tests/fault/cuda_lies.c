@@ -42,7 +42,8 @@ static bool has_furnished(uint16_t type)
            type == WH_CUDA_TYPE_CUfunction || type == WH_CUDA_TYPE_CUlibrary ||
            type == WH_CUDA_TYPE_CUkernel || type == WH_CUDA_TYPE_CUarray ||
            type == WH_CUDA_TYPE_CUevent || type == WH_CUDA_TYPE_CUstream ||
-           type == WH_CUDA_TYPE_CUmemoryPool || type == WH_CUDA_TYPE_CUlinkState;
+           type == WH_CUDA_TYPE_CUmemoryPool || type == WH_CUDA_TYPE_CUlinkState ||
+           type == WH_CUDA_TYPE_wh_cuda_allocation;
 }
 
 static void choose_arguments(struct subject *s)

@@ -36,10 +36,20 @@ static void hidden_addresses(void **state)
             {.waitValue = {.operation = CU_STREAM_MEM_OP_WAIT_VALUE_64, .address = at}}};
         const CUstreamAttrValue window = {
             .accessPolicyWindow = {.base_ptr = (void *)(uintptr_t)at, .num_bytes = 64}};
+        const CUmemAccessDesc access = {.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE},
+                                        .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
         cuda_expect_refused(&s, CUDA_ASK(session, cuMemFree_v2, at));
         cuda_expect_refused(&s, CUDA_ASK(session, wh_host_register, at, 4096, 0, true));
         cuda_expect_refused(&s, CUDA_ASK(session, wh_host_unregister, at));
         cuda_expect_refused(&s, CUDA_ASK(session, wh_share_arena, at));
+        cuda_expect_refused(&s, CUDA_ASK(session, wh_memory_map, at, CUDA_CHUNK_N, 0,
+                                         WH_CUDA_TYPE_wh_cuda_allocation, 0));
+        cuda_expect_refused(&s, CUDA_ASK(session, cuMemUnmap, at, CUDA_CHUNK_N));
+        cuda_expect_refused(&s, CUDA_ASK(session, cuMemAddressFree, at, CUDA_CHUNK_N));
+        cuda_expect_refused(
+            &s, CUDA_ASK(session, cuMemSetAccess, at, CUDA_CHUNK_N, (uintptr_t)&access, 1));
+        cuda_expect_refused(
+            &s, CUDA_ASK(session, cuMemGetAccess, true, (uintptr_t)&access.location, at));
         cuda_expect_refused(&s, CUDA_ASK(session, wh_texture_create, (uintptr_t)&linear, 0, 0,
                                          (uintptr_t)&texture, 0, true));
         cuda_expect_refused(&s, CUDA_ASK(session, wh_texture_create, (uintptr_t)&rows, 0, 0,
@@ -63,6 +73,54 @@ static void hidden_addresses(void **state)
         }
     }
     cuda_close(&s.session);
+    cuda_expect_neighbour();
+}
+
+/* What is mapped may be named, to its end and with access only; all of it, or nothing, goes. */
+static void what_is_mapped(void **state)
+{
+    struct cuda_liar s = {.what = "mapped memory"};
+    const CUmemAccessDesc none = {.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}};
+    const uint64_t n = CUDA_CHUNK_N;
+    (void)state;
+    cuda_begin(&s.session);
+    struct cuda_session *session = &s.session;
+    const uint64_t at = session->reserved;
+    assert_int_equal(CUDA_ASK(session, cuMemsetD8_v2, at, 1, n), 0);
+    cuda_expect_refused(&s, CUDA_ASK(session, cuMemsetD8_v2, at, 1, n + 1));
+    cuda_expect_refused(&s, CUDA_ASK(session, cuMemsetD8_v2, at + n, 1, 1));
+    cuda_expect_refused(&s, CUDA_ASK(session, wh_read, 16, true, at + n - 8, 0));
+    cuda_expect_refused(
+        &s, CUDA_ASK(session, wh_memory_map, at, n, 0, WH_CUDA_TYPE_wh_cuda_allocation, 0));
+    cuda_expect_refused(
+        &s, CUDA_ASK(session, wh_memory_map, at + n, 2 * n, 0, WH_CUDA_TYPE_wh_cuda_allocation, 0));
+    cuda_expect_refused(
+        &s, CUDA_ASK(session, wh_memory_map, at + n, n, n, WH_CUDA_TYPE_wh_cuda_allocation, 0));
+    cuda_expect_refused(
+        &s, CUDA_ASK(session, wh_memory_map, at + n, ~0ull, 0, WH_CUDA_TYPE_wh_cuda_allocation, 0));
+    cuda_expect_refused(&s, CUDA_ASK(session, cuMemUnmap, at, n / 2));
+    cuda_expect_refused(&s, CUDA_ASK(session, cuMemUnmap, at, 2 * n));
+    cuda_expect_refused(&s, CUDA_ASK(session, cuMemUnmap, at, 0));
+    cuda_expect_refused(&s, CUDA_ASK(session, cuMemUnmap, at + n / 2, ~0ull));
+    cuda_expect_refused(&s, CUDA_ASK(session, cuMemAddressFree, at, 2 * n));
+    cuda_expect_refused(&s, CUDA_ASK(session, cuMemAddressFree, at + n, n));
+    cuda_expect_refused(&s, CUDA_ASK(session, cuMemFree_v2, at));
+    cuda_expect_refused(&s, CUDA_ASK(session, cuMemFreeAsync, at, 0));
+    cuda_expect_refused(&s, CUDA_ASK(session, wh_host_unregister, at));
+    /* Mapped, but with no access; released, but still mapped. */
+    assert_int_equal(
+        CUDA_ASK(session, wh_memory_map, at + n, n, 0, WH_CUDA_TYPE_wh_cuda_allocation, 0), 0);
+    cuda_expect_refused(&s, CUDA_ASK(session, cuMemsetD8_v2, at + n, 1, 1));
+    cuda_expect_refused(&s, CUDA_ASK(session, cuMemsetD8_v2, at, 1, n + 1));
+    assert_int_equal(CUDA_ASK(session, wh_memory_release, WH_CUDA_TYPE_wh_cuda_allocation), 0);
+    assert_int_equal(CUDA_ASK(session, cuMemUnmap, at + n, n), 0);
+    assert_int_equal(CUDA_ASK(session, cuMemsetD8_v2, at, 1, n), 0);
+    assert_int_equal(CUDA_ASK(session, cuMemSetAccess, at, n, (uintptr_t)&none, 1), 0);
+    cuda_expect_refused(&s, CUDA_ASK(session, cuMemsetD8_v2, at, 1, n));
+    assert_int_equal(CUDA_ASK(session, cuMemUnmap, at, n), 0);
+    cuda_expect_refused(&s, CUDA_ASK(session, cuMemsetD8_v2, at, 1, n));
+    assert_int_equal(CUDA_ASK(session, cuMemAddressFree, at, 2 * n), 0);
+    cuda_close(session);
     cuda_expect_neighbour();
 }
 
@@ -246,11 +304,9 @@ static void memory_taken_from_under_work(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hidden_addresses),
-        cmocka_unit_test(kernels_stay_out),
-        cmocka_unit_test(lies_of_boxes),
-        cmocka_unit_test(boxes_of_no_kind),
-        cmocka_unit_test(memory_taken_from_under_work),
+        cmocka_unit_test(hidden_addresses), cmocka_unit_test(what_is_mapped),
+        cmocka_unit_test(kernels_stay_out), cmocka_unit_test(lies_of_boxes),
+        cmocka_unit_test(boxes_of_no_kind), cmocka_unit_test(memory_taken_from_under_work),
     };
     return cmocka_run_group_tests(tests, cuda_server_start, cuda_server_stop);
 }

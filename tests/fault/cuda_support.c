@@ -205,6 +205,22 @@ static void furnish_code(struct cuda_session *session)
     MUST(session, wh_link_create, 0, 0, 0, 64, 64, WH_CUDA_TYPE_CUlinkState);
 }
 
+/* Reserved addresses, of which the first half has memory. */
+static void furnish_virtual(struct cuda_session *session)
+{
+    const CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                      .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}};
+    const CUmemAccessDesc access = {.location = prop.location,
+                                    .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+    MUST(session, wh_memory_create, CUDA_CHUNK_N, (uintptr_t)&prop, 0,
+         WH_CUDA_TYPE_wh_cuda_allocation);
+    MUST(session, cuMemAddressReserve, true, 2 * CUDA_CHUNK_N, 0, 0, 0);
+    session->reserved = session->reply[2];
+    MUST(session, wh_memory_map, session->reserved, CUDA_CHUNK_N, 0,
+         WH_CUDA_TYPE_wh_cuda_allocation, 0);
+    MUST(session, cuMemSetAccess, session->reserved, CUDA_CHUNK_N, (uintptr_t)&access, 1);
+}
+
 void cuda_furnish(struct cuda_session *session)
 {
     const CUDA_ARRAY_DESCRIPTOR flat = {
@@ -222,6 +238,7 @@ void cuda_furnish(struct cuda_session *session)
     MUST(session, cuMemPoolCreate, WH_CUDA_TYPE_CUmemoryPool, (uintptr_t)&props);
     MUST(session, cuMemAlloc_v2, true, CUDA_MEMORY_N);
     session->memory = session->reply[2];
+    furnish_virtual(session);
     MUST(session, wh_share_arena, CUDA_SHARED);
     MUST(session, wh_host_register, CUDA_SHARED, CUDA_SHARED_N, CU_MEMHOSTREGISTER_DEVICEMAP, true);
 }
@@ -303,7 +320,7 @@ unsigned cuda_find_places(pid_t worker, uint64_t *places)
         if (sscanf(line, "%lx-%lx", &first, &last) != 2 || !strchr(line, 'r'))
             continue;
         bool wanted = strstr(line, "[heap]") || strstr(line, "[stack]") ||
-                      strstr(line, "wormhole-worker") || strstr(line, "softgpu");
+                      strstr(line, "wormhole-worker") || strstr(line, "wormhole-softgpu.so");
         if (wanted && n < CUDA_MOST_PLACES - 4)
             places[n++] = (first + last) / 2 & ~0xfffull;
     }

@@ -17,11 +17,13 @@
 #define CUDA_SHARED   0x200000000000ull /* where the worker maps the arena a second time */
 #define CUDA_SHARED_N 8192u             /* bytes of it that are registered */
 #define CUDA_MEMORY_N 4096u
+#define CUDA_CHUNK_N  (2u << 20)
 
 struct cuda_session {
     struct wh_shm *shm;
     pid_t worker;
-    uint64_t memory; /* CUDA_MEMORY_N bytes of the device's */
+    uint64_t memory;   /* CUDA_MEMORY_N bytes of the device's */
+    uint64_t reserved; /* 2 * CUDA_CHUNK_N addresses, the first half with memory */
     uint64_t reply[256];
     unsigned nreply;
 };

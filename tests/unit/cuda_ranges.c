@@ -62,6 +62,62 @@ static void test_ranges_are_disjoint(void **state)
     wh_cuda_ranges_free(ranges);
 }
 
+static bool add_chunk(struct wh_cuda_ranges *ranges, uint64_t start, uint64_t size)
+{
+    const struct wh_cuda_range range = {
+        .start = start, .size = size, .chunk = true, .closed = true};
+    return wh_cuda_ranges_add(ranges, &range);
+}
+
+/* What is mapped side by side is one piece of memory, as far as it is open. */
+static void test_chunks(void **state)
+{
+    struct wh_cuda_ranges *ranges = wh_cuda_ranges_new();
+    struct wh_cuda_range found;
+    (void)state;
+    assert_true(add_chunk(ranges, 1000, 100));
+    assert_true(add_chunk(ranges, 1100, 50));
+    assert_true(add_chunk(ranges, 1150, 50));
+    assert_true(add(ranges, 1200, 100, NULL));
+    assert_true(add_chunk(ranges, 1400, 100));
+    assert_false(inside(ranges, 1000, 1));
+    assert_true(wh_cuda_ranges_find_chunk(ranges, 1099, &found));
+    assert_int_equal(found.start, 1000);
+    assert_false(wh_cuda_ranges_find_chunk(ranges, 1200, &found));
+    assert_true(wh_cuda_ranges_are_chunks(ranges, 1000, 100));
+    assert_true(wh_cuda_ranges_are_chunks(ranges, 1000, 150));
+    assert_true(wh_cuda_ranges_are_chunks(ranges, 1100, 100));
+    assert_false(wh_cuda_ranges_are_chunks(ranges, 1000, 101));
+    assert_false(wh_cuda_ranges_are_chunks(ranges, 1001, 99));
+    assert_false(wh_cuda_ranges_are_chunks(ranges, 1000, 300));
+    assert_false(wh_cuda_ranges_are_chunks(ranges, 1000, 0));
+    assert_false(wh_cuda_ranges_are_chunks(ranges, 1000, UINT64_MAX));
+    assert_false(wh_cuda_ranges_are_chunks(ranges, 1200, 100));
+    wh_cuda_ranges_open(ranges, 1000, 150, true);
+    assert_true(wh_cuda_ranges_find(ranges, 1050, 100, &found));
+    assert_int_equal(found.start, 1000);
+    assert_false(inside(ranges, 1050, 101)); /* the third is closed */
+    wh_cuda_ranges_open(ranges, 1150, 50, true);
+    assert_true(inside(ranges, 1000, 200));
+    assert_false(inside(ranges, 1000, 201)); /* what follows is an allocation of its own */
+    assert_false(inside(ranges, 1050, UINT64_MAX));
+    assert_false(inside(ranges, 1050, UINT64_MAX - 50));
+    wh_cuda_ranges_open(ranges, 1100, 50, false);
+    assert_false(inside(ranges, 1000, 200));
+    assert_true(inside(ranges, 1150, 50));
+    assert_true(wh_cuda_ranges_touch(ranges, 1300, 101));
+    assert_false(wh_cuda_ranges_touch(ranges, 1300, 100));
+    assert_true(wh_cuda_ranges_touch(ranges, 1499, 1));
+    assert_false(wh_cuda_ranges_touch(ranges, 1500, 1));
+    assert_true(wh_cuda_ranges_take_chunk(ranges, 1000, 150, &found));
+    assert_int_equal(found.start, 1000);
+    assert_true(wh_cuda_ranges_take_chunk(ranges, 1000, 150, &found));
+    assert_int_equal(found.start, 1100);
+    assert_false(wh_cuda_ranges_take_chunk(ranges, 1000, 150, &found));
+    assert_false(wh_cuda_ranges_take_chunk(ranges, 1200, 100, &found));
+    wh_cuda_ranges_free(ranges);
+}
+
 static void test_take(void **state)
 {
     struct wh_cuda_ranges *ranges = wh_cuda_ranges_new();
@@ -127,9 +183,8 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_edges),
-        cmocka_unit_test(test_ranges_are_disjoint),
-        cmocka_unit_test(test_take),
+        cmocka_unit_test(test_edges),   cmocka_unit_test(test_ranges_are_disjoint),
+        cmocka_unit_test(test_chunks),  cmocka_unit_test(test_take),
         cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

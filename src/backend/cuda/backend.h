@@ -38,7 +38,8 @@ enum wh_cuda_range_kind {
 
 struct wh_cuda_state {
     struct wh_cuda_functions_table f;
-    struct wh_cuda_ranges *ranges; /* device memory that the session may name */
+    struct wh_cuda_ranges *ranges;   /* device memory that the session may name */
+    struct wh_cuda_ranges *reserved; /* addresses that it may map memory at */
     struct wh_cuda_contexts *contexts;
     struct wh_cuda_images *images; /* on their way */
     uint32_t calls;                /* entered so far; the leading thread's */
@@ -92,5 +93,10 @@ struct wh_cuda_images *wh_cuda_images_new(void);
 
 /* Whether a JIT option is a number, and may come from the client. */
 bool wh_cuda_jit_crosses(unsigned option);
+
+/* ---- virtual memory (virtual.c) ---- */
+
+/* The client let go of what cuMemCreate made. */
+void wh_cuda_forget_allocation(const struct wh_cuda_state *state, void *allocation);
 
 #endif

@@ -119,7 +119,8 @@ static bool reaches(struct wh_worker *worker, uint64_t address, uint64_t size)
     return wh_cuda_ranges_find(state->ranges, address, size, &range);
 }
 
-/* The variables of a module or library go with it. */
+/* The variables of a module or library go with it; memory goes in the place of its release, which
+ * does not know the driver. */
 static void forget(struct wh_worker *worker, struct wh_entry *entry)
 {
     const struct wh_cuda_state *state = worker->state;
@@ -127,6 +128,8 @@ static void forget(struct wh_worker *worker, struct wh_entry *entry)
         (entry->type == WH_CUDA_TYPE_CUmodule || entry->type == WH_CUDA_TYPE_CUlibrary))
         while (wh_cuda_ranges_take_owned(state->ranges, entry->real, NULL))
             ;
+    if (entry->real && entry->type == WH_CUDA_TYPE_wh_cuda_allocation)
+        wh_cuda_forget_allocation(state, entry->real);
     free(entry->extra);
 }
 
@@ -134,7 +137,8 @@ int wh_cuda_open(struct wh_worker *worker, struct wh_backend *backend, struct wh
 {
     struct wh_cuda_state *state = calloc(1, sizeof(*state));
     if (!state || !(state->ranges = wh_cuda_ranges_new()) ||
-        !(state->contexts = wh_cuda_contexts_new()) || !(state->images = wh_cuda_images_new()))
+        !(state->reserved = wh_cuda_ranges_new()) || !(state->contexts = wh_cuda_contexts_new()) ||
+        !(state->images = wh_cuda_images_new()))
         return wh_error_set(error, ENOMEM, "out of memory");
     void *library = open_library(error);
     if (!library)

@@ -82,14 +82,53 @@ bool wh_cuda_ranges_add(struct wh_cuda_ranges *ranges, const struct wh_cuda_rang
     return added;
 }
 
+static bool is_open(const struct wh_cuda_range *range)
+{
+    return !range->closed;
+}
+
+static bool is_chunk(const struct wh_cuda_range *range)
+{
+    return range->chunk;
+}
+
+/* How many bytes from the start of the range at `place` are without a gap: to its end, or that of
+ * the last of the chunks that touch one another and are `good`. Stops at `enough`. */
+static uint64_t span_of(const struct wh_cuda_ranges *ranges, size_t place, uint64_t enough,
+                        bool (*good)(const struct wh_cuda_range *))
+{
+    const struct wh_cuda_range *first = &ranges->at[place];
+    uint64_t span = first->size;
+    while (first->chunk && span < enough && ++place < ranges->n) {
+        const struct wh_cuda_range *next = &ranges->at[place];
+        if (!next->chunk || !good(next) || next->start != first->start + span)
+            break;
+        span += next->size;
+    }
+    return span;
+}
+
+/* The range that `address` lies in, or NULL. */
+static const struct wh_cuda_range *range_at(const struct wh_cuda_ranges *ranges, uint64_t address)
+{
+    size_t place = count_before(ranges, address);
+    const struct wh_cuda_range *range = place ? &ranges->at[place - 1] : NULL;
+    return range && address - range->start < range->size ? range : NULL;
+}
+
 bool wh_cuda_ranges_find(struct wh_cuda_ranges *ranges, uint64_t address, uint64_t size,
                          struct wh_cuda_range *found)
 {
     pthread_rwlock_rdlock(&ranges->lock);
-    size_t place = count_before(ranges, address);
-    const struct wh_cuda_range *range = place ? &ranges->at[place - 1] : NULL;
-    bool inside = range && address - range->start < range->size &&
-                  size <= range->size - (address - range->start);
+    const struct wh_cuda_range *range = range_at(ranges, address);
+    bool inside = range && !range->closed;
+    if (inside) {
+        uint64_t before = address - range->start;
+        inside = size <= range->size - before;
+        if (!inside && range->chunk && size <= UINT64_MAX - before)
+            inside = before + size <=
+                     span_of(ranges, (size_t)(range - ranges->at), before + size, is_open);
+    }
     if (inside)
         *found = *range;
     pthread_rwlock_unlock(&ranges->lock);
@@ -126,6 +165,69 @@ bool wh_cuda_ranges_take_owned(struct wh_cuda_ranges *ranges, const void *owner,
             take_at(ranges, i, taken);
             there = true;
         }
+    pthread_rwlock_unlock(&ranges->lock);
+    return there;
+}
+
+/* ---- chunks ---- */
+
+bool wh_cuda_ranges_find_chunk(struct wh_cuda_ranges *ranges, uint64_t address,
+                               struct wh_cuda_range *found)
+{
+    pthread_rwlock_rdlock(&ranges->lock);
+    const struct wh_cuda_range *range = range_at(ranges, address);
+    bool there = range && range->chunk;
+    if (there)
+        *found = *range;
+    pthread_rwlock_unlock(&ranges->lock);
+    return there;
+}
+
+bool wh_cuda_ranges_are_chunks(struct wh_cuda_ranges *ranges, uint64_t start, uint64_t size)
+{
+    pthread_rwlock_rdlock(&ranges->lock);
+    const struct wh_cuda_range *first = range_at(ranges, start);
+    bool filled = first && first->chunk && first->start == start &&
+                  span_of(ranges, (size_t)(first - ranges->at), size, is_chunk) == size;
+    pthread_rwlock_unlock(&ranges->lock);
+    return filled;
+}
+
+bool wh_cuda_ranges_touch(struct wh_cuda_ranges *ranges, uint64_t start, uint64_t size)
+{
+    pthread_rwlock_rdlock(&ranges->lock);
+    size_t place = count_before(ranges, start);
+    bool before = place && start - ranges->at[place - 1].start < ranges->at[place - 1].size;
+    bool after = place < ranges->n && ranges->at[place].start - start < size;
+    pthread_rwlock_unlock(&ranges->lock);
+    return before || after;
+}
+
+/* The place of the first range that starts at `start` or behind it. */
+static size_t place_from(const struct wh_cuda_ranges *ranges, uint64_t start)
+{
+    return start ? count_before(ranges, start - 1) : 0;
+}
+
+void wh_cuda_ranges_open(struct wh_cuda_ranges *ranges, uint64_t start, uint64_t size, bool open)
+{
+    pthread_rwlock_wrlock(&ranges->lock);
+    for (size_t i = place_from(ranges, start); i < ranges->n && ranges->at[i].start - start < size;
+         i++)
+        if (ranges->at[i].chunk)
+            ranges->at[i].closed = !open;
+    pthread_rwlock_unlock(&ranges->lock);
+}
+
+bool wh_cuda_ranges_take_chunk(struct wh_cuda_ranges *ranges, uint64_t start, uint64_t size,
+                               struct wh_cuda_range *taken)
+{
+    pthread_rwlock_wrlock(&ranges->lock);
+    size_t place = place_from(ranges, start);
+    bool there =
+        place < ranges->n && ranges->at[place].start - start < size && ranges->at[place].chunk;
+    if (there)
+        take_at(ranges, place, taken);
     pthread_rwlock_unlock(&ranges->lock);
     return there;
 }

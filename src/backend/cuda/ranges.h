@@ -16,6 +16,8 @@ struct wh_cuda_range {
     void *owner;   /* what it goes with (a context), or NULL */
     uint32_t kind; /* the user's own */
     void *extra;   /* the user's own */
+    bool chunk;    /* mapped by the program: bytes may lie in several chunks that touch */
+    bool closed;   /* a chunk that no device may touch */
 };
 
 struct wh_cuda_ranges *wh_cuda_ranges_new(void);
@@ -24,7 +26,8 @@ void wh_cuda_ranges_free(struct wh_cuda_ranges *ranges);
 /* False when memory is short, or a range is there already. */
 bool wh_cuda_ranges_add(struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range);
 
-/* The range that [address, address + size) lies in, copied out. */
+/* The range that [address, address + size) lies in, copied out; of several chunks the first. Closed
+ * ones are not found. */
 bool wh_cuda_ranges_find(struct wh_cuda_ranges *ranges, uint64_t address, uint64_t size,
                          struct wh_cuda_range *found);
 
@@ -34,6 +37,26 @@ bool wh_cuda_ranges_take(struct wh_cuda_ranges *ranges, uint64_t start,
 
 /* Takes away one range of this owner after the other; false when there is none left. */
 bool wh_cuda_ranges_take_owned(struct wh_cuda_ranges *ranges, const void *owner,
+                               struct wh_cuda_range *taken);
+
+/* ---- chunks ---- */
+
+/* The chunk that `address` lies in, closed or not. */
+bool wh_cuda_ranges_find_chunk(struct wh_cuda_ranges *ranges, uint64_t address,
+                               struct wh_cuda_range *found);
+
+/* Whether [start, start + size) is filled by whole chunks, closed or not. */
+bool wh_cuda_ranges_are_chunks(struct wh_cuda_ranges *ranges, uint64_t start, uint64_t size);
+
+/* Whether any range has bytes in [start, start + size). */
+bool wh_cuda_ranges_touch(struct wh_cuda_ranges *ranges, uint64_t start, uint64_t size);
+
+/* Opens or closes the chunks that start in [start, start + size). */
+void wh_cuda_ranges_open(struct wh_cuda_ranges *ranges, uint64_t start, uint64_t size, bool open);
+
+/* Takes away one chunk that starts in [start, start + size) after the other; false when there is
+ * none left. */
+bool wh_cuda_ranges_take_chunk(struct wh_cuda_ranges *ranges, uint64_t start, uint64_t size,
                                struct wh_cuda_range *taken);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define GIB (UINT64_C(1) << 30)
 
@@ -59,8 +60,11 @@ static void *reserve(struct soft_device *device)
 {
     static uint64_t wish = UINT64_C(0x3000000000);
     device->reserve = 2 * device->total;
+    device->memory = memfd_create("wormhole-softgpu", MFD_CLOEXEC);
+    if (device->memory < 0 || ftruncate(device->memory, (off_t)device->reserve) < 0)
+        return MAP_FAILED;
     void *base = mmap((void *)(uintptr_t)wish, device->reserve, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+                      MAP_SHARED | MAP_NORESERVE, device->memory, 0);
     wish += device->reserve;
     return base;
 }

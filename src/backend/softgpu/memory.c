@@ -59,12 +59,62 @@ bool soft_range_find(uint64_t address, struct soft_range *range)
     return extent;
 }
 
+/* Whether the bytes of a mapped range go on behind it for `size` more. Lock held. */
+static bool goes_on(const struct soft_range *range, uint64_t size)
+{
+    while (range && range->kind == SOFT_MEMORY_MAPPED && range->access && size > 0) {
+        struct soft_extent *next =
+            soft_extent_at(map.ranges, range->extent.start + range->extent.size);
+        range = next ? range_of(next) : NULL;
+        if (!range || range->kind != SOFT_MEMORY_MAPPED || !range->access)
+            return false;
+        size -= size < range->size ? size : range->size;
+    }
+    return size == 0;
+}
+
 bool soft_range_holds(uint64_t address, uint64_t size, struct soft_range *range)
 {
-    if (!soft_range_find(address, range))
-        return false;
-    uint64_t offset = address - range->extent.start;
-    return offset <= range->size && size <= range->size - offset;
+    bool inside = false;
+    pthread_rwlock_rdlock(&map.lock);
+    struct soft_extent *extent = soft_extent_at(map.ranges, address);
+    if (extent) {
+        const struct soft_range *found = range_of(extent);
+        uint64_t offset = address - extent->start;
+        *range = *found;
+        if (offset <= found->size && (found->kind != SOFT_MEMORY_MAPPED || found->access))
+            inside = size <= found->size - offset || goes_on(found, size - (found->size - offset));
+    }
+    pthread_rwlock_unlock(&map.lock);
+    return inside;
+}
+
+bool soft_ranges_fill(uint64_t start, uint64_t size)
+{
+    uint64_t at = start;
+    pthread_rwlock_rdlock(&map.lock);
+    while (at - start < size) {
+        struct soft_extent *extent = soft_extent_at(map.ranges, at);
+        if (!extent || extent->start != at || range_of(extent)->kind != SOFT_MEMORY_MAPPED)
+            break;
+        at += extent->size;
+    }
+    pthread_rwlock_unlock(&map.lock);
+    return size > 0 && at - start == size;
+}
+
+void soft_ranges_set_access(uint64_t start, uint64_t size, unsigned devices, bool access)
+{
+    pthread_rwlock_wrlock(&map.lock);
+    for (uint64_t at = start; at - start < size;) {
+        struct soft_extent *extent = soft_extent_at(map.ranges, at);
+        if (!extent)
+            break;
+        struct soft_range *range = range_of(extent);
+        range->access = access ? range->access | devices : range->access & ~devices;
+        at = extent->start + extent->size;
+    }
+    pthread_rwlock_unlock(&map.lock);
 }
 
 static struct soft_range *same_range(const struct soft_range *range)
@@ -139,7 +189,7 @@ void soft_memory_give(struct soft_device *device, uint64_t address, uint64_t siz
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), start = wh_round_up(address, page);
     uint64_t end = (address + size) & ~(page - 1);
     if (size >= RETURN_BYTES)
-        (void)madvise((void *)(uintptr_t)start, end - start, MADV_DONTNEED);
+        (void)madvise((void *)(uintptr_t)start, end - start, MADV_REMOVE);
     pthread_mutex_lock(&device->lock);
     (void)soft_space_give(&device->space, address, size);
     device->used -= size;
@@ -214,6 +264,8 @@ static bool reaches(const struct soft_context *context, const struct soft_range 
         return true;
     if (range->kind == SOFT_MEMORY_POOL)
         return soft_pool_reaches(range->pool, context->device);
+    if (range->kind == SOFT_MEMORY_MAPPED)
+        return range->access & (1u << context->device->ordinal);
     if (range->device == context->device)
         return range->context == context;
     return atomic_load_explicit(&context->peers, memory_order_relaxed) &
@@ -229,6 +281,11 @@ static bool reach(void *owner, uint64_t address, uint64_t *start, uint64_t *end)
         *start = extent->start;
         *end = extent->start + extent->size;
     }
+    /* What is mapped side by side is one piece of memory to a kernel. */
+    while (good && range_of(extent)->kind == SOFT_MEMORY_MAPPED &&
+           (extent = soft_extent_at(map.ranges, *end)) &&
+           range_of(extent)->kind == SOFT_MEMORY_MAPPED && reaches(owner, range_of(extent)))
+        *end = extent->start + extent->size;
     pthread_rwlock_unlock(&map.lock);
     return good;
 }
@@ -339,7 +396,8 @@ SOFT_API CUresult cuMemFree_v2(CUdeviceptr pointer)
         return result;
     struct soft_range range;
     if (!soft_range_find(pointer, &range) || range.extent.start != pointer ||
-        soft_range_on_host(&range) || range.kind == SOFT_MEMORY_GLOBAL || range.freeing)
+        soft_range_on_host(&range) || range.kind == SOFT_MEMORY_GLOBAL ||
+        range.kind == SOFT_MEMORY_MAPPED || range.freeing)
         return CUDA_ERROR_INVALID_VALUE;
     soft_context_wait(range.context);
     if (!soft_range_remove(&range))

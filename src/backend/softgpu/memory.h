@@ -14,7 +14,8 @@ enum soft_memory_kind {
     SOFT_MEMORY_MANAGED,
     SOFT_MEMORY_GLOBAL, /* a module's, and what kernels allocate */
     SOFT_MEMORY_HOST,
-    SOFT_MEMORY_REGISTERED
+    SOFT_MEMORY_REGISTERED,
+    SOFT_MEMORY_MAPPED /* by the program, at an address that it reserved */
 };
 
 /* One allocation. */
@@ -29,6 +30,8 @@ struct soft_range {
     struct soft_device *device;
     struct soft_context *context; /* whose it is: gone with it */
     struct soft_pool *pool;
+    struct soft_allocation *allocation; /* what is mapped: a reference */
+    unsigned access;                    /* of what is mapped: a bit for each device */
 };
 
 static inline bool soft_range_on_host(const struct soft_range *range)
@@ -42,7 +45,8 @@ CUresult soft_range_add(const struct soft_range *range);
 /* The allocation that an address lies in. */
 bool soft_range_find(uint64_t address, struct soft_range *range);
 
-/* The allocation that all these bytes lie in. */
+/* The allocation that all these bytes lie in, the first of several that are mapped side by side.
+ * Memory that no device may touch is none. */
 bool soft_range_holds(uint64_t address, uint64_t size, struct soft_range *range);
 
 /* Takes an allocation out of the map; false: it is there no more. Its memory is the caller's. */
@@ -51,6 +55,12 @@ bool soft_range_remove(const struct soft_range *range);
 /* Changes an allocation's `freeing` or `sync_copies`; false: no such, or it was freeing already. */
 bool soft_range_set_freeing(uint64_t address);
 bool soft_range_set_sync_copies(uint64_t address, bool value);
+
+/* Whether the mapped ranges in [start, start + size) fill it, each as a whole. */
+bool soft_ranges_fill(uint64_t start, uint64_t size);
+
+/* Gives devices access to the mapped ranges in [start, start + size), or takes it. */
+void soft_ranges_set_access(uint64_t start, uint64_t size, unsigned devices, bool access);
 
 /* Device memory without an entry in the map; 0 when it is short. Not zeroed. */
 uint64_t soft_memory_take(struct soft_device *device, uint64_t size, uint64_t alignment);

@@ -22,7 +22,8 @@ enum soft_kind {
     SOFT_KERNEL,
     SOFT_POOL,
     SOFT_ARRAY,
-    SOFT_LINK
+    SOFT_LINK,
+    SOFT_ALLOCATION
 };
 
 /* The head of every object. */

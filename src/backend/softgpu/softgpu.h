@@ -41,7 +41,8 @@
 #define SOFT_CLUSTER_MOST    16
 #define SOFT_PARAMETER_BYTES 32764
 #define SOFT_PITCH_ALIGNMENT 512
-#define SOFT_UNIT            256 /* device memory is handed out in these */
+#define SOFT_UNIT            256        /* device memory is handed out in these */
+#define SOFT_GRANULE         (2u << 20) /* and, to be mapped by the program, in these */
 
 struct soft_pool;
 struct soft_stream;
@@ -51,6 +52,7 @@ struct soft_device {
     pthread_mutex_t lock;      /* guards what follows */
     struct soft_extent *space; /* free addresses of the reserve */
     uint64_t base, reserve;    /* the address range that its memory comes from */
+    int memory;                /* the same bytes as a file, so that parts can be mapped elsewhere */
     uint64_t total, used;      /* bytes */
     struct soft_context *primary;
     unsigned primary_references, primary_flags; /* guarded by contexts' own lock */

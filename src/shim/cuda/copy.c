@@ -146,6 +146,10 @@ static CUresult copy(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream str
     bool to_device = wh_cuda_is_device(to, size), from_device = wh_cuda_is_device(from, size);
     if (to_device && from_device)
         return copy_shared(to, from, size, stream, wait);
+    /* Reserved addresses are the device's, but nothing is mapped there. */
+    if ((!to_device && wh_cuda_ranges_touch(wh_cuda_reserved(), to, size)) ||
+        (!from_device && wh_cuda_ranges_touch(wh_cuda_reserved(), from, size)))
+        return CUDA_ERROR_INVALID_VALUE;
     if (to_device)
         return wh_cuda_write(to, (const void *)(uintptr_t)from, size, stream);
     if (from_device)

@@ -18,6 +18,7 @@ static struct {
     pthread_mutex_t lock;
     const struct wh_session *session; /* what the rest is about */
     struct wh_cuda_ranges *_Atomic ranges;
+    struct wh_cuda_ranges *reserved;
     int shares; /* the arena's address is agreed: 1 yes, -1 no, 0 not asked yet */
 } memory = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -29,7 +30,8 @@ static struct wh_cuda_ranges *begin_session(const struct wh_session *session)
     if (memory.session != session || !atomic_load(&memory.ranges)) {
         /* After a fork, the parent's are not ours; what they held is left alone. */
         struct wh_cuda_ranges *ranges = wh_cuda_ranges_new();
-        if (!ranges)
+        memory.reserved = wh_cuda_ranges_new();
+        if (!ranges || !memory.reserved)
             abort();
         memory.shares = 0;
         memory.session = session;
@@ -44,6 +46,12 @@ struct wh_cuda_ranges *wh_cuda_memory(void)
     const struct wh_session *session = wh_cuda_session();
     struct wh_cuda_ranges *ranges = atomic_load_explicit(&memory.ranges, memory_order_acquire);
     return ranges && memory.session == session ? ranges : begin_session(session);
+}
+
+struct wh_cuda_ranges *wh_cuda_reserved(void)
+{
+    (void)wh_cuda_memory();
+    return memory.reserved;
 }
 
 void wh_cuda_memory_add(CUdeviceptr address, size_t size, enum wh_cuda_memory_kind kind)
@@ -71,8 +79,8 @@ void wh_cuda_forget_memory(CUcontext context)
 bool wh_cuda_is_shared(const void *address, size_t size)
 {
     struct wh_cuda_range range;
-    return wh_cuda_ranges_find(wh_cuda_memory(), (uintptr_t)address, size, &range) && range.extra &&
-           ((const struct wh_cuda_host *)range.extra)->block;
+    return wh_cuda_ranges_find(wh_cuda_memory(), (uintptr_t)address, size, &range) &&
+           wh_cuda_host_of(&range) && wh_cuda_host_of(&range)->block;
 }
 
 bool wh_cuda_is_device(CUdeviceptr address, size_t size)
@@ -80,7 +88,7 @@ bool wh_cuda_is_device(CUdeviceptr address, size_t size)
     struct wh_cuda_range range;
     if (!wh_cuda_ranges_find(wh_cuda_memory(), address, size, &range))
         return false;
-    return !range.extra || ((const struct wh_cuda_host *)range.extra)->block;
+    return !wh_cuda_host_of(&range) || wh_cuda_host_of(&range)->block;
 }
 
 /* ---- device memory ---- */
@@ -121,7 +129,8 @@ WH_EXPORT CUresult cuMemFree_v2(CUdeviceptr address)
         return result;
     if (!wh_cuda_ranges_find(wh_cuda_memory(), address, 0, &range) || range.start != address ||
         range.kind == WH_CUDA_HOST || range.kind == WH_CUDA_REGISTERED ||
-        range.kind == WH_CUDA_GLOBAL || !wh_cuda_ranges_take(wh_cuda_memory(), address, &range))
+        range.kind == WH_CUDA_GLOBAL || range.kind == WH_CUDA_MAPPED ||
+        !wh_cuda_ranges_take(wh_cuda_memory(), address, &range))
         return CUDA_ERROR_INVALID_VALUE;
     if (range.kind == WH_CUDA_MANAGED) {
         wh_cuda_forget_advice(range.start);
@@ -249,7 +258,8 @@ WH_EXPORT CUresult cuMemFreeHost(void *address)
 
 static bool find_host(const void *address, struct wh_cuda_range *range)
 {
-    return wh_cuda_ranges_find(wh_cuda_memory(), (uintptr_t)address, 0, range) && range->extra;
+    return wh_cuda_ranges_find(wh_cuda_memory(), (uintptr_t)address, 0, range) &&
+           wh_cuda_host_of(range);
 }
 
 WH_EXPORT CUresult cuMemHostGetDevicePointer_v2(CUdeviceptr *device, void *address,

@@ -6,6 +6,8 @@
  */
 #include "shim/cuda/pointer.h"
 
+#include "shim/cuda/virtual.h"
+
 #include <stdlib.h>
 
 static CUresult find(CUdeviceptr address, struct wh_cuda_range *range)
@@ -26,6 +28,8 @@ static bool is_host(const struct wh_cuda_range *range)
 
 static int device_of(const struct wh_cuda_range *range)
 {
+    if (range->kind == WH_CUDA_MAPPED)
+        return wh_cuda_chunk_device(range);
     const struct wh_cuda_context *context =
         wh_cuda_context(range->owner ? (CUcontext)range->owner : wh_cuda_current());
     return context ? context->device : 0;
@@ -77,7 +81,7 @@ static CUresult get(CUpointer_attribute attribute, CUdeviceptr address,
                     const struct wh_cuda_range *range, uint64_t *value)
 {
     switch (attribute) {
-    case CU_POINTER_ATTRIBUTE_CONTEXT: /* pools belong to none */
+    case CU_POINTER_ATTRIBUTE_CONTEXT: /* pools and what is mapped belong to none */
         *value = range->kind == WH_CUDA_POOLED ? 0 : (uintptr_t)range->owner;
         return CUDA_SUCCESS;
     case CU_POINTER_ATTRIBUTE_MEMORY_TYPE:
@@ -107,7 +111,9 @@ static CUresult get(CUpointer_attribute attribute, CUdeviceptr address,
         return CUDA_SUCCESS;
     case CU_POINTER_ATTRIBUTE_MEMPOOL_HANDLE:
         return pool_of(range, value);
-    case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES: /* memory of another process cannot be shared */
+    case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:
+        *value = range->kind == WH_CUDA_MAPPED ? wh_cuda_chunk_handle_types(range) : 0;
+        return CUDA_SUCCESS;
     case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
     case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
         *value = 0;

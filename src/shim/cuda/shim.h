@@ -123,6 +123,7 @@ enum wh_cuda_memory_kind {
     WH_CUDA_MANAGED, /* likewise, under another name */
     WH_CUDA_REGISTERED,
     WH_CUDA_GLOBAL, /* a variable of a module */
+    WH_CUDA_MAPPED, /* by cuMemMap; `extra` is the allocation's object, pinned */
 };
 
 /* What is kept with host memory (wh_cuda_range.extra). */
@@ -130,6 +131,12 @@ struct wh_cuda_host {
     const struct wh_block *block; /* its pages in the arena; NULL: the device cannot reach it */
     unsigned flags;               /* as the program gave them */
 };
+
+/* A range's host memory; NULL: it is the device's. */
+static inline const struct wh_cuda_host *wh_cuda_host_of(const struct wh_cuda_range *range)
+{
+    return range->kind == WH_CUDA_MAPPED ? NULL : range->extra;
+}
 
 /* Whether client and worker have the arena at one address; asked once. */
 bool wh_cuda_shares_arena(struct wh_session *session);
@@ -141,8 +148,9 @@ CUresult wh_cuda_host_add(const struct wh_block *block, const void *address, siz
 /* The program's pages are private again; `host` is freed (register.c). */
 void wh_cuda_end_registration(const void *address, struct wh_cuda_host *host);
 
-/* What this process knows of the addresses that the API gave it. */
+/* What this process knows of the addresses that the API gave it; those that it reserved. */
 struct wh_cuda_ranges *wh_cuda_memory(void);
+struct wh_cuda_ranges *wh_cuda_reserved(void);
 
 /* Remembers an allocation of the worker's for the current context. */
 void wh_cuda_memory_add(CUdeviceptr address, size_t size, enum wh_cuda_memory_kind kind);
