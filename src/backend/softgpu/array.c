@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* CUDA arrays; see array.h. Mipmaps, sparse arrays and planes of video formats are refused. */
+/* CUDA arrays; see array.h. Sparse arrays, planes of video formats and blocks that are compressed
+ * are refused. */
 #include "backend/softgpu/array.h"
 
 #include "backend/softgpu/memory.h"
@@ -7,24 +8,39 @@
 
 #include <limits.h>
 
-/* Bytes of one channel; 0: a format that arrays here do not have. */
-static size_t channel_size(CUarray_format format)
+bool soft_format_find(CUarray_format format, struct soft_format *found)
 {
-    switch ((int)format) {
-    case CU_AD_FORMAT_UNSIGNED_INT8:
-    case CU_AD_FORMAT_SIGNED_INT8:
-        return 1;
-    case CU_AD_FORMAT_UNSIGNED_INT16:
-    case CU_AD_FORMAT_SIGNED_INT16:
-    case CU_AD_FORMAT_HALF:
-        return 2;
-    case CU_AD_FORMAT_UNSIGNED_INT32:
-    case CU_AD_FORMAT_SIGNED_INT32:
-    case CU_AD_FORMAT_FLOAT:
-        return 4;
-    default:
-        return 0;
-    }
+    static const struct {
+        uint32_t format;
+        struct soft_format is;
+    } formats[] = {
+        {CU_AD_FORMAT_UNSIGNED_INT8, {WH_SOFT_UNSIGNED8, 1, 0, false}},
+        {CU_AD_FORMAT_UNSIGNED_INT16, {WH_SOFT_UNSIGNED16, 2, 0, false}},
+        {CU_AD_FORMAT_UNSIGNED_INT32, {WH_SOFT_UNSIGNED32, 4, 0, false}},
+        {CU_AD_FORMAT_SIGNED_INT8, {WH_SOFT_SIGNED8, 1, 0, false}},
+        {CU_AD_FORMAT_SIGNED_INT16, {WH_SOFT_SIGNED16, 2, 0, false}},
+        {CU_AD_FORMAT_SIGNED_INT32, {WH_SOFT_SIGNED32, 4, 0, false}},
+        {CU_AD_FORMAT_HALF, {WH_SOFT_FLOAT16, 2, 0, false}},
+        {CU_AD_FORMAT_FLOAT, {WH_SOFT_FLOAT32, 4, 0, false}},
+        {CU_AD_FORMAT_UNORM_INT8X1, {WH_SOFT_UNSIGNED8, 1, 1, true}},
+        {CU_AD_FORMAT_UNORM_INT8X2, {WH_SOFT_UNSIGNED8, 1, 2, true}},
+        {CU_AD_FORMAT_UNORM_INT8X4, {WH_SOFT_UNSIGNED8, 1, 4, true}},
+        {CU_AD_FORMAT_UNORM_INT16X1, {WH_SOFT_UNSIGNED16, 2, 1, true}},
+        {CU_AD_FORMAT_UNORM_INT16X2, {WH_SOFT_UNSIGNED16, 2, 2, true}},
+        {CU_AD_FORMAT_UNORM_INT16X4, {WH_SOFT_UNSIGNED16, 2, 4, true}},
+        {CU_AD_FORMAT_SNORM_INT8X1, {WH_SOFT_SIGNED8, 1, 1, true}},
+        {CU_AD_FORMAT_SNORM_INT8X2, {WH_SOFT_SIGNED8, 1, 2, true}},
+        {CU_AD_FORMAT_SNORM_INT8X4, {WH_SOFT_SIGNED8, 1, 4, true}},
+        {CU_AD_FORMAT_SNORM_INT16X1, {WH_SOFT_SIGNED16, 2, 1, true}},
+        {CU_AD_FORMAT_SNORM_INT16X2, {WH_SOFT_SIGNED16, 2, 2, true}},
+        {CU_AD_FORMAT_SNORM_INT16X4, {WH_SOFT_SIGNED16, 2, 4, true}},
+    };
+    for (size_t i = 0; i < sizeof(formats) / sizeof(formats[0]); i++)
+        if (formats[i].format == (uint32_t)format) {
+            *found = formats[i].is;
+            return true;
+        }
+    return false;
 }
 
 static void destroy_array(void *object)
@@ -34,16 +50,18 @@ static void destroy_array(void *object)
         soft_memory_give(array->device, array->address, array->size);
 }
 
-/* CUDA driver API, cuArray3DCreate: which extents go with which kind of array. */
-static CUresult check(const CUDA_ARRAY3D_DESCRIPTOR_v2 *d)
+/* Which extents go with which kind of array. */
+CUresult soft_array_check(const CUDA_ARRAY3D_DESCRIPTOR_v2 *d)
 {
+    struct soft_format format;
     const unsigned plain = CUDA_ARRAY3D_LAYERED | CUDA_ARRAY3D_SURFACE_LDST | CUDA_ARRAY3D_CUBEMAP |
                            CUDA_ARRAY3D_TEXTURE_GATHER;
     if (d->Flags & ~plain)
         return CUDA_ERROR_NOT_SUPPORTED;
     if (d->Width == 0 || (d->NumChannels != 1 && d->NumChannels != 2 && d->NumChannels != 4))
         return CUDA_ERROR_INVALID_VALUE;
-    if (!channel_size(d->Format))
+    if (!soft_format_find(d->Format, &format) ||
+        (format.nchannels && format.nchannels != d->NumChannels))
         return CUDA_ERROR_INVALID_VALUE;
     bool layered = d->Flags & CUDA_ARRAY3D_LAYERED;
     if (d->Depth && !d->Height && !layered)
@@ -55,32 +73,46 @@ static CUresult check(const CUDA_ARRAY3D_DESCRIPTOR_v2 *d)
                                                                         : CUDA_SUCCESS;
 }
 
+CUresult soft_array_make(struct soft_context *context, const CUDA_ARRAY3D_DESCRIPTOR_v2 *descriptor,
+                         struct soft_array **made)
+{
+    struct soft_format format;
+    SOFT_HOLD struct soft_array *array =
+        soft_object_new(SOFT_ARRAY, sizeof(*array), context, destroy_array);
+    if (!array)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    if (!soft_format_find(descriptor->Format, &format))
+        return CUDA_ERROR_INVALID_VALUE;
+    array->descriptor = *descriptor;
+    array->device = context->device;
+    array->row = descriptor->Width * descriptor->NumChannels * format.size;
+    array->pitch = (array->row + 15) & ~(size_t)15; /* atomic operations find texels aligned */
+    array->height = descriptor->Height ? descriptor->Height : 1;
+    array->depth = descriptor->Depth ? descriptor->Depth : 1;
+    if (__builtin_mul_overflow(array->pitch, array->height * array->depth, &array->size))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    array->address = soft_memory_take(context->device, array->size, SOFT_UNIT);
+    if (!array->address)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *made = soft_object_retain(array);
+    return CUDA_SUCCESS;
+}
+
 static CUresult create(CUarray *handle, const CUDA_ARRAY3D_DESCRIPTOR_v2 *descriptor)
 {
     struct soft_context *context;
+    struct soft_array *array;
     CUresult result = soft_enter(&context);
     if (result != CUDA_SUCCESS)
         return result;
     if (!handle || !descriptor)
         return CUDA_ERROR_INVALID_VALUE;
-    result = check(descriptor);
+    result = soft_array_check(descriptor);
+    if (result == CUDA_SUCCESS)
+        result = soft_array_make(context, descriptor, &array);
     if (result != CUDA_SUCCESS)
         return result;
-    SOFT_HOLD struct soft_array *array =
-        soft_object_new(SOFT_ARRAY, sizeof(*array), context, destroy_array);
-    if (!array)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    array->descriptor = *descriptor;
-    array->device = context->device;
-    array->row = descriptor->Width * descriptor->NumChannels * channel_size(descriptor->Format);
-    array->height = descriptor->Height ? descriptor->Height : 1;
-    array->depth = descriptor->Depth ? descriptor->Depth : 1;
-    if (__builtin_mul_overflow(array->row, array->height * array->depth, &array->size))
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    array->address = soft_memory_take(context->device, array->size, SOFT_UNIT);
-    if (!array->address)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    soft_object_list(soft_object_retain(array));
+    soft_object_list(array);
     *handle = (CUarray)array;
     return CUDA_SUCCESS;
 }
@@ -116,8 +148,8 @@ SOFT_API CUresult cuArrayDestroy(CUarray handle)
 {
     SOFT_HOLD struct soft_array *array;
     CUresult result = find_array(handle, &array);
-    if (result != CUDA_SUCCESS)
-        return result;
+    if (result != CUDA_SUCCESS || array->level)
+        return result != CUDA_SUCCESS ? result : CUDA_ERROR_INVALID_HANDLE;
     soft_context_wait(array->object.context);
     return soft_object_unlist(array) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
@@ -145,4 +177,34 @@ SOFT_API CUresult cuArrayGetDescriptor_v2(CUDA_ARRAY_DESCRIPTOR_v2 *descriptor, 
                                                  .Format = array->descriptor.Format,
                                                  .NumChannels = array->descriptor.NumChannels};
     return result;
+}
+
+/* ---- what arrays may have, and those of this device have not ---- */
+
+static CUresult without(const void *result_place, CUarray handle)
+{
+    SOFT_HOLD struct soft_array *array;
+    CUresult result = find_array(handle, &array);
+    (void)result_place;
+    return result == CUDA_SUCCESS ? CUDA_ERROR_INVALID_VALUE : result;
+}
+
+SOFT_API CUresult cuArrayGetPlane(CUarray *plane, CUarray handle, unsigned index)
+{
+    (void)index;
+    return without(plane, handle); /* no format here has several planes */
+}
+
+SOFT_API CUresult cuArrayGetSparseProperties(CUDA_ARRAY_SPARSE_PROPERTIES *properties,
+                                             CUarray handle)
+{
+    return without(properties, handle);
+}
+
+SOFT_API CUresult cuArrayGetMemoryRequirements(CUDA_ARRAY_MEMORY_REQUIREMENTS *requirements,
+                                               CUarray handle, CUdevice device)
+{
+    if (!soft_device_get(device))
+        return CUDA_ERROR_INVALID_DEVICE;
+    return without(requirements, handle);
 }

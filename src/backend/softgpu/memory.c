@@ -3,6 +3,7 @@
 #include "backend/softgpu/memory.h"
 
 #include "backend/softgpu/queue.h"
+#include "backend/softgpu/texture.h"
 #include "base/util.h"
 
 #include <string.h>
@@ -310,7 +311,11 @@ static void release(void *owner, uint64_t address)
 void soft_memory_bind(struct soft_context *context)
 {
     context->memory = (struct wh_soft_memory){
-        .reach = reach, .allocate = allocate, .release = release, .owner = context};
+        .reach = reach,
+        .allocate = allocate,
+        .release = release,
+        .texture = soft_texture_find,
+        .owner = context};
 }
 
 /* ---- the API ---- */

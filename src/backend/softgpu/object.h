@@ -22,6 +22,8 @@ enum soft_kind {
     SOFT_KERNEL,
     SOFT_POOL,
     SOFT_ARRAY,
+    SOFT_MIPMAP,
+    SOFT_TEXTURE,
     SOFT_LINK,
     SOFT_ALLOCATION
 };

@@ -41,8 +41,8 @@ static CUresult place_array(const struct soft_end *end, const struct soft_box *b
         box->depth > array->depth - end->z)
         return CUDA_ERROR_INVALID_VALUE;
     place->where = DEVICE;
-    place->row = array->row;
-    place->slice = array->row * array->height;
+    place->row = array->pitch;
+    place->slice = array->pitch * array->height;
     place->bytes = (uint8_t *)(uintptr_t)(array->address + end->z * place->slice +
                                           end->y * place->row + end->x);
     return CUDA_SUCCESS;

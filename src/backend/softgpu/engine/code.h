@@ -94,6 +94,7 @@ struct wh_ins {
         const uint32_t *list; /* n operands */
         struct wh_call *call;
         const struct wh_matrix *matrix;
+        const struct wh_texturing *texturing;
     };
     union {
         int64_t offset;       /* of the address in `a` */

@@ -91,10 +91,17 @@ static const struct wh_root roots[] = {
     {"st", wh_decode_store, 0, 0},
     {"sub", wh_decode_arithmetic, OP_SUB, 2},
     {"subc", wh_decode_carry, OP_SUB, 2},
+    {"suld", wh_decode_surface, 0, 0},
+    {"suq", wh_decode_texture_query, 1, 0},
+    {"sured", wh_decode_surface_reduce, 0, 0},
+    {"sust", wh_decode_surface, 1, 0},
     {"szext", wh_decode_bits, OP_SZEXT_CLAMP, 2},
     {"tanh", wh_decode_math, OP_TANH, 1},
     {"testp", wh_decode_testp, 0, 0},
+    {"tex", wh_decode_texture, 0, 0},
+    {"tld4", wh_decode_gather, 0, 0},
     {"trap", wh_decode_end, 2, 0},
+    {"txq", wh_decode_texture_query, 0, 0},
     {"vote", wh_decode_vote, 0, 0},
     {"wmma", wh_decode_wmma, 0, 0},
     {"xor", wh_decode_logic, OP_XOR, 2},
@@ -171,6 +178,19 @@ bool wh_decode_address(struct wh_ptx *ptx, unsigned i, struct wh_ins *ins)
     ins->a = a;
     ins->flags = flags;
     ins->offset = offset;
+    return true;
+}
+
+bool wh_decode_place(struct wh_ptx *ptx, wh_run run, struct wh_ins ins)
+{
+    struct wh_ins *at = wh_ptx_emit(ptx, run);
+    if (!at)
+        return false;
+    ins.run = at->run;
+    ins.guard = at->guard;
+    ins.invert = at->invert;
+    ins.line = at->line;
+    *at = ins;
     return true;
 }
 

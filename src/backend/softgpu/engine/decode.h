@@ -26,6 +26,8 @@ bool wh_decode_emit(struct wh_ptx *ptx, wh_run run, enum wh_type target,
 /* The address of operand i into `ins`; false after a failure. */
 bool wh_decode_address(struct wh_ptx *ptx, unsigned i, struct wh_ins *ins);
 enum wh_space wh_decode_space(const struct wh_ptx *ptx);
+/* The instruction as filled in, at the end of the code, under the guard that stands before it. */
+bool wh_decode_place(struct wh_ptx *ptx, wh_run run, struct wh_ins ins);
 
 /* decode_alu.c */
 bool wh_decode_plain(struct wh_ptx *ptx, const struct wh_root *root);
@@ -62,6 +64,13 @@ bool wh_decode_mbarrier(struct wh_ptx *ptx, const struct wh_root *root);
 
 /* decode_matrix.c */
 bool wh_decode_wmma(struct wh_ptx *ptx, const struct wh_root *root);
+
+/* decode_texture.c */
+bool wh_decode_texture(struct wh_ptx *ptx, const struct wh_root *root);
+bool wh_decode_gather(struct wh_ptx *ptx, const struct wh_root *root);
+bool wh_decode_texture_query(struct wh_ptx *ptx, const struct wh_root *root);
+bool wh_decode_surface(struct wh_ptx *ptx, const struct wh_root *root);
+bool wh_decode_surface_reduce(struct wh_ptx *ptx, const struct wh_root *root);
 
 /* decode_flow.c */
 bool wh_decode_branch(struct wh_ptx *ptx, const struct wh_root *root);

@@ -95,15 +95,7 @@ static bool emit_access(struct wh_ptx *ptx, unsigned data, unsigned address, boo
     if (!wh_decode_address(ptx, address, &ins))
         return false;
     ins.d = list[0] & ~WH_LIST_WIDE;
-    struct wh_ins *at = wh_ptx_emit(ptx, load ? wh_load_handler(&ins) : wh_store_handler(&ins));
-    if (!at)
-        return false;
-    ins.run = at->run;
-    ins.guard = at->guard;
-    ins.invert = at->invert;
-    ins.line = at->line;
-    *at = ins;
-    return true;
+    return wh_decode_place(ptx, load ? wh_load_handler(&ins) : wh_store_handler(&ins), ins);
 }
 
 bool wh_decode_load(struct wh_ptx *ptx, const struct wh_root *root)
@@ -170,15 +162,7 @@ bool wh_decode_atomic(struct wh_ptx *ptx, const struct wh_root *root)
     if (ins.b == WH_NONE || ins.c == WH_NONE || ins.d == WH_NONE ||
         !wh_decode_address(ptx, first, &ins))
         return false;
-    struct wh_ins *at = wh_ptx_emit(ptx, wh_do_atomic);
-    if (!at)
-        return false;
-    ins.run = at->run;
-    ins.guard = at->guard;
-    ins.invert = at->invert;
-    ins.line = at->line;
-    *at = ins;
-    return true;
+    return wh_decode_place(ptx, wh_do_atomic, ins);
 }
 
 /* ---- addresses ---- */
@@ -269,15 +253,7 @@ bool wh_decode_copy(struct wh_ptx *ptx, const struct wh_root *root)
 
 static bool emit_mbarrier(struct wh_ptx *ptx, struct wh_ins ins)
 {
-    struct wh_ins *at = wh_ptx_emit(ptx, wh_do_mbarrier);
-    if (!at)
-        return false;
-    ins.run = at->run;
-    ins.guard = at->guard;
-    ins.invert = at->invert;
-    ins.line = at->line;
-    *at = ins;
-    return true;
+    return wh_decode_place(ptx, wh_do_mbarrier, ins);
 }
 
 /* mbarrier.arrive state, [address]{, count}: count in b, bytes to expect in c. */

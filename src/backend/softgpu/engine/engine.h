@@ -15,6 +15,7 @@
 struct wh_soft_module; /* one loaded image; immutable after load but for its global variables' bytes
                         */
 struct wh_soft_kernel; /* owned by its module */
+struct wh_soft_texture; /* texture.h */
 
 /* The device's memory, as the driver keeps it. Device addresses are host addresses of this process.
  */
@@ -26,6 +27,9 @@ struct wh_soft_memory {
     /* Memory for module globals, device-side malloc and the like; 0 when short. Zeroed. */
     uint64_t (*allocate)(void *owner, size_t size, size_t alignment);
     void (*release)(void *owner, uint64_t address);
+    /* The texture or surface with that number, as it stands until the launch ends; NULL: none.
+     * Thread-safe. The function may be NULL where there are none. */
+    const struct wh_soft_texture *(*texture)(void *owner, uint64_t number);
     void *owner;
 };
 

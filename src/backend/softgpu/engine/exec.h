@@ -63,6 +63,8 @@ struct wh_warp {
     struct wh_block *block;
     struct wh_range ranges[4]; /* memory that was reached last; they hold for the whole launch */
     unsigned next_range;
+    uint64_t texture_number; /* of the texture or surface that was used last */
+    const struct wh_soft_texture *texture;
     uint8_t *local; /* of lane 0; lanes follow at `local_stride` */
     uint32_t local_stride;
     struct wh_group groups[WH_LANES];
@@ -235,6 +237,9 @@ void wh_do_copy_bulk(struct wh_warp *warp, const struct wh_ins *ins, uint32_t ma
 void wh_do_isspacep(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 void wh_do_cvta(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 void wh_do_mapa(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
+
+/* One atomic operation at a place of the type's size; b is its operand. What was there before. */
+uint64_t wh_atomic_at(unsigned op, unsigned type, void *at, uint64_t b);
 
 void wh_do_mbarrier(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 

@@ -85,6 +85,13 @@ EXCHANGE(16)
 EXCHANGE(32)
 EXCHANGE(64)
 
+uint64_t wh_atomic_at(unsigned op, unsigned type, void *at, uint64_t b)
+{
+    const struct wh_ins ins = {.sub = (uint8_t)op, .type = (uint8_t)type};
+    return wh_type_size((enum wh_type)type) == 8 ? exchange64(&ins, at, b, 0)
+                                                 : exchange32(&ins, at, b, 0);
+}
+
 void wh_do_atomic(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
     uint64_t pointers[WH_LANES];

@@ -56,8 +56,9 @@ void wh_do_shuffle(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask
     if (!converged(warp, ins, mask))
         return;
     uint32_t values[WH_LANES], inside = 0;
+    /* Of lanes that take no part PTX promises nothing; hardware gives 0, and programs add that. */
     for (unsigned lane = 0; lane < WH_LANES; lane++)
-        values[lane] = (uint32_t)wh_get(warp, ins->a, lane, false);
+        values[lane] = mask >> lane & 1 ? (uint32_t)wh_get(warp, ins->a, lane, false) : 0;
     WH_EACH_LANE(lane, mask)
     {
         bool valid;

@@ -33,7 +33,7 @@ struct wh_operand {
     uint64_t imm;
     bool negated, has_pair;
     uint8_t base;         /* ADDRESS: the kind of what stands first */
-    uint8_t first, count; /* VECTOR */
+    uint8_t first, count; /* VECTOR; ADDRESS: the coordinates behind a texture */
     struct wh_symbol *symbol;
     const char *text;
     unsigned length;

@@ -392,7 +392,9 @@ static bool number_operand(struct wh_ptx *ptx, struct wh_operand *operand)
     return true;
 }
 
-/* [register+8], [symbol+8], [8] */
+static bool elements(struct wh_ptx *ptx, struct wh_operand *operand);
+
+/* [register+8], [symbol+8], [8], [texture, {x, y}] */
 static bool address_operand(struct wh_ptx *ptx, struct wh_operand *operand)
 {
     wh_ptx_next(ptx);
@@ -409,16 +411,20 @@ static bool address_operand(struct wh_ptx *ptx, struct wh_operand *operand)
         operand->imm = 0;
     if (!parse_addend(ptx, operand))
         return false;
-    if (wh_ptx_is(ptx, ','))
-        return wh_ptx_unsupported(ptx, "addresses of several parts") ||
-               wh_ptx_fail(ptx, "']' expected");
+    if (wh_ptx_accept(ptx, ',')) {
+        if (!wh_ptx_is(ptx, '{'))
+            return wh_ptx_unsupported(ptx, "addresses of several parts") ||
+                   wh_ptx_fail(ptx, "'{' expected");
+        if (!elements(ptx, operand))
+            return false;
+    }
     return wh_ptx_expect(ptx, ']');
 }
 
-static bool vector_operand(struct wh_ptx *ptx, struct wh_operand *operand)
+/* {a, b, c} */
+static bool elements(struct wh_ptx *ptx, struct wh_operand *operand)
 {
     wh_ptx_next(ptx);
-    operand->kind = O_VECTOR;
     operand->first = (uint8_t)ptx->nelements;
     do {
         if (ptx->nelements == WH_ELEMENTS_MAX)
@@ -453,8 +459,10 @@ bool wh_ptx_operand(struct wh_ptx *ptx, struct wh_operand *operand)
     memset(operand, 0, sizeof(*operand));
     if (wh_ptx_is(ptx, '['))
         return address_operand(ptx, operand);
-    if (wh_ptx_is(ptx, '{'))
-        return vector_operand(ptx, operand);
+    if (wh_ptx_is(ptx, '{')) {
+        operand->kind = O_VECTOR;
+        return elements(ptx, operand) && (!wh_ptx_is(ptx, '|') || pair_operand(ptx, operand));
+    }
     if (wh_ptx_accept(ptx, '!'))
         operand->negated = true;
     if (ptx->token.kind != TOKEN_WORD)
@@ -635,6 +643,10 @@ uint32_t wh_ptx_address(struct wh_ptx *ptx, const struct wh_operand *operand, in
     *flags |= F_WIDE_ADDRESS;
     if (operand->kind != O_ADDRESS)
         return named_wrong(ptx, operand);
+    if (operand->count) {
+        wh_ptx_unsupported(ptx, "addresses of several parts");
+        return WH_NONE;
+    }
     switch (operand->base) {
     case O_REGISTER:
         if (width(operand->type) == 4)

@@ -204,7 +204,26 @@ enum wh_type {
     X(FRAGMENT_B, "b")                             \
     X(FRAGMENT_C, "c")                             \
     X(FRAGMENT_D, "d")                             \
-    X(MODE, "mode")
+    X(MODE, "mode")                                \
+    X(GEOMETRY_1D, "1d")                           \
+    X(GEOMETRY_2D, "2d")                           \
+    X(GEOMETRY_3D, "3d")                           \
+    X(GEOMETRY_A1D, "a1d")                         \
+    X(GEOMETRY_A2D, "a2d")                         \
+    X(GEOMETRY_CUBE, "cube")                       \
+    X(GEOMETRY_ACUBE, "acube")                     \
+    X(LEVEL, "level")                              \
+    X(GRAD, "grad")                                \
+    X(BASE, "base")                                \
+    X(TRAP, "trap")                                \
+    X(ZERO, "zero")                                \
+    X(COMPONENT_G, "g")                            \
+    X(FORMATTED, "p")                              \
+    X(QUERY_WIDTH, "width")                        \
+    X(QUERY_HEIGHT, "height")                      \
+    X(QUERY_DEPTH, "depth")                        \
+    X(QUERY_LAYERS, "array_size")                  \
+    X(QUERY_LEVELS, "num_mipmap_levels")
 
 enum wh_modifier {
 #define X(name, text) M_##name,
