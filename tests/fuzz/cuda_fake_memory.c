@@ -342,6 +342,13 @@ static CUresult create_surface(CUsurfObject *object, const CUDA_RESOURCE_DESC *r
                                                                : CUDA_ERROR_INVALID_VALUE;
 }
 
+static CUresult describe_surface(CUDA_RESOURCE_DESC *resource, CUsurfObject object)
+{
+    (void)object;
+    memset(resource, 0, sizeof(*resource));
+    return CUDA_SUCCESS;
+}
+
 static CUresult tensor_tiled(CUtensorMap *map, CUtensorMapDataType type, cuuint32_t rank,
                              void *address, const cuuint64_t *sizes, const cuuint64_t *strides,
                              const cuuint32_t *box, const cuuint32_t *steps,
@@ -414,6 +421,7 @@ void cuda_fake_fill_memory(struct wh_cuda_functions_table *f)
     f->cuStreamSetAttribute = set_stream_attribute;
     f->cuTexObjectCreate = create_texture;
     f->cuSurfObjectCreate = create_surface;
+    f->cuSurfObjectGetResourceDesc = describe_surface;
     f->cuTensorMapEncodeTiled = tensor_tiled;
     f->cuTensorMapEncodeIm2col = tensor_im2col;
     f->cuTensorMapReplaceAddress = replace_address;

@@ -61,3 +61,10 @@ CUresult wh_cuda_do_surface_create(struct wh_call *call, CUarray array, CUsurfOb
         return CUDA_ERROR_INVALID_HANDLE;
     return wh_cuda_driver(call)->cuSurfObjectCreate(object, &resource);
 }
+
+/* Whether there is such a surface; what it is made of stays here. */
+CUresult wh_cuda_do_surface_exists(struct wh_call *call, CUsurfObject object)
+{
+    CUDA_RESOURCE_DESC resource;
+    return wh_cuda_driver(call)->cuSurfObjectGetResourceDesc(&resource, object);
+}

@@ -26,9 +26,9 @@ struct soft_mipmap {
 /* How a format's channels lie in memory. */
 struct soft_format {
     enum wh_soft_channel channel;
-    uint8_t size;    /* bytes of one channel */
+    uint8_t size;      /* bytes of one channel */
     uint8_t nchannels; /* what the format itself says, or 0 */
-    bool normalized; /* always read as fractions */
+    bool normalized;   /* always read as fractions */
 };
 
 /* False: a format that this device does not have. */

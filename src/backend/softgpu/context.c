@@ -68,8 +68,8 @@ static void stop_context(struct soft_context *context)
     atomic_store(&context->alive, false);
     soft_queue_unlock();
     soft_context_wait(context);
-    static const enum soft_kind kinds[] = {SOFT_LINK,   SOFT_EVENT, SOFT_STREAM, SOFT_TEXTURE,
-                                           SOFT_MIPMAP, SOFT_ARRAY};
+    static const enum soft_kind kinds[] = {SOFT_LINK,    SOFT_EVENT,  SOFT_STREAM,
+                                           SOFT_TEXTURE, SOFT_MIPMAP, SOFT_ARRAY};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
         soft_object_unlist_all(kinds[i], context);
     soft_library_forget(context);

@@ -310,12 +310,11 @@ static void release(void *owner, uint64_t address)
 
 void soft_memory_bind(struct soft_context *context)
 {
-    context->memory = (struct wh_soft_memory){
-        .reach = reach,
-        .allocate = allocate,
-        .release = release,
-        .texture = soft_texture_find,
-        .owner = context};
+    context->memory = (struct wh_soft_memory){.reach = reach,
+                                              .allocate = allocate,
+                                              .release = release,
+                                              .texture = soft_texture_find,
+                                              .owner = context};
 }
 
 /* ---- the API ---- */

@@ -94,10 +94,8 @@ static CUresult describe_linear(struct wh_soft_texture *engine, const CUDA_RESOU
         return CUDA_ERROR_INVALID_VALUE;
     engine->linear = engine->borrowed = true;
     engine->nlevels = 1;
-    engine->levels[0] = (struct wh_soft_level){.address = resource->res.linear.devPtr,
-                                               .width = (uint32_t)n,
-                                               .height = 1,
-                                               .depth = 1};
+    engine->levels[0] = (struct wh_soft_level){
+        .address = resource->res.linear.devPtr, .width = (uint32_t)n, .height = 1, .depth = 1};
     return CUDA_SUCCESS;
 }
 
@@ -105,10 +103,9 @@ static CUresult describe_rows(struct wh_soft_texture *engine, const CUDA_RESOURC
 {
     size_t width = resource->res.pitch2D.width, height = resource->res.pitch2D.height,
            pitch = resource->res.pitch2D.pitchInBytes;
-    if (!describe_format(engine, resource->res.pitch2D.format,
-                         resource->res.pitch2D.numChannels) ||
-        resource->res.pitch2D.devPtr % ALIGNMENT != 0 || pitch % ROW_ALIGNMENT != 0 ||
-        width == 0 || height == 0 || width > 131072 || height > 65000 || pitch >= 1u << 21 ||
+    if (!describe_format(engine, resource->res.pitch2D.format, resource->res.pitch2D.numChannels) ||
+        resource->res.pitch2D.devPtr % ALIGNMENT != 0 || pitch % ROW_ALIGNMENT != 0 || width == 0 ||
+        height == 0 || width > 131072 || height > 65000 || pitch >= 1u << 21 ||
         pitch < width * engine->texel)
         return CUDA_ERROR_INVALID_VALUE;
     engine->borrowed = true;
@@ -142,10 +139,10 @@ static CUresult describe_resource(struct soft_texture *texture, const CUDA_RESOU
 
 static bool view_format(struct wh_soft_texture *engine, CUresourceViewFormat format)
 {
-    static const CUarray_format formats[] = {
-        CU_AD_FORMAT_UNSIGNED_INT8,  CU_AD_FORMAT_SIGNED_INT8,    CU_AD_FORMAT_UNSIGNED_INT16,
-        CU_AD_FORMAT_SIGNED_INT16,   CU_AD_FORMAT_UNSIGNED_INT32, CU_AD_FORMAT_SIGNED_INT32,
-        CU_AD_FORMAT_HALF,           CU_AD_FORMAT_FLOAT};
+    static const CUarray_format formats[] = {CU_AD_FORMAT_UNSIGNED_INT8,  CU_AD_FORMAT_SIGNED_INT8,
+                                             CU_AD_FORMAT_UNSIGNED_INT16, CU_AD_FORMAT_SIGNED_INT16,
+                                             CU_AD_FORMAT_UNSIGNED_INT32, CU_AD_FORMAT_SIGNED_INT32,
+                                             CU_AD_FORMAT_HALF,           CU_AD_FORMAT_FLOAT};
     unsigned i = (unsigned)format - CU_RES_VIEW_FORMAT_UINT_1X8, texel = engine->texel;
     return format != CU_RES_VIEW_FORMAT_NONE && i / 3 < sizeof(formats) / sizeof(formats[0]) &&
            describe_format(engine, formats[i / 3], 1u << i % 3) && engine->texel == texel;
@@ -285,13 +282,15 @@ static CUresult find(uint64_t number, bool surface, struct soft_texture **textur
     return CUDA_ERROR_INVALID_VALUE;
 }
 
-/* Kernels that know the object keep it until they end; new ones do not find it any more. */
+/* Programs destroy what kernels that they have launched yet use: these end first. Of kernels that
+ * another thread launches meanwhile, those that know the object keep it until they end. */
 static CUresult destroy(uint64_t number, bool surface)
 {
     SOFT_HOLD struct soft_texture *texture;
     CUresult result = find(number, surface, &texture);
     if (result != CUDA_SUCCESS)
         return result;
+    soft_context_wait(texture->object.context);
     if (!soft_object_unlist(texture))
         return CUDA_ERROR_INVALID_VALUE;
     soft_context_wait(texture->object.context);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Copies between arrays and the program's memory, and the texture and surface objects over arrays
- * and linear memory. Arrays themselves are generated.
+ * Copies between arrays and the program's memory. Arrays themselves are generated, objects over
+ * them are texture.c's.
  */
 #include "shim/cuda/copy2d.h"
 
@@ -41,39 +41,4 @@ WH_EXPORT CUresult cuMemcpyAtoHAsync_v2(void *to, CUarray from, size_t offset, s
                                         CUstream stream)
 {
     return copy_row(from, offset, to, size, false, stream, false);
-}
-
-/* ---- texture and surface objects ---- */
-
-WH_EXPORT CUresult cuTexObjectCreate(CUtexObject *object, const CUDA_RESOURCE_DESC *resource,
-                                     const CUDA_TEXTURE_DESC *texture,
-                                     const CUDA_RESOURCE_VIEW_DESC *view)
-{
-    CUDA_RESOURCE_DESC plain;
-    CUarray array = NULL;
-    CUmipmappedArray mipmap = NULL;
-    CUresult ready = wh_cuda_ready();
-    if (ready != CUDA_SUCCESS)
-        return ready;
-    if (!object || !resource || !texture)
-        return CUDA_ERROR_INVALID_VALUE;
-    plain = *resource;
-    if (resource->resType == CU_RESOURCE_TYPE_ARRAY) {
-        array = resource->res.array.hArray;
-        plain.res.array.hArray = NULL;
-    } else if (resource->resType == CU_RESOURCE_TYPE_MIPMAPPED_ARRAY) {
-        mipmap = resource->res.mipmap.hMipmappedArray;
-        plain.res.mipmap.hMipmappedArray = NULL;
-    }
-    return wh_cuda_call_texture_create(&plain, array, mipmap, texture, view, object);
-}
-
-WH_EXPORT CUresult cuSurfObjectCreate(CUsurfObject *object, const CUDA_RESOURCE_DESC *resource)
-{
-    CUresult ready = wh_cuda_ready();
-    if (ready != CUDA_SUCCESS)
-        return ready;
-    if (!object || !resource || resource->resType != CU_RESOURCE_TYPE_ARRAY || resource->flags)
-        return CUDA_ERROR_INVALID_VALUE;
-    return wh_cuda_call_surface_create(resource->res.array.hArray, object);
 }

@@ -95,8 +95,9 @@ static void unsupported(void **state)
     (void)state;
     refused(HEADER KERNEL "frobnicate.u32 %r1, [x, {y}];\nret;\n}\n", WH_SOFT_UNSUPPORTED_PTX,
             "line 6: instruction frobnicate.u32: not supported");
-    refused(HEADER ".func f()\n{\ntex.1d.v4.f32.f32 {a}, [b];\n}\n" KERNEL "call f;\nret;\n}\n",
-            WH_SOFT_UNSUPPORTED_PTX, "line 6: instruction tex.1d");
+    refused(HEADER ".func f()\n{\nwgmma.commit_group.sync.aligned;\n}\n" KERNEL
+                   "call f;\nret;\n}\n",
+            WH_SOFT_UNSUPPORTED_PTX, "line 6: instruction wgmma.commit_group");
     /* One kernel that can run is enough; the other one is refused as it is started. */
     assert_int_equal(load_bytes(both, strlen(both), &module, &error), WH_SOFT_OK);
     assert_int_equal(test_launch(module, "good", 1, 1, 0, NULL).code, 0);

@@ -8,9 +8,8 @@
 
 static bool geometry_of(const struct wh_opcode *op, struct wh_texturing *t)
 {
-    static const uint8_t words[GEOMETRY_COUNT] = {M_GEOMETRY_1D,  M_GEOMETRY_2D,
-                                                  M_GEOMETRY_3D,  M_GEOMETRY_A1D,
-                                                  M_GEOMETRY_A2D, M_GEOMETRY_CUBE,
+    static const uint8_t words[GEOMETRY_COUNT] = {M_GEOMETRY_1D,   M_GEOMETRY_2D,  M_GEOMETRY_3D,
+                                                  M_GEOMETRY_A1D,  M_GEOMETRY_A2D, M_GEOMETRY_CUBE,
                                                   M_GEOMETRY_ACUBE};
     for (uint8_t i = 0; i < GEOMETRY_COUNT; i++)
         if (wh_has(op, words[i])) {
@@ -187,8 +186,7 @@ bool wh_decode_texture_query(struct wh_ptx *ptx, const struct wh_root *root)
     struct wh_texturing *t = new_texturing(ptx);
     bool level = wh_has(&ptx->op, M_LEVEL);
     (void)root;
-    if (!t || !wh_decode_count(ptx, 2 + level, 2 + level) ||
-        ptx->operands[1].kind != O_ADDRESS)
+    if (!t || !wh_decode_count(ptx, 2 + level, 2 + level) || ptx->operands[1].kind != O_ADDRESS)
         return false;
     while (t->query < sizeof(words) && !wh_has(&ptx->op, words[t->query]))
         t->query++;

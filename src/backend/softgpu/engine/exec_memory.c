@@ -314,6 +314,17 @@ wh_run wh_store_handler(const struct wh_ins *ins)
 
 /* ---- parameters ---- */
 
+static void fill_register(const struct wh_warp *warp, uint32_t entry, uint64_t value)
+{
+    void *reg = wh_reg(warp, entry & ~WH_LIST_WIDE);
+    if (entry & WH_LIST_WIDE)
+        for (unsigned lane = 0; lane < WH_LANES; lane++)
+            ((uint64_t *)reg)[lane] = value;
+    else
+        for (unsigned lane = 0; lane < WH_LANES; lane++)
+            ((uint32_t *)reg)[lane] = (uint32_t)value;
+}
+
 /* One value for all lanes, from the launch. */
 void wh_do_load_param(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
@@ -325,7 +336,10 @@ void wh_do_load_param(struct wh_warp *warp, const struct wh_ins *ins, uint32_t m
         memcpy(&value, params, size);
         if (ins->flags & F_SIGNED && size < 8)
             value = (uint64_t)((int64_t)(value << (64 - size * 8)) >> (64 - size * 8));
-        WH_EACH_LANE(lane, mask)
+        if (mask == UINT32_MAX)
+            fill_register(warp, entry, value);
+        else
+            WH_EACH_LANE(lane, mask)
         wh_put(warp, entry & ~WH_LIST_WIDE, lane, entry & WH_LIST_WIDE, value);
     }
 }

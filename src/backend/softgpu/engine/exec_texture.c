@@ -56,9 +56,8 @@ static const void *texel_at(void *owner, uint64_t address, unsigned bytes)
 {
     struct reader *reader = owner;
     uint64_t room;
-    const void *place = address < WH_SHARED_WINDOW
-                            ? wh_span(reader->warp, reader->lane, address, &room)
-                            : NULL;
+    const void *place =
+        address < WH_SHARED_WINDOW ? wh_span(reader->warp, reader->lane, address, &room) : NULL;
     return place && room >= bytes ? place : NULL;
 }
 
@@ -112,9 +111,8 @@ static void fetch(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask,
         struct reader reader = {warp, lane};
         struct wh_coordinates at;
         uint32_t texel[4];
-        struct wh_fetch fetch = {.texture = texture_of(warp, ins, lane, false),
-                                 .at = texel_at,
-                                 .owner = &reader};
+        struct wh_fetch fetch = {
+            .texture = texture_of(warp, ins, lane, false), .at = texel_at, .owner = &reader};
         if (!fetch.texture)
             return;
         coordinates_of(warp, t, lane, &at);
@@ -215,14 +213,15 @@ static enum reached place_on(struct wh_warp *warp, const struct wh_ins *ins, uns
     int64_t x = within(along, (int64_t)level->width * surface->texel, bytes, clamp),
             y = within(at.i[1], level->height, 1, clamp),
             z = within(layers ? (int32_t)at.layer : at.i[2], level->depth, 1, clamp);
-    if (x >= 0 && y >= 0 && z >= 0 && x % bytes == 0) {
+    bool misplaced = x >= 0 && x % bytes != 0;
+    if (x >= 0 && y >= 0 && z >= 0 && !misplaced) {
         uint64_t offset = (uint64_t)z * level->slice + (uint64_t)y * level->row + (uint64_t)x;
         *place = (uint8_t *)(uintptr_t)(level->address + offset); /* NOLINT */
         return REACHED;
     }
-    if (t->edge != EDGE_TRAP && x % bytes == 0)
+    if (t->edge != EDGE_TRAP && !misplaced)
         return OUTSIDE;
-    wh_fault(warp, ins, lane, x >= 0 && x % bytes ? FAULT_MISALIGNED : FAULT_LAUNCH,
+    wh_fault(warp, ins, lane, misplaced ? FAULT_MISALIGNED : FAULT_LAUNCH,
              "a surface of %u x %u x %u texels has no %u bytes at byte %lld, %d, %d", level->width,
              level->height, level->depth, bytes, (long long)along, at.i[1],
              layers ? (int)at.layer : at.i[2]);

@@ -41,34 +41,44 @@ static bool as_floats(const struct wh_soft_texture *texture)
            (!texture->integers && texture->channel < WH_SOFT_UNSIGNED32);
 }
 
-static uint32_t channel_of(const struct wh_soft_texture *texture, const uint8_t *bytes, unsigned i)
+/* Whole numbers as they are read: as such, or as fractions. */
+static uint32_t number_of(const struct wh_soft_texture *texture, int32_t value, unsigned i)
 {
-    uint16_t half;
-    uint32_t word;
-    int32_t value;
-    switch (texture->channel) {
-    case WH_SOFT_UNSIGNED8:
-        value = bytes[i];
-        break;
-    case WH_SOFT_SIGNED8:
-        value = (int8_t)bytes[i];
-        break;
-    case WH_SOFT_UNSIGNED16:
-    case WH_SOFT_SIGNED16:
-    case WH_SOFT_FLOAT16:
-        memcpy(&half, bytes + i * 2, 2);
-        if (texture->channel == WH_SOFT_FLOAT16)
-            return wh_bits32(wh_from_half(half));
-        value = texture->channel == WH_SOFT_SIGNED16 ? (int16_t)half : half;
-        break;
-    default:
-        memcpy(&word, bytes + i * 4, 4);
-        return word;
-    }
-    if (!as_floats(texture))
+    if (texture->integers)
         return (uint32_t)value;
     float part = fraction(texture, value);
     return wh_bits32(texture->srgb && i < 3 ? linear_of_srgb(part) : part);
+}
+
+static void unpack(const struct wh_soft_texture *texture, const uint8_t *bytes, uint32_t texel[4])
+{
+    uint16_t shorts[4];
+    unsigned n = texture->nchannels;
+    switch (texture->channel) {
+    case WH_SOFT_UNSIGNED8:
+        for (unsigned i = 0; i < n; i++)
+            texel[i] = number_of(texture, bytes[i], i);
+        return;
+    case WH_SOFT_SIGNED8:
+        for (unsigned i = 0; i < n; i++)
+            texel[i] = number_of(texture, (int8_t)bytes[i], i);
+        return;
+    case WH_SOFT_UNSIGNED32:
+    case WH_SOFT_SIGNED32:
+    case WH_SOFT_FLOAT32:
+        for (unsigned i = 0; i < n; i++)
+            memcpy(&texel[i], bytes + i * 4, 4);
+        return;
+    default:
+        break;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        memcpy(&shorts[i], bytes + i * 2, 2);
+        texel[i] = texture->channel == WH_SOFT_FLOAT16 ? wh_bits32(wh_from_half(shorts[i]))
+                   : texture->channel == WH_SOFT_SIGNED16
+                       ? number_of(texture, (int16_t)shorts[i], i)
+                       : number_of(texture, shorts[i], i);
+    }
 }
 
 /* Channels that a texture does not have read as 0, the fourth as 1. */
@@ -89,8 +99,7 @@ static void read_texel(struct wh_fetch *fetch, const struct wh_soft_level *level
         memset(texel, 0, 4 * sizeof(*texel));
         return;
     }
-    for (unsigned i = 0; i < texture->nchannels; i++)
-        texel[i] = channel_of(texture, bytes, i);
+    unpack(texture, bytes, texel);
     missing_channels(texture, texel);
 }
 
@@ -138,9 +147,15 @@ static enum wh_soft_wrap wrap_of(const struct wh_soft_texture *texture, unsigned
     return !texture->normalized && wrap != WH_SOFT_BORDER ? WH_SOFT_CLAMP : wrap;
 }
 
+/* The whole number below; floor() would be a call. */
 static int64_t whole_of(double x)
 {
-    return x != x ? 0 : x > FAR ? FAR : x < -FAR ? -FAR : (int64_t)floor(x);
+    if (!(x < FAR))
+        return x != x ? 0 : FAR;
+    if (x < -FAR)
+        return -FAR;
+    int64_t whole = (int64_t)x;
+    return whole - (x < (double)whole);
 }
 
 /* Where a coordinate falls among n texels: the texel, or of linear filtering the first of two and
@@ -273,28 +288,47 @@ static void read_corner(const struct sample *sample, unsigned corner, uint32_t t
         read_at(sample->fetch, sample->level, sample->flat, at, sample->layer, texel);
 }
 
-static struct sample sample_of(struct wh_fetch *fetch, const struct wh_soft_level *level,
-                               enum wh_geometry geometry, const struct wh_coordinates *at,
-                               bool filtered)
+static void set_sample(struct sample *sample, struct wh_fetch *fetch,
+                       const struct wh_soft_level *level, enum wh_geometry geometry,
+                       const struct wh_coordinates *at, bool filtered)
 {
-    struct sample sample = {.fetch = fetch,
-                            .level = level,
-                            .flat = geometry != GEOMETRY_3D,
-                            .cube = is_cube(geometry),
-                            .dimensions = dimensions_of(geometry),
-                            .layer = layer_of(level, geometry, at->layer)};
     const uint32_t sizes[3] = {level->width, level->height, level->depth};
     float place[3] = {at->x[0], at->x[1], at->x[2]};
-    if (sample.cube) {
+    sample->fetch = fetch;
+    sample->level = level;
+    sample->flat = geometry != GEOMETRY_3D;
+    sample->cube = is_cube(geometry);
+    sample->dimensions = dimensions_of(geometry);
+    sample->layer = layer_of(level, geometry, at->layer);
+    if (sample->cube) {
         struct face face = face_of(at->x);
-        sample.face = face.face;
+        sample->face = face.face;
         place[0] = (face.s + 1) / 2;
         place[1] = (face.t + 1) / 2;
     }
-    for (unsigned d = 0; d < sample.dimensions; d++)
-        sample.spots[d] = at->whole ? (struct spot){.first = at->i[d]}
-                                    : spot_of(fetch->texture, place[d], sizes[d], filtered);
-    return sample;
+    for (unsigned d = 0; d < 3; d++)
+        sample->spots[d] = d >= sample->dimensions ? (struct spot){0}
+                           : at->whole             ? (struct spot){.first = at->i[d]}
+                                       : spot_of(fetch->texture, place[d], sizes[d], filtered);
+}
+
+/* The weighted mean of the texels around. */
+static void mix(const struct sample *sample, uint32_t texel[4])
+{
+    float sum[4] = {0};
+    for (unsigned corner = 0; corner < 1u << sample->dimensions; corner++) {
+        float weight = 1;
+        for (unsigned d = 0; d < sample->dimensions; d++)
+            weight *= corner >> d & 1 ? sample->spots[d].weight : 1 - sample->spots[d].weight;
+        if (weight == 0)
+            continue; /* what is not a number there does not count */
+        uint32_t part[4];
+        read_corner(sample, corner, part);
+        for (unsigned i = 0; i < 4; i++)
+            sum[i] += weight * wh_float32(part[i]);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        texel[i] = wh_bits32(sum[i]);
 }
 
 static void read_level(struct wh_fetch *fetch, const struct wh_soft_level *level,
@@ -303,25 +337,12 @@ static void read_level(struct wh_fetch *fetch, const struct wh_soft_level *level
 {
     const struct wh_soft_texture *texture = fetch->texture;
     bool filtered = texture->filtered && !at->whole && as_floats(texture) && !texture->linear;
-    struct sample sample = sample_of(fetch, level, geometry, at, filtered);
-    if (!filtered) {
+    struct sample sample;
+    set_sample(&sample, fetch, level, geometry, at, filtered);
+    if (filtered)
+        mix(&sample, texel);
+    else
         read_corner(&sample, 0, texel);
-        return;
-    }
-    float sum[4] = {0};
-    for (unsigned corner = 0; corner < 1u << sample.dimensions; corner++) {
-        float weight = 1;
-        for (unsigned d = 0; d < sample.dimensions; d++)
-            weight *= corner >> d & 1 ? sample.spots[d].weight : 1 - sample.spots[d].weight;
-        if (weight == 0)
-            continue; /* what is not a number there does not count */
-        uint32_t part[4];
-        read_corner(&sample, corner, part);
-        for (unsigned i = 0; i < 4; i++)
-            sum[i] += weight * wh_float32(part[i]);
-    }
-    for (unsigned i = 0; i < 4; i++)
-        texel[i] = wh_bits32(sum[i]);
 }
 
 /* ---- levels of detail ---- */
@@ -350,15 +371,15 @@ void wh_texture_read(struct wh_fetch *fetch, enum wh_geometry geometry,
         return;
     read_level(fetch, &texture->levels[first + 1], geometry, at, second);
     for (unsigned i = 0; i < 4; i++)
-        texel[i] =
-            wh_bits32((1 - weight) * wh_float32(texel[i]) + weight * wh_float32(second[i]));
+        texel[i] = wh_bits32((1 - weight) * wh_float32(texel[i]) + weight * wh_float32(second[i]));
 }
 
 void wh_texture_gather(struct wh_fetch *fetch, enum wh_geometry geometry,
                        const struct wh_coordinates *at, unsigned component, uint32_t texel[4])
 {
     static const uint8_t corners[4] = {2, 3, 1, 0};
-    struct sample sample = sample_of(fetch, &fetch->texture->levels[0], geometry, at, true);
+    struct sample sample;
+    set_sample(&sample, fetch, &fetch->texture->levels[0], geometry, at, true);
     for (unsigned i = 0; i < 4; i++) {
         uint32_t whole[4];
         read_corner(&sample, corners[i], whole);

@@ -35,12 +35,12 @@ struct wh_soft_level {
 
 struct wh_soft_texture {
     struct wh_soft_level levels[WH_TEXTURE_LEVELS];
-    uint32_t nlevels; /* at least 1; no level is empty */
+    uint32_t nlevels;                  /* at least 1; no level is empty */
     uint8_t channel, nchannels, texel; /* enum wh_soft_channel; channels and bytes of a texel */
     uint8_t wrap[3];
     bool surface;
-    bool linear;     /* a piece of memory rather than an array: outside of it are zeros */
-    bool borrowed;   /* the program's own memory, which may be gone: looked up at every access */
+    bool linear;   /* a piece of memory rather than an array: outside of it are zeros */
+    bool borrowed; /* the program's own memory, which may be gone: looked up at every access */
     bool layered, cube;
     bool normalized; /* coordinates from 0 to 1 */
     bool integers;   /* whole numbers stay what they are; else they become fractions */
@@ -77,7 +77,7 @@ struct wh_coordinates {
     float x[3];
     int32_t i[3];
     uint32_t layer;
-    float level;    /* of detail */
+    float level; /* of detail */
     bool whole;
 };
 

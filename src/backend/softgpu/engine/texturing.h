@@ -14,12 +14,12 @@ enum wh_texture_query { QUERY_WIDTH, QUERY_HEIGHT, QUERY_DEPTH, QUERY_LAYERS, QU
 
 struct wh_texturing {
     uint8_t geometry, detail, edge, query, component;
-    bool whole;    /* coordinates are integers */
-    bool named;    /* `number` is the address of a variable that holds the number */
+    bool whole; /* coordinates are integers */
+    bool named; /* `number` is the address of a variable that holds the number */
     bool formatted;
-    uint8_t op;    /* enum wh_atomic */
+    uint8_t op; /* enum wh_atomic */
     uint8_t type, nvalues;
-    uint8_t wide;  /* a bit for each value that is of 64 bits */
+    uint8_t wide;    /* a bit for each value that is of 64 bits */
     uint32_t number; /* operands from here on */
     uint32_t coordinates[3], layer, level, dx[3], dy[3], resident;
     uint32_t values[4];
