@@ -94,6 +94,9 @@ static void check_result(const struct api *api, struct call *call)
         call->result_kind = WH_RESULT_VALUE;
     if (call->result_kind == WH_RESULT_VALUE && call_crosses(call))
         check_value_result(api, call);
+    if (call->is_refused && call->result_kind != WH_RESULT_STATUS)
+        fail(api->source, call->refused_where, "'refused' needs a function that returns '%s'",
+             api->status.type->name);
     if (base->class == TYPE_STRUCT && !call->result.depth && !call->is_local)
         fail(api->source, call->result.where, "'%s' returns a structure: it must be 'local'",
              call->name);
@@ -109,7 +112,7 @@ static void check_post(const struct api *api, const struct call *call)
         const struct param *param = &call->params.items[i];
         uint8_t kind = param->desc.kind;
 
-        if (kind == WH_OUT || kind == WH_INFO || kind == WH_OUT_HANDLES)
+        if (kind == WH_OUT || kind == WH_INFO || kind == WH_VERSIONED || kind == WH_OUT_HANDLES)
             fail(api->source, call->post_where, "'post' cannot bring back the parameter '%s'",
                  param->name);
     }

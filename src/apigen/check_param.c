@@ -17,10 +17,10 @@ struct context {
 static const char *role_word(enum role role)
 {
     static const char *const words[] = {
-        [ROLE_NONE] = "",           [ROLE_IN] = "in",        [ROLE_STRING] = "string",
-        [ROLE_STRINGS] = "strings", [ROLE_PROPS] = "props",  [ROLE_OUT] = "out",
-        [ROLE_NEW] = "new",         [ROLE_ERROR] = "error",  [ROLE_LOCAL] = "local",
-        [ROLE_ARENA] = "arena",     [ROLE_MEMORY] = "memory"};
+        [ROLE_NONE] = "",           [ROLE_IN] = "in",         [ROLE_STRING] = "string",
+        [ROLE_STRINGS] = "strings", [ROLE_PROPS] = "props",   [ROLE_OUT] = "out",
+        [ROLE_NEW] = "new",         [ROLE_ERROR] = "error",   [ROLE_LOCAL] = "local",
+        [ROLE_ARENA] = "arena",     [ROLE_MEMORY] = "memory", [ROLE_VERSIONED] = "versioned"};
 
     return words[role];
 }
@@ -298,6 +298,27 @@ static void check_memory(const struct context *context)
     set_length(context, param->has_length);
 }
 
+/* The size that the caller's version claims bounds what is read and written. */
+static void check_versioned(const struct context *context)
+{
+    const struct param *param = context->param;
+    const struct type *base = context->base;
+    const struct member *first = base->class == TYPE_STRUCT ? &base->members.items[0] : NULL;
+    const struct type *version = first ? type_base(first->type.base) : NULL;
+
+    need_pointer(context);
+    need_const(context, false);
+    need_plain_struct(context);
+    if (!first || base->is_union || first->type.depth || first->elements ||
+        version->class != TYPE_SCALAR || version->scalar != SCALAR_UNSIGNED || version->size != 4)
+        fail(context->api->source, param->role_where,
+             "'versioned' needs a structure whose first member is an unsigned integer of 4 bytes");
+    if (base->handles.count || base->size > WH_VERSION_SIZE)
+        fail(context->api->source, param->role_where,
+             "'%s' has objects in it or is too large to be 'versioned'", base->name);
+    set_bytes(context, WH_VERSIONED);
+}
+
 /* A parameter about which its C type says all, or must. */
 static void check_plain(const struct context *context)
 {
@@ -394,6 +415,8 @@ void check_param(struct api *api, struct call *call, size_t index)
         check_arena(&context);
     else if (param->role == ROLE_MEMORY)
         check_memory(&context);
+    else if (param->role == ROLE_VERSIONED)
+        check_versioned(&context);
     else
         param->desc.kind = WH_LOCAL;
     set_invalid(&context);

@@ -74,11 +74,14 @@ void emit_api_h(const struct api *api, FILE *out)
 static const char *kind_text(uint8_t kind)
 {
     static const char *const names[WH_NKINDS] = {
-        [WH_VALUE] = "WH_VALUE",     [WH_HANDLE] = "WH_HANDLE", [WH_HANDLES] = "WH_HANDLES",
-        [WH_BYTES] = "WH_BYTES",     [WH_STRING] = "WH_STRING", [WH_STRINGS] = "WH_STRINGS",
-        [WH_STRUCTS] = "WH_STRUCTS", [WH_PROPS] = "WH_PROPS",   [WH_ARENA] = "WH_ARENA",
-        [WH_OUT] = "WH_OUT",         [WH_INFO] = "WH_INFO",     [WH_OUT_HANDLES] = "WH_OUT_HANDLES",
-        [WH_NEWS] = "WH_NEWS",       [WH_LOCAL] = "WH_LOCAL",   [WH_MEMORY] = "WH_MEMORY",
+        [WH_VALUE] = "WH_VALUE",     [WH_HANDLE] = "WH_HANDLE",
+        [WH_HANDLES] = "WH_HANDLES", [WH_BYTES] = "WH_BYTES",
+        [WH_STRING] = "WH_STRING",   [WH_STRINGS] = "WH_STRINGS",
+        [WH_STRUCTS] = "WH_STRUCTS", [WH_PROPS] = "WH_PROPS",
+        [WH_ARENA] = "WH_ARENA",     [WH_OUT] = "WH_OUT",
+        [WH_INFO] = "WH_INFO",       [WH_OUT_HANDLES] = "WH_OUT_HANDLES",
+        [WH_NEWS] = "WH_NEWS",       [WH_LOCAL] = "WH_LOCAL",
+        [WH_MEMORY] = "WH_MEMORY",   [WH_VERSIONED] = "WH_VERSIONED",
     };
 
     return names[kind];

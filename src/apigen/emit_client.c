@@ -63,7 +63,10 @@ static void emit_unsupported_return(const struct api *api, FILE *out, const stru
     bool address = call->result.depth || base->class == TYPE_OBJECT ||
                    base->class == TYPE_FUNCTION || base->scalar == SCALAR_POINTER;
     const char *unsupported =
-        pool_print(api->pool, "wh_%s_unsupported(%s_%s)", api->name, api->prefix, call->name);
+        call->is_refused
+            ? pool_print(api->pool, "wh_%s_refused(%s_%s, %d)", api->name, api->prefix, call->name,
+                         call->refusal)
+            : pool_print(api->pool, "wh_%s_unsupported(%s_%s)", api->name, api->prefix, call->name);
 
     if (call->result_kind == WH_RESULT_STATUS) {
         fprintf(out, "    return (%s)%s;\n", type_text(api, &call->result, NULL), unsupported);
@@ -195,12 +198,22 @@ static void emit_function_table(const struct api *api, FILE *out)
             api->name, api->name, api->name);
 }
 
+static bool refuses(const struct api *api)
+{
+    for (size_t i = 0; i < api->calls.count; i++)
+        if (api->calls.items[i]->is_refused)
+            return true;
+    return false;
+}
+
 static void emit_runtime(const struct api *api, FILE *out)
 {
     fprintf(out,
             "\nuint64_t wh_%s_invoke(uint16_t call, uint64_t *a);\n"
             "int32_t wh_%s_unsupported(uint16_t call);\n",
             api->name, api->name);
+    if (refuses(api))
+        fprintf(out, "int32_t wh_%s_refused(uint16_t call, int32_t error);\n", api->name);
 }
 
 void emit_stubs_c(const struct api *api, FILE *out)

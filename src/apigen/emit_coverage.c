@@ -12,6 +12,7 @@ enum crossing {
     LOCAL,
     BY_HAND,
     VARIANT,
+    REFUSED,
     NOT_SUPPORTED,
     NCROSSINGS
 };
@@ -21,12 +22,15 @@ static const char *const crossing_names[NCROSSINGS] = {
     [ASKED_ONCE] = "asked once", [MAY_BLOCK] = "may block",
     [LOCAL] = "local",           [BY_HAND] = "by hand",
     [VARIANT] = "as another",    [NOT_SUPPORTED] = "not supported",
+    [REFUSED] = "refused",
 };
 
 static enum crossing crossing_of(const struct call *call)
 {
     if (call->is_local)
         return LOCAL;
+    if (call->is_refused)
+        return REFUSED;
     if (call->flags & WH_CALL_UNSUPPORTED)
         return NOT_SUPPORTED;
     if (call->flags & WH_CALL_HAND_CLIENT)
@@ -83,7 +87,7 @@ void emit_coverage_md(const struct api *api, FILE *out)
         "*posted*: sent without waiting; *waits*: answered by the worker; *asked once*: the client "
         "remembers the answer;\n*may block*: may wait long there; *local*: never leaves the "
         "client; *by hand*: the client decides what it sends;\n*as another*: a second name of a "
-        "function.\n\n",
+        "function;\n*refused*: not the program's to do, with the API's error for that.\n\n",
         out);
     emit_counts(api, out);
     fputs("| function | since | how | note |\n| --- | --- | --- | --- |\n", out);

@@ -95,7 +95,8 @@ enum role {
     ROLE_ERROR,
     ROLE_LOCAL,
     ROLE_ARENA,
-    ROLE_MEMORY
+    ROLE_MEMORY,
+    ROLE_VERSIONED
 };
 
 /* One factor of a length: a parameter or constant by name, or a number. */
@@ -131,8 +132,11 @@ struct call {
     uint16_t number;
     unsigned flags; /* enum wh_call_flags */
     bool is_new, is_local;
+    bool is_refused; /* unsupported for all, with an error of its own */
+    int32_t refusal;
     bool has_since; /* of its own */
-    struct where new_where, post_where, remembered_where, forgets_where, settles_where;
+    struct where new_where, post_where, remembered_where, forgets_where, settles_where,
+        refused_where;
     const char *guard; /* macro of `extension "MACRO"`, or NULL */
     uint8_t since_major, since_minor;
     enum wh_result result_kind;

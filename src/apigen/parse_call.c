@@ -63,9 +63,11 @@ static void parse_role(struct parser *parser, struct param *param)
         const char *word;
         enum role role;
     } roles[] = {
-        {"in", ROLE_IN},       {"string", ROLE_STRING}, {"strings", ROLE_STRINGS},
-        {"props", ROLE_PROPS}, {"out", ROLE_OUT},       {"new", ROLE_NEW},
-        {"error", ROLE_ERROR}, {"local", ROLE_LOCAL},   {"memory", ROLE_MEMORY},
+        {"in", ROLE_IN},           {"string", ROLE_STRING},
+        {"strings", ROLE_STRINGS}, {"props", ROLE_PROPS},
+        {"out", ROLE_OUT},         {"new", ROLE_NEW},
+        {"error", ROLE_ERROR},     {"local", ROLE_LOCAL},
+        {"memory", ROLE_MEMORY},   {"versioned", ROLE_VERSIONED},
     };
 
     param->role_where = parser->at->where;
@@ -75,7 +77,13 @@ static void parse_role(struct parser *parser, struct param *param)
     }
     if (!param->role && !at_word(parser, "invalid"))
         expected(parser, "'in', 'string', 'strings', 'props', 'out', 'new', 'error', 'local', "
-                         "'memory' or 'invalid'");
+                         "'memory', 'versioned' or 'invalid'");
+    if (param->role == ROLE_VERSIONED) {
+        expect_mark(parser, '(');
+        param->desc.invalid = parse_int32(parser);
+        expect_mark(parser, ')');
+        return;
+    }
     if (param->role == ROLE_PROPS) {
         expect_mark(parser, '(');
         parse_list_name(parser, param, "the name of a property list");
@@ -160,6 +168,7 @@ static const struct flag_word flag_words[] = {
     {"forgets", WH_CALL_FORGETS, WH_CALL_REMEMBERED | WH_CALL_UNSUPPORTED},
     {"settles", WH_CALL_SETTLES, WH_CALL_POST | WH_CALL_UNSUPPORTED},
     {"unsupported", WH_CALL_UNSUPPORTED, ~(unsigned)WH_CALL_EXTENSION},
+    {"refused", WH_CALL_UNSUPPORTED, ~(unsigned)WH_CALL_EXTENSION},
     {"extension", WH_CALL_EXTENSION, WH_CALL_MESSAGE},
 };
 
@@ -211,6 +220,11 @@ static void parse_flag(struct parser *parser, struct call *call)
         call->settles_where = where;
     if (word->flags == (WH_CALL_UNSUPPORTED | WH_CALL_HAND_CLIENT))
         call->is_local = true;
+    if (strcmp(word->word, "refused") == 0) {
+        call->is_refused = true;
+        call->refused_where = where;
+        call->refusal = parse_int32(parser);
+    }
     if (word->flags == WH_CALL_EXTENSION && parser->at->kind == TOKEN_STRING)
         call->guard = expect_string(parser, "a macro's name");
 }

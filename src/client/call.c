@@ -46,6 +46,15 @@ static bool length_of(const struct wh_param *p, const uint64_t *a, uint64_t *len
     return n <= WH_PAYLOAD_LENGTH;
 }
 
+/* The size of a structure of kind WH_VERSIONED, by its caller's word; false: none that is known. */
+static bool versioned_size(const struct wh_param *p, const void *structure, uint64_t *size)
+{
+    uint32_t version;
+    memcpy(&version, structure, sizeof(version));
+    *size = version & WH_VERSION_SIZE;
+    return *size >= sizeof(version) && *size <= p->length.scale;
+}
+
 static int32_t object_error(const struct call *call, const struct wh_param *p)
 {
     return p->invalid ? p->invalid : call->api->objects[p->type].invalid;
@@ -189,6 +198,13 @@ static void measure_param(struct call *call, unsigned i)
     }
     if (p->kind == WH_PROPS) {
         measure_props(call, p, pointer);
+        return;
+    }
+    if (p->kind == WH_VERSIONED) {
+        if (!versioned_size(p, pointer, &n))
+            refuse(call, p->invalid);
+        call->message += padded(n);
+        measure_result(call, p, n);
         return;
     }
     if (!length_of(p, call->a, &n) ||
@@ -350,13 +366,16 @@ static void write_param(struct call *call, struct wh_writer *w, unsigned i)
         wh_write_word(w, WH_PAYLOAD_NULL);
         return;
     }
-    if (p->kind != WH_STRING && p->kind != WH_PROPS)
+    if (p->kind == WH_VERSIONED)
+        versioned_size(p, pointer, &n);
+    else if (p->kind != WH_STRING && p->kind != WH_PROPS)
         length_of(p, call->a, &n);
     switch ((enum wh_kind)p->kind) {
     case WH_HANDLES:
         write_ids(w, pointer, n);
         break;
     case WH_BYTES:
+    case WH_VERSIONED:
         write_payload(call, w, i, pointer, n);
         break;
     case WH_STRING:
@@ -513,7 +532,10 @@ static void read_param(struct call *call, struct wh_reader *r, unsigned i)
     if (p->kind < WH_OUT || p->kind > WH_NEWS || !pointer)
         return;
     uint64_t n = wh_read_word(r);
-    length_of(p, call->a, &room);
+    if (p->kind == WH_VERSIONED)
+        versioned_size(p, pointer, &room);
+    else
+        length_of(p, call->a, &room);
     if (n & WH_PAYLOAD_NULL)
         n = 0;
     if (p->kind == WH_NEWS)

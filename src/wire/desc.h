@@ -30,6 +30,8 @@ enum wh_kind {
     WH_ARENA,   /* an offset into the session's arena, length by rule; the worker sees an address */
     WH_OUT,     /* bytes out, length by rule */
     WH_INFO,    /* bytes out, length by rule, whose content the parameter `selector` decides */
+    WH_VERSIONED, /* one structure in and back, whose first word says its version and, in the low 24
+                     bits, its size; length by rule is the largest that is known */
     WH_OUT_HANDLES, /* array of existing objects out, length by rule (counted in objects) */
     WH_NEWS,   /* array of objects out that this call makes, length by rule (counted in objects) */
     WH_LOCAL,  /* stays in the client: user data, function pointers; the worker sees 0 */
@@ -37,6 +39,9 @@ enum wh_kind {
                   touch the bytes there, length by rule (scale 0: only the address is known) */
     WH_NKINDS
 };
+
+/* Where the first word of a structure of kind WH_VERSIONED says its size. */
+#define WH_VERSION_SIZE 0xffffffu
 
 /*
  * A length: arg[a] * arg[b] * scale, where a factor of -1 is left out. For WH_BYTES, WH_OUT,
@@ -55,7 +60,8 @@ struct wh_param {
     bool is_signed;  /* a scalar that is sign-extended */
     int8_t selector; /* WH_INFO: index of the parameter that names the info, else -1 */
     uint16_t type;   /* object type, struct, property list or info table, by kind */
-    int32_t invalid; /* the API's error for a handle of the wrong type here */
+    int32_t
+        invalid; /* the API's error for a handle of the wrong type here, or an unknown version */
     struct wh_length length;
 };
 

@@ -149,9 +149,28 @@ static void decode_result(struct wh_call *call, struct wh_reader *r, unsigned i,
     call->wanted |= 1u << i;
 }
 
+/* A structure in and back: the library believes the size that its first word claims, so that must
+ * be the size it has here. */
+static void decode_versioned(struct wh_call *call, struct wh_reader *r, unsigned i, uint64_t n)
+{
+    const void *bytes = wh_read_bytes(r, n);
+    uint8_t *structure = bytes ? wh_call_memory(call, n + 8) : NULL;
+    uint32_t version = 0;
+    if (!structure)
+        return;
+    memcpy(structure, bytes, n);
+    memcpy(&version, structure, sizeof(version));
+    if (n < sizeof(version) || n > call->desc->params[i].length.scale ||
+        n != (version & WH_VERSION_SIZE))
+        wh_call_fault(call, "a structure's version contradicts its size");
+    call->a[i] = (uintptr_t)structure;
+    call->wanted |= 1u << i;
+}
+
 static bool counts_elements(uint8_t kind)
 {
-    return kind != WH_BYTES && kind != WH_OUT && kind != WH_INFO && kind != WH_STRING;
+    return kind != WH_BYTES && kind != WH_VERSIONED && kind != WH_OUT && kind != WH_INFO &&
+           kind != WH_STRING;
 }
 
 /* Everything that starts with a payload word. */
@@ -194,6 +213,9 @@ static void decode_array(struct wh_call *call, struct wh_reader *r, unsigned i)
         break;
     case WH_PROPS:
         decode_props(call, r, i, n);
+        break;
+    case WH_VERSIONED:
+        decode_versioned(call, r, i, n);
         break;
     default:
         decode_result(call, r, i, n);
@@ -248,7 +270,7 @@ static void check_lengths(struct wh_call *call)
         } else if (p->kind == WH_MEMORY) {
             check_memory(call, i);
         } else if ((call->present >> i & 1) && p->kind != WH_STRING && p->kind != WH_PROPS &&
-                   call->n[i] != length_of(call, p)) {
+                   p->kind != WH_VERSIONED && call->n[i] != length_of(call, p)) {
             wh_call_fault(call, "a payload's length breaks its rule");
         }
     }

@@ -262,6 +262,12 @@ int32_t wh_sample_unsupported(uint16_t call)
     return wh_sample_api.unsupported;
 }
 
+int32_t wh_sample_refused(uint16_t call, int32_t error)
+{
+    CHECK(wh_sample_api.calls[call].flags & WH_CALL_UNSUPPORTED);
+    return error - 100;
+}
+
 static void notify(sm_event event, int status, void *user)
 {
     (void)event;
@@ -328,6 +334,7 @@ static void run_unsupported(void)
     sm_status status = 0;
 
     CHECK(smNative(NULL, NULL, sent_format) == -59);
+    CHECK(smSetUsage(DEVICE, NULL) == SM_INVALID_VALUE - 100);
     CHECK(!smAlloc(1, &status) && status == -59);
     status = 0;
     CHECK(!smFromGraphics(1, &status) && status == -59);
@@ -424,6 +431,10 @@ static void run_marks(void)
         CHECK(i == 2 || (length->scale == lengths[i].scale &&
                          (!length->scale || (length->a == lengths[i].a && length->b == -1))));
     }
+    const struct wh_param *usage = &wh_sample_api.calls[WH_SAMPLE_smGetUsage].params[1];
+
+    CHECK(usage->kind == WH_VERSIONED && usage->length.scale == sizeof(sm_usage));
+    CHECK(usage->length.a == -1 && usage->invalid == SM_INVALID_VALUE);
     CHECK(wh_sample_api.calls[WH_SAMPLE_smGetLimit].flags == WH_CALL_REMEMBERED);
     CHECK(wh_sample_api.calls[WH_SAMPLE_smSetLimit].flags == WH_CALL_FORGETS);
     CHECK(wh_sample_api.calls[WH_SAMPLE_smSetLimit].since_major == 1);

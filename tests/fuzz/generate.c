@@ -48,6 +48,8 @@ static void skip_array(struct known *known, const struct wh_api *api, const stru
         wh_read_word(r);
     else if (p->kind == WH_BYTES || p->kind == WH_STRING)
         wh_read_bytes(r, n);
+    else if (p->kind == WH_VERSIONED)
+        wh_read_bytes(r, n);
     else if (p->kind == WH_STRUCTS)
         wh_read_bytes(r, n * api->structs[p->type].size);
     else if (p->kind == WH_PROPS)
@@ -196,6 +198,17 @@ static void put_props(struct maker *m, const struct wh_param *p)
     }
 }
 
+/* Mostly with a first word that says the size. */
+static void put_versioned(struct maker *m, uint64_t n)
+{
+    if (n < 8 || chance_below(m->chance, 8) == 0) {
+        put_bytes(m, n);
+        return;
+    }
+    wh_write_word(&m->w, n | chance_below(m->chance, 4) << 24);
+    put_bytes(m, n - 8);
+}
+
 static void put_array(struct maker *m, const struct wh_param *p)
 {
     uint64_t n = length_of(m, p);
@@ -211,6 +224,8 @@ static void put_array(struct maker *m, const struct wh_param *p)
     wh_write_word(&m->w, n);
     if (p->kind == WH_BYTES)
         put_bytes(m, n);
+    if (p->kind == WH_VERSIONED)
+        put_versioned(m, n);
     if (p->kind == WH_STRUCTS)
         put_structs(m, p, n);
     for (uint64_t k = 0; k < n && !m->w.full; k++)
@@ -223,7 +238,7 @@ static void put_array(struct maker *m, const struct wh_param *p)
         else
             break;
     if (p->kind >= WH_OUT && p->kind <= WH_NEWS)
-        m->reply += 8 + (p->kind == WH_OUT || p->kind == WH_INFO ? (n + 7) & ~7ull : n * 8);
+        m->reply += 8 + (p->kind <= WH_VERSIONED ? (n + 7) & ~7ull : n * 8);
 }
 
 static void put_param(struct maker *m, unsigned i)

@@ -254,6 +254,19 @@ static const struct wh_param params_smOperate[] = {
     {.name = "values", .kind = WH_BYTES, .size = 16, .selector = -1, .length = {-1, -1, 32}},
 };
 
+static const struct wh_param params_smGetUsage[] = {
+    {.name = "device", .kind = WH_HANDLE, .size = 8, .selector = -1,
+     .type = WH_SAMPLE_TYPE_sm_device, .invalid = -33},
+    {.name = "usage", .kind = WH_VERSIONED, .size = 16, .selector = -1, .invalid = -30,
+     .length = {-1, -1, 16}},
+};
+
+static const struct wh_param params_smSetUsage[] = {
+    {.name = "device", .kind = WH_HANDLE, .size = 8, .selector = -1,
+     .type = WH_SAMPLE_TYPE_sm_device, .invalid = -33},
+    {.name = "usage", .kind = WH_LOCAL, .selector = -1},
+};
+
 static const struct wh_call_desc calls[] = {
     {.name = "smInit", .number = WH_SAMPLE_smInit, .flags = WH_CALL_BLOCKS,
      .result = WH_RESULT_STATUS, .error_param = -1, .since_major = 1},
@@ -364,6 +377,11 @@ static const struct wh_call_desc calls[] = {
     {.name = "smOperate", .params = params_smOperate, .number = WH_SAMPLE_smOperate,
      .flags = WH_CALL_HAND_WORKER, .nparams = 2, .result = WH_RESULT_STATUS, .error_param = -1,
      .since_major = 2},
+    {.name = "smGetUsage", .params = params_smGetUsage, .number = WH_SAMPLE_smGetUsage,
+     .nparams = 2, .result = WH_RESULT_STATUS, .error_param = -1, .since_major = 2},
+    {.name = "smSetUsage", .params = params_smSetUsage, .number = WH_SAMPLE_smSetUsage,
+     .flags = WH_CALL_UNSUPPORTED, .nparams = 2, .result = WH_RESULT_STATUS, .error_param = -1,
+     .since_major = 2},
 };
 
 static const struct wh_object_desc objects[] = {
@@ -396,6 +414,7 @@ static const struct wh_struct_desc structs[] = {
     {.name = "sm_nested", .handles = handles_sm_nested, .nhandles = 3, .size = 80},
     {.name = "sm_value", .size = 16},
     {.name = "sm_operation", .handles = handles_sm_operation, .nhandles = 1, .size = 56},
+    {.name = "sm_usage", .size = 16},
     {.name = "sm_host", .size = 24},
 };
 
@@ -428,7 +447,7 @@ static const struct wh_names props[] = {
 
 const struct wh_api wh_sample_api = {
     .name = "sample",
-    .hash = UINT64_C(0x4eb3024d029643eb),
+    .hash = UINT64_C(0x9b29ae318876bc58),
     .calls = calls,
     .objects = objects,
     .structs = structs,

@@ -49,6 +49,8 @@ enum wh_sample_call {
     WH_SAMPLE_smGetLimit = 37,
     WH_SAMPLE_smSetLimit = 38,
     WH_SAMPLE_smOperate = 39,
+    WH_SAMPLE_smGetUsage = 40,
+    WH_SAMPLE_smSetUsage = 41,
     WH_SAMPLE_NCALLS
 };
 
@@ -65,7 +67,8 @@ enum wh_sample_struct {
     WH_SAMPLE_STRUCT_sm_nested = 2,
     WH_SAMPLE_STRUCT_sm_value = 3,
     WH_SAMPLE_STRUCT_sm_operation = 4,
-    WH_SAMPLE_STRUCT_sm_host = 5,
+    WH_SAMPLE_STRUCT_sm_usage = 5,
+    WH_SAMPLE_STRUCT_sm_host = 6,
     WH_SAMPLE_NSTRUCTS
 };
 

@@ -130,6 +130,9 @@ CHECK_MEMBER(sm_operation, paint.target, 24, 8);
 CHECK_MEMBER(sm_operation, paint.red, 32, 1);
 CHECK_MEMBER(sm_operation, paint.green, 33, 1);
 CHECK_MEMBER(sm_operation, value, 40, 16);
+CHECK_SIZE(sm_usage, 16);
+CHECK_MEMBER(sm_usage, version, 0, 4);
+CHECK_MEMBER(sm_usage, bytes, 8, 8);
 CHECK_SIZE(sm_host, 24);
 CHECK_MEMBER(sm_host, address, 0, 8);
 CHECK_MEMBER(sm_host, done, 8, 8);
@@ -180,6 +183,8 @@ CHECK_FUNCTION(smCopyMemory, sm_status (*)(sm_counter, sm_counter, size_t, uint6
 CHECK_FUNCTION(smGetLimit, sm_status (*)(sm_device, sm_uint, size_t *));
 CHECK_FUNCTION(smSetLimit, sm_status (*)(sm_uint, sm_device, size_t));
 CHECK_FUNCTION(smOperate, sm_status (*)(const sm_operation *, const sm_value *));
+CHECK_FUNCTION(smGetUsage, sm_status (*)(sm_device, sm_usage *));
+CHECK_FUNCTION(smSetUsage, sm_status (*)(sm_device, const sm_usage *));
 CHECK_FUNCTION(smCopyMemoryPerThread, sm_status (*)(sm_counter, sm_counter, size_t, uint64_t,
                                                     unsigned long));
 CHECK_FUNCTION(smNotifyPerThread, void (*)(sm_uint));

@@ -12,6 +12,7 @@
 
 uint64_t wh_sample_invoke(uint16_t call, uint64_t *a);
 int32_t wh_sample_unsupported(uint16_t call);
+int32_t wh_sample_refused(uint16_t call, int32_t error);
 
 extern void *const wh_sample_dispatch[];
 extern const struct wh_function wh_sample_functions[];

@@ -11,6 +11,7 @@
 
 uint64_t wh_sample_invoke(uint16_t call, uint64_t *a);
 int32_t wh_sample_unsupported(uint16_t call);
+int32_t wh_sample_refused(uint16_t call, int32_t error);
 void wh_sample_variant_enter(void);
 void wh_sample_variant_leave(void);
 
@@ -250,6 +251,20 @@ WH_EXPORT sm_status smOperate(const sm_operation *operation, const sm_value *val
     return (sm_status)wh_sample_invoke(WH_SAMPLE_smOperate, a);
 }
 
+WH_EXPORT sm_status smGetUsage(sm_device device, sm_usage *usage)
+{
+    uint64_t a[] = {(uintptr_t)device, (uintptr_t)usage};
+
+    return (sm_status)wh_sample_invoke(WH_SAMPLE_smGetUsage, a);
+}
+
+WH_EXPORT sm_status smSetUsage(sm_device device, const sm_usage *usage)
+{
+    (void)device;
+    (void)usage;
+    return (sm_status)wh_sample_refused(WH_SAMPLE_smSetUsage, -30);
+}
+
 WH_EXPORT sm_status smCopyMemoryPerThread(sm_counter dst, sm_counter src, size_t size,
                                           uint64_t word, unsigned long any)
 {
@@ -298,6 +313,7 @@ const struct wh_function wh_sample_functions[] = {
     {"smGetDevices", WH_SAMPLE_smGetDevices, false, ADDRESS(smGetDevices)},
     {"smGetInfo", WH_SAMPLE_smGetInfo, false, ADDRESS(smGetInfo)},
     {"smGetLimit", WH_SAMPLE_smGetLimit, false, ADDRESS(smGetLimit)},
+    {"smGetUsage", WH_SAMPLE_smGetUsage, false, ADDRESS(smGetUsage)},
     {"smHost", WH_SAMPLE_smHost, false, ADDRESS(smHost)},
     {"smImport", WH_SAMPLE_smImport, false, ADDRESS(smImport)},
     {"smInit", WH_SAMPLE_smInit, false, ADDRESS(smInit)},
@@ -318,6 +334,7 @@ const struct wh_function wh_sample_functions[] = {
     {"smRetainBufferEXT", WH_SAMPLE_smRetainBufferEXT, true, ADDRESS(smRetainBufferEXT)},
     {"smScale", WH_SAMPLE_smScale, false, ADDRESS(smScale)},
     {"smSetLimit", WH_SAMPLE_smSetLimit, false, ADDRESS(smSetLimit)},
+    {"smSetUsage", WH_SAMPLE_smSetUsage, false, ADDRESS(smSetUsage)},
     {"smSign", WH_SAMPLE_smSign, false, ADDRESS(smSign)},
     {"smSplit", WH_SAMPLE_smSplit, false, ADDRESS(smSplit)},
     {"smTicks", WH_SAMPLE_smTicks, false, ADDRESS(smTicks)},

@@ -275,6 +275,15 @@ static void thunk_smOperate(struct wh_call *call, const void *functions, uint64_
                                                              (const sm_value *)(uintptr_t)a[1]);
 }
 
+static void thunk_smGetUsage(struct wh_call *call, const void *functions, uint64_t *a)
+{
+    const struct wh_sample_functions_table *f = functions;
+
+    (void)call;
+    a[WH_RESULT] = (uint64_t)(int64_t)f->smGetUsage((sm_device)(uintptr_t)a[0],
+                                                    (sm_usage *)(uintptr_t)a[1]);
+}
+
 wh_thunk *const wh_sample_thunks[] = {
     thunk_smInit,
     thunk_smNotify,
@@ -316,6 +325,8 @@ wh_thunk *const wh_sample_thunks[] = {
     thunk_smGetLimit,
     thunk_smSetLimit,
     thunk_smOperate,
+    thunk_smGetUsage,
+    NULL, /* smSetUsage */
 };
 
 const char *const wh_sample_function_names[] = {
@@ -359,4 +370,6 @@ const char *const wh_sample_function_names[] = {
     "smGetLimit",
     "smSetLimit",
     "smOperate",
+    "smGetUsage",
+    NULL, /* smSetUsage */
 };

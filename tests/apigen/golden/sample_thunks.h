@@ -60,6 +60,8 @@ struct wh_sample_functions_table {
     sm_status (*smGetLimit)(sm_device device, sm_uint name, size_t *value);
     sm_status (*smSetLimit)(sm_uint name, sm_device device, size_t value);
     sm_status (*smOperate)(const sm_operation *operation, const sm_value *values);
+    sm_status (*smGetUsage)(sm_device device, sm_usage *usage);
+    void *unused_smSetUsage;
 };
 
 /* By hand, in the worker. */

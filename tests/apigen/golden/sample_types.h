@@ -95,6 +95,10 @@ typedef struct sm_operation {
     } paint;
     sm_value value;
 } sm_operation;
+typedef struct sm_usage {
+    sm_uint version;
+    sm_ulong bytes;
+} sm_usage;
 typedef struct sm_host {
     const void *address;
     sm_callback done;
@@ -143,6 +147,8 @@ sm_status smCopyMemory(sm_counter dst, sm_counter src, size_t size, uint64_t wor
 sm_status smGetLimit(sm_device device, sm_uint name, size_t *value);
 sm_status smSetLimit(sm_uint name, sm_device device, size_t value);
 sm_status smOperate(const sm_operation *operation, const sm_value *values);
+sm_status smGetUsage(sm_device device, sm_usage *usage);
+sm_status smSetUsage(sm_device device, const sm_usage *usage);
 sm_status smCopyMemoryPerThread(sm_counter dst, sm_counter src, size_t size, uint64_t word,
                                 unsigned long any);
 void smNotifyPerThread(sm_uint code);

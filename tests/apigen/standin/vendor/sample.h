@@ -80,6 +80,11 @@ typedef struct _sm_region {
     double weight;
 } sm_region;
 
+typedef struct sm_usage {
+    sm_uint version;
+    sm_ulong bytes;
+} sm_usage;
+
 typedef struct sm_nested {
     sm_uint flags;
     sm_region region;
@@ -186,6 +191,8 @@ sm_status smCopyMemory(sm_counter dst, sm_counter src, size_t size, uint64_t wor
                        unsigned long any);
 sm_status smGetLimit(sm_device device, sm_uint name, size_t *value);
 sm_status smSetLimit(sm_uint name, sm_device device, size_t value);
+sm_status smGetUsage(sm_device device, sm_usage *usage);
+sm_status smSetUsage(sm_device device, const sm_usage *usage);
 sm_status smOperate(const sm_operation *operation, const sm_value *values);
 sm_status smCopyMemoryPerThread(sm_counter dst, sm_counter src, size_t size, uint64_t word,
                                 unsigned long any);
