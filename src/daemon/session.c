@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "channel/park.h"
+#include "daemon/ledger.h"
 #include "daemon/spawn.h"
 
 #include <ctype.h>
@@ -39,6 +40,7 @@ static void unlink_session(struct wh_served *session)
     *session->link = session->next;
     if (session->next)
         session->next->link = session->link;
+    wh_ledger_clear(session);
     session->server->nsessions--;
     session->tenant->nsessions--;
 }
@@ -157,10 +159,13 @@ struct wh_served *wh_session_start(struct wh_server *server,
                                   .ended = request->ended,
                                   .owner = request->owner,
                                   .exit.fd = -1};
+    struct wh_session_request complete = *request;
+    wh_ledger_assign(session, &complete);
     if (map_head(session, request, error) == 0) {
-        session->pid = wh_spawn_worker(server->config, request, session->number, error);
+        session->pid = wh_spawn_worker(server->config, &complete, session->number, error);
         if (session->pid > 0 && watch_worker(session, error) == 0) {
             enter(server, session);
+            wh_ledger_enter(session, request->hello->pid);
             wh_debug("session %u: %s for %s (pid %u), worker %d, %llu MiB", session->number,
                      request->hello->api, request->tenant->name, request->hello->pid, session->pid,
                      (unsigned long long)(request->size >> 20));

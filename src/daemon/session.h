@@ -10,6 +10,7 @@
 #include "daemon/server.h"
 #include "daemon/tenant.h"
 #include "wire/hello.h"
+#include "worker/ledger.h"
 
 /* What a new session's worker gets. Descriptors stay the caller's. */
 struct wh_session_request {
@@ -19,6 +20,8 @@ struct wh_session_request {
     int life, memory;
     int bell; /* or -1: the worker naps */
     uint64_t offset, size;
+    int ledger; /* or -1; of this, what is the session's: filled in when it starts */
+    uint32_t account;
     /* Called when the worker is gone and the reason is told; may be NULL. */
     void (*ended)(void *owner);
     void *owner;
@@ -28,8 +31,9 @@ struct wh_served {
     struct wh_served *next, **link;
     struct wh_server *server;
     struct wh_tenant *tenant;
-    struct wh_segment *head; /* the segment's first page */
-    struct wh_source exit;   /* the worker's pidfd */
+    struct wh_segment *head;    /* the segment's first page */
+    struct wh_account *account; /* in the tenant's ledger, or NULL */
+    struct wh_source exit;      /* the worker's pidfd */
     pid_t pid;
     uint32_t number;
     void (*ended)(void *owner);

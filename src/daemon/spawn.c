@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define FIRST_FD     3      /* life, memory, bell */
+#define FIRST_FD     3      /* life, memory, bell, ledger */
 #define PARKING_FD   10     /* above all of those */
 #define USUAL_NOFILE 1024u  /* select(2) takes no more */
 #define MOST_NOFILE  16384u /* for libraries that ask for more */
@@ -164,16 +164,18 @@ static int make_home(const char *state_dir, const char *tenant, const struct ide
 /* Puts the descriptors in their places; sources may be anywhere, also in each other's places. */
 static int place_descriptors(const struct wh_session_request *request)
 {
-    const int wanted[] = {request->life, request->memory, request->bell};
-    int parked[3], count = request->bell >= 0 ? 3 : 2;
+    const int wanted[] = {request->life, request->memory, request->bell, request->ledger};
+    int parked[4], count = 4;
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
         return -1;
     for (int i = 0; i < count; i++)
-        if ((parked[i] = fcntl(wanted[i], F_DUPFD_CLOEXEC, PARKING_FD)) < 0)
+        if ((parked[i] = fcntl(wanted[i], F_DUPFD_CLOEXEC, PARKING_FD)) < 0 && wanted[i] >= 0)
             return -1;
     for (int i = 0; i < count; i++)
-        if (dup2(parked[i], FIRST_FD + i) < 0)
+        if (parked[i] < 0)
+            close(FIRST_FD + i);
+        else if (dup2(parked[i], FIRST_FD + i) < 0)
             return -1;
     return close_range((unsigned)(FIRST_FD + count), ~0u, 0);
 }
@@ -240,15 +242,37 @@ static void set_environment(const char *home)
 static void execute(const struct wh_config *config, const struct wh_session_request *request,
                     uint32_t session)
 {
-    char number[16], offset[32], size[32], hash[32];
+    char number[16], offset[32], size[32], hash[32], account[16];
+    const char *arguments[20];
+    size_t n = 0;
     (void)snprintf(number, sizeof(number), "%u", session);
     (void)snprintf(offset, sizeof(offset), "%llu", (unsigned long long)request->offset);
     (void)snprintf(size, sizeof(size), "%llu", (unsigned long long)request->size);
     (void)snprintf(hash, sizeof(hash), "%llx", (unsigned long long)request->hello->api_hash);
-    bool nap = request->bell < 0 && strcmp(request->transport, "ivshmem") == 0;
-    execl(config->worker, "wormhole-worker", "--transport", request->transport, "--session", number,
-          "--offset", offset, "--size", size, "--api-hash", hash, "--api", request->hello->api,
-          nap ? "--nap" : NULL, NULL);
+    (void)snprintf(account, sizeof(account), "%u", request->account);
+    const char *const always[] = {"wormhole-worker",
+                                  "--transport",
+                                  request->transport,
+                                  "--session",
+                                  number,
+                                  "--offset",
+                                  offset,
+                                  "--size",
+                                  size,
+                                  "--api-hash",
+                                  hash,
+                                  "--api",
+                                  request->hello->api};
+    for (; n < sizeof(always) / sizeof(always[0]); n++)
+        arguments[n] = always[n];
+    if (request->ledger >= 0) {
+        arguments[n++] = "--account";
+        arguments[n++] = account;
+    }
+    if (request->bell < 0 && strcmp(request->transport, "ivshmem") == 0)
+        arguments[n++] = "--nap";
+    arguments[n] = NULL;
+    execv(config->worker, (char *const *)arguments);
 }
 
 static _Noreturn void run_child(const struct wh_config *config,

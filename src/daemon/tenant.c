@@ -4,6 +4,7 @@
 
 #include "base/util.h"
 #include "channel/segment.h"
+#include "daemon/ledger.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -100,6 +101,7 @@ void wh_tenants_free(struct wh_server *server)
 {
     while (server->tenants) {
         struct wh_tenant *next = server->tenants->next;
+        wh_ledger_free(server->tenants);
         free(server->tenants);
         server->tenants = next;
     }

@@ -14,7 +14,10 @@ struct wh_tenant {
     char name[64]; /* also the name of its folder: no '/' and no leading '.' */
     struct wh_limits limits;
     unsigned nsessions;
-    struct wh_log_limit log; /* lines that it causes */
+    struct wh_log_limit log;     /* lines that it causes */
+    struct wh_account *accounts; /* its ledger (ledger.h), NULL before its first session */
+    size_t naccounts;
+    int ledger;
 };
 
 /* The tenant that a local user belongs to; one is made for users without any. NULL: out of memory.

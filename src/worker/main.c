@@ -2,10 +2,11 @@
 /*
  * wormhole-worker: one process that serves one session and ends with it. Started by the daemon
  * only, with fixed descriptors: 3 is the sign of life of client or server (for `unix` the client's
- * own socket), 4 the shared memory, 5 the eventfd that the guest rings (`ivshmem`). It must never
- * outlive its client, and never touch descriptors that it was not given.
+ * own socket), 4 the shared memory, 5 the eventfd that the guest rings (`ivshmem`), 6 its tenant's
+ * ledger. It must never outlive its client, and never touch descriptors that it was not given.
  */
 #include "backend/cuda/backend.h"
+#include "backend/nvml/backend.h"
 #include "backend/opencl/backend.h"
 #include "base/log.h"
 #include "base/util.h"
@@ -27,6 +28,7 @@
 #define LIFE_FD   3
 #define MEMORY_FD 4
 #define BELL_FD   5
+#define LEDGER_FD 6
 
 #define LONGEST_NAP_US 1000u
 
@@ -34,7 +36,8 @@
 struct job {
     bool ivshmem; /* else unix */
     bool nap;     /* nobody can ring: no eventfd */
-    uint32_t session;
+    bool ledger;  /* there is one */
+    uint32_t session, account;
     uint64_t offset, size, api_hash;
     const char *api;
     struct wh_shm *shm;
@@ -49,6 +52,7 @@ static const struct {
 } backends[] = {
     {&wh_opencl_api, wh_opencl_open},
     {&wh_cuda_api, wh_cuda_open},
+    {&wh_nvml_api, wh_nvml_open},
 };
 
 /* ---- arguments ---- */
@@ -60,6 +64,7 @@ enum {
     OPTION_SIZE,
     OPTION_API,
     OPTION_API_HASH,
+    OPTION_ACCOUNT,
     OPTION_NAP
 };
 
@@ -70,6 +75,7 @@ static const struct argp_option options[] = {
     {"size", OPTION_SIZE, "BYTES", 0, "Its size", 0},
     {"api", OPTION_API, "NAME", 0, "The accelerator API", 0},
     {"api-hash", OPTION_API_HASH, "HEX", 0, "The client's description of it", 0},
+    {"account", OPTION_ACCOUNT, "N", 0, "The session's account in its tenant's ledger", 0},
     {"nap", OPTION_NAP, NULL, 0, "Nobody can ring: look at the ring now and then", 0},
     {0},
 };
@@ -107,6 +113,10 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case OPTION_API_HASH:
         job->api_hash = parse_number(value, 16, state);
+        return 0;
+    case OPTION_ACCOUNT:
+        job->account = (uint32_t)parse_number(value, 10, state);
+        job->ledger = true;
         return 0;
     case OPTION_NAP:
         job->nap = true;
@@ -168,11 +178,12 @@ static int start_thread(void *(*run)(void *), void *argument, struct wh_error *e
 /* The library's own child processes (compilers) must not hold the session open. */
 static int claim_descriptors(const struct job *job, struct wh_error *error)
 {
-    int last = job->ivshmem && !job->nap ? BELL_FD : MEMORY_FD;
-    for (int fd = LIFE_FD; fd <= last; fd++)
-        if (fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+    bool bell = job->ivshmem && !job->nap;
+    for (int fd = LIFE_FD; fd <= LEDGER_FD; fd++)
+        if ((fd != BELL_FD || bell) && (fd != LEDGER_FD || job->ledger) &&
+            fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
             return wh_error_set(error, EBADF, "the worker was started without descriptor %d", fd);
-    int log = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, BELL_FD + 1);
+    int log = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, LEDGER_FD + 1);
     if (log >= 0)
         wh_log_to(log);
     return 0;
@@ -217,6 +228,8 @@ static int start(struct job *job, struct wh_error *error)
 {
     (void)prctl(PR_SET_DUMPABLE, 0);
     if (wh_shm_open_worker(MEMORY_FD, job->offset, job->size, &job->shm, error) < 0)
+        return -1;
+    if (job->ledger && wh_ledger_open(&job->worker.ledger, LEDGER_FD, job->account, error) < 0)
         return -1;
     wh_crash_report_to(job->shm->segment, job->ivshmem ? -1 : LIFE_FD);
     job->worker.channel = &job->shm->channel;

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "channel/channel.h"
+#include "worker/ledger.h"
 #include "worker/thunk.h"
 
 #include <pthread.h>
@@ -78,6 +79,7 @@ struct wh_worker {
     const struct wh_backend *backend;
     struct wh_table *table;
     struct wh_output *output;
+    struct wh_ledger ledger;  /* the tenant's; empty where there is none */
     _Atomic int32_t deferred; /* the first error of a posted call that nobody was told yet */
     _Atomic uint32_t away;    /* vacated calls that are not over */
     uint32_t session;

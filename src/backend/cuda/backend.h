@@ -63,6 +63,10 @@ static inline const struct wh_cuda_functions_table *wh_cuda_driver(struct wh_cal
 /* Loads the driver library and fills `backend`. Fails with a sentence when there is none. */
 int wh_cuda_open(struct wh_worker *worker, struct wh_backend *backend, struct wh_error *error);
 
+/* The driver library that this server uses, loaded; NULL with a sentence. For the backend of NVML,
+ * too: both are to speak of the same devices. */
+void *wh_cuda_driver_library(struct wh_error *error);
+
 /* ---- contexts (context.c) ---- */
 
 struct wh_cuda_contexts *wh_cuda_contexts_new(void);

@@ -73,7 +73,7 @@ static void load_compiler(const char *driver)
     }
 }
 
-static void *open_library(struct wh_error *error)
+void *wh_cuda_driver_library(struct wh_error *error)
 {
     const char *path = getenv("WORMHOLE_CUDA_LIBRARY");
     void *library = NULL;
@@ -133,6 +133,15 @@ static void forget(struct wh_worker *worker, struct wh_entry *entry)
     free(entry->extra);
 }
 
+/* The software device says where it is told to what it uses; NVIDIA's driver tells NVML itself. */
+static void keep_account(struct wh_worker *worker, void *library)
+{
+    void (*meter)(struct wh_meter * meters, unsigned count) = NULL;
+    *(void **)&meter = dlsym(library, WH_CUDA_SOFTGPU_METER);
+    if (meter && worker->ledger.own)
+        meter(worker->ledger.own->meters, WH_LEDGER_DEVICES);
+}
+
 int wh_cuda_open(struct wh_worker *worker, struct wh_backend *backend, struct wh_error *error)
 {
     struct wh_cuda_state *state = calloc(1, sizeof(*state));
@@ -140,12 +149,13 @@ int wh_cuda_open(struct wh_worker *worker, struct wh_backend *backend, struct wh
         !(state->reserved = wh_cuda_ranges_new()) || !(state->contexts = wh_cuda_contexts_new()) ||
         !(state->images = wh_cuda_images_new()))
         return wh_error_set(error, ENOMEM, "out of memory");
-    void *library = open_library(error);
+    void *library = wh_cuda_driver_library(error);
     if (!library)
         return -1;
     fill_table(&state->f, library);
     if (!dlsym(library, "cuInit") || !dlsym(library, "cuCtxSetCurrent"))
         return wh_error_set(error, ENOEXEC, "the server's CUDA driver library is incomplete");
+    keep_account(worker, library);
     worker->state = state;
     *backend = (struct wh_backend){.api = &wh_cuda_api,
                                    .thunks = wh_cuda_thunks,

@@ -17,4 +17,7 @@
 #define WH_CUDA_SOFTGPU_LIBRARY "../lib/wormhole/libwormhole-softgpu.so"
 #define WH_CUDA_SOFTGPU_NAME    "softgpu"
 
+/* Its function that is told where to write what it uses: void (struct wh_meter *, unsigned). */
+#define WH_CUDA_SOFTGPU_METER "wormhole_softgpu_meter"
+
 #endif

@@ -57,6 +57,7 @@ static CUresult start_context(struct soft_context *context)
     context->legacy = legacy;
     context->thread = thread;
     atomic_store(&context->alive, true);
+    soft_meter_contexts(context->device, 1);
     soft_queue_unlock();
     return CUDA_SUCCESS;
 }
@@ -66,6 +67,7 @@ static void stop_context(struct soft_context *context)
 {
     soft_queue_lock();
     atomic_store(&context->alive, false);
+    soft_meter_contexts(context->device, -1);
     soft_queue_unlock();
     soft_context_wait(context);
     static const enum soft_kind kinds[] = {SOFT_LINK,    SOFT_EVENT,  SOFT_STREAM,

@@ -190,7 +190,10 @@ static CUresult run_launch(struct soft_stream *stream, struct soft_command *comm
     struct launch_command *self = (struct launch_command *)command;
     struct soft_context *context = stream->object.context;
     struct wh_soft_fault fault = {0};
-    if (wh_soft_run(&context->memory, &self->launch, &fault) == 0)
+    soft_meter_kernels(context->device, 1);
+    int result = wh_soft_run(&context->memory, &self->launch, &fault);
+    soft_meter_kernels(context->device, -1);
+    if (result == 0)
         return CUDA_SUCCESS;
     wh_debug("kernel failed with error %d: %s", fault.code, fault.text);
     return fault.code ? (CUresult)fault.code : CUDA_ERROR_LAUNCH_FAILED;

@@ -164,8 +164,10 @@ static uint64_t take(struct soft_device *device, uint64_t size, uint64_t alignme
     pthread_mutex_lock(&device->lock);
     if (size <= device->total - device->used)
         address = soft_space_take(&device->space, size, alignment);
-    if (address)
+    if (address) {
         device->used += size;
+        soft_meter_memory(device);
+    }
     pthread_mutex_unlock(&device->lock);
     return address;
 }
@@ -194,6 +196,7 @@ void soft_memory_give(struct soft_device *device, uint64_t address, uint64_t siz
     pthread_mutex_lock(&device->lock);
     (void)soft_space_give(&device->space, address, size);
     device->used -= size;
+    soft_meter_memory(device);
     pthread_mutex_unlock(&device->lock);
 }
 

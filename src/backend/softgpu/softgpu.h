@@ -129,6 +129,14 @@ bool soft_current_push(struct soft_context *context);
 /* Takes the top off this thread's stack; its reference is the caller's. NULL: nothing was there. */
 struct soft_context *soft_current_pop(void);
 
+/* ---- meter.c ---- */
+
+/* What NVML is to be told of the device: memory in use (its lock held), contexts, kernels that
+ * begin (1) and end (-1). */
+void soft_meter_memory(const struct soft_device *device);
+void soft_meter_contexts(const struct soft_device *device, int change);
+void soft_meter_kernels(const struct soft_device *device, int change);
+
 /* ---- limit.c ---- */
 
 void soft_limits_reset(struct soft_context *context);

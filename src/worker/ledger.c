@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker's end of its tenant's ledger; see ledger.h. */
+#include "worker/ledger.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+int wh_ledger_open(struct wh_ledger *ledger, int fd, uint32_t number, struct wh_error *error)
+{
+    struct stat status;
+    if (fstat(fd, &status) < 0 || number >= (size_t)status.st_size / sizeof(struct wh_account))
+        return wh_error_set(error, EINVAL, "the worker was started without its tenant's ledger");
+    void *memory = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (memory == MAP_FAILED)
+        return wh_error_set(error, errno, "the worker cannot map its tenant's ledger: %s",
+                            strerror(errno));
+    ledger->accounts = memory;
+    ledger->count = (size_t)status.st_size / sizeof(struct wh_account);
+    ledger->own = &ledger->accounts[number];
+    return 0;
+}
+
+const struct wh_account *wh_ledger_find(const struct wh_ledger *ledger, uint32_t worker)
+{
+    for (size_t i = 0; i < ledger->count; i++) {
+        const struct wh_account *account = &ledger->accounts[i];
+        /* Acquire pairs with the daemon's release. */
+        if (atomic_load_explicit(&account->session, memory_order_acquire) &&
+            account->worker == worker)
+            return account;
+    }
+    return NULL;
+}
