@@ -341,6 +341,43 @@ static void false_tokens(void **state)
     cuda_expect_neighbour();
 }
 
+static void false_places(void **state)
+{
+    static const char why[] = "a place for big copies does not exist";
+    struct cuda_session session;
+    (void)state;
+    cuda_begin(&session);
+    assert_int_equal(
+        CUDA_ASK(&session, wh_stage_to_device, session.memory, 16, 0, 0, WH_CUDA_STAGE_PLACES, 1),
+        INT32_MAX);
+    cuda_expect_end(&session, "a place", why);
+    cuda_begin(&session);
+    assert_int_equal(CUDA_ASK(&session, wh_stage_from_device, 16, 0, session.memory, 0, ~0u, 1),
+                     INT32_MAX);
+    cuda_expect_end(&session, "a place", why);
+    cuda_begin(&session);
+    assert_int_equal(CUDA_ASK(&session, wh_stage_wait, WH_CUDA_STAGE_PLACES), INT32_MAX);
+    cuda_expect_end(&session, "a place", why);
+    /* One that opened none has none; one that opened some keeps to them. */
+    cuda_open(&session, &cuda_server);
+    assert_int_equal(CUDA_ASK(&session, wh_stage_wait, 0), INT32_MAX);
+    cuda_expect_end(&session, "a place", why);
+    cuda_begin(&session);
+    assert_int_equal(CUDA_ASK(&session, wh_stage_open, 64 << 10, 0), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(CUDA_ASK(&session, wh_stage_open, 64 << 10, CUDA_STAGES + 8),
+                     CUDA_ERROR_INVALID_VALUE);
+    /* The same place again and again, with any number; waiting for what is done. */
+    for (unsigned i = 0; i < 100; i++)
+        assert_int_equal(
+            CUDA_ASK(&session, wh_stage_to_device, session.memory, 4096, CUDA_STAGES, 0, 3, i / 2),
+            0);
+    assert_int_equal(CUDA_ASK(&session, wh_stage_wait, 3), 0);
+    assert_int_equal(CUDA_ASK(&session, wh_stage_wait, 4), 0);
+    assert_int_equal(CUDA_ASK(&session, wh_stage_look), 0);
+    cuda_close(&session);
+    cuda_expect_neighbour();
+}
+
 static void false_threads(void **state)
 {
     struct cuda_session session;
@@ -402,6 +439,7 @@ int main(void)
         cmocka_unit_test(calls_that_do_not_cross),
         cmocka_unit_test(memory_of_the_worker),
         cmocka_unit_test(false_tokens),
+        cmocka_unit_test(false_places),
         cmocka_unit_test(false_threads),
         cmocka_unit_test(things_that_went),
     };

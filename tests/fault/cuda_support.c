@@ -239,6 +239,7 @@ void cuda_furnish(struct cuda_session *session)
     MUST(session, cuMemAlloc_v2, true, CUDA_MEMORY_N);
     session->memory = session->reply[2];
     furnish_virtual(session);
+    MUST(session, wh_stage_open, 64 << 10, CUDA_STAGES);
     MUST(session, wh_share_arena, CUDA_SHARED);
     MUST(session, wh_host_register, CUDA_SHARED, CUDA_SHARED_N, CU_MEMHOSTREGISTER_DEVICEMAP, true);
 }

@@ -14,6 +14,7 @@
 
 /* Objects of an honest session: the id of each is the number of its type. */
 #define CUDA_ARENA    (64ull << 20)
+#define CUDA_STAGES   (32ull << 20)     /* where the places of big copies begin in it */
 #define CUDA_SHARED   0x200000000000ull /* where the worker maps the arena a second time */
 #define CUDA_SHARED_N 8192u             /* bytes of it that are registered */
 #define CUDA_MEMORY_N 4096u

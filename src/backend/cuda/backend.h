@@ -18,6 +18,7 @@
 #define WH_NO_TOKEN UINT32_MAX
 
 struct wh_cuda_contexts;
+struct wh_cuda_stages;
 struct wh_cuda_images;
 
 /* The driver's last answer to cuMemGetInfo, and when it was given. */
@@ -42,6 +43,7 @@ struct wh_cuda_state {
     struct wh_cuda_ranges *reserved; /* addresses that it may map memory at */
     struct wh_cuda_contexts *contexts;
     struct wh_cuda_images *images; /* on their way */
+    struct wh_cuda_stages *stages; /* of big copies */
     uint32_t calls;                /* entered so far; the leading thread's */
     struct wh_cuda_memory_info memory_info;
     /* The arena at the client's address, so that one pointer works on both sides; NULL until the
@@ -83,8 +85,9 @@ CUcontext wh_cuda_current(struct wh_call *call);
  * handing the lead to another thread costs. */
 bool wh_cuda_brief(struct wh_call *call);
 
-/* The same for what is done on a stream. */
+/* The same for what is done on a stream, and for an event. */
 bool wh_cuda_stream_is_idle_soon(struct wh_call *call, CUstream stream);
+bool wh_cuda_event_is_done_soon(struct wh_call *call, CUevent event);
 
 /* ---- launches (launch.c) ---- */
 
@@ -97,6 +100,16 @@ struct wh_cuda_images *wh_cuda_images_new(void);
 
 /* Whether a JIT option is a number, and may come from the client. */
 bool wh_cuda_jit_crosses(unsigned option);
+
+/* ---- big copies (stage.c) ---- */
+
+struct wh_cuda_stages *wh_cuda_stages_new(void);
+
+/* Whether the device is done with a place, or soon will be. */
+bool wh_cuda_stage_is_free_soon(struct wh_call *call, unsigned place);
+
+/* The context is gone, and what was made in it. */
+void wh_cuda_stages_forget(const struct wh_cuda_state *state, const void *context);
 
 /* ---- virtual memory (virtual.c) ---- */
 

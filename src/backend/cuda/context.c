@@ -84,6 +84,7 @@ CUresult wh_cuda_do_set_current(struct wh_call *call, CUcontext context)
 static void forget_memory(struct wh_call *call, const void *context)
 {
     struct wh_cuda_range range;
+    wh_cuda_stages_forget(wh_cuda_state(call), context);
     while (context && wh_cuda_ranges_take_owned(wh_cuda_state(call)->ranges, context, &range))
         if (range.kind == WH_CUDA_RANGE_ALIAS)
             munmap((void *)(uintptr_t)range.start, range.size);

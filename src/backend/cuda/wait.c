@@ -32,6 +32,12 @@ bool wh_cuda_stream_is_idle_soon(struct wh_call *call, CUstream stream)
     return poll_device(call, (CUresult(*)(void *))query, stream);
 }
 
+bool wh_cuda_event_is_done_soon(struct wh_call *call, CUevent event)
+{
+    CUresult (*query)(CUevent) = wh_cuda_driver(call)->cuEventQuery;
+    return poll_device(call, (CUresult(*)(void *))query, event);
+}
+
 bool wh_cuda_brief(struct wh_call *call)
 {
     switch (call->desc->number) {
@@ -39,10 +45,10 @@ bool wh_cuda_brief(struct wh_call *call)
         return wh_cuda_stream_is_idle_soon(call, (CUstream)(uintptr_t)call->a[0]);
     case WH_CUDA_wh_read:
         return wh_cuda_stream_is_idle_soon(call, (CUstream)(uintptr_t)call->a[3]);
-    case WH_CUDA_cuEventSynchronize: {
-        CUresult (*query)(CUevent) = wh_cuda_driver(call)->cuEventQuery;
-        return poll_device(call, (CUresult(*)(void *))query, (void *)(uintptr_t)call->a[0]);
-    }
+    case WH_CUDA_cuEventSynchronize:
+        return wh_cuda_event_is_done_soon(call, (CUevent)(uintptr_t)call->a[0]);
+    case WH_CUDA_wh_stage_wait:
+        return wh_cuda_stage_is_free_soon(call, (unsigned)call->a[0]);
     case WH_CUDA_cuCtxSynchronize: /* other streams than the usual one may be at work */
         return wh_table_count(call->worker->table, WH_CUDA_TYPE_CUstream) == 0 &&
                wh_cuda_stream_is_idle_soon(call, NULL);

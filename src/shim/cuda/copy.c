@@ -6,6 +6,7 @@
 #include "shim/cuda/shim.h"
 
 #include "base/util.h"
+#include "shim/cuda/stage.h"
 
 const struct wh_block *wh_cuda_stage(size_t size, size_t align)
 {
@@ -47,6 +48,8 @@ CUresult wh_cuda_write(CUdeviceptr to, const void *from, size_t size, CUstream s
     CUresult result = CUDA_SUCCESS;
     if (size <= WH_INLINE_WRITE)
         return wh_cuda_call_write(to, size, from, stream);
+    if (size >= WH_CUDA_BIG && wh_cuda_stage_write(to, from, size, stream, &result))
+        return result;
     int64_t tickets[WH_STAGES];
     unsigned n = 0;
     /* Few pieces in flight: the same blocks are used again and again, and stay in the caches. */
@@ -106,6 +109,8 @@ CUresult wh_cuda_read(void *to, CUdeviceptr from, size_t size, CUstream stream)
     CUresult result = CUDA_SUCCESS;
     if (size <= WH_INLINE_READ)
         return wh_cuda_call_read(size, to, from, stream);
+    if (size >= WH_CUDA_BIG && wh_cuda_stage_read(to, from, size, stream, &result))
+        return result;
     for (; size - at > WH_STAGE && result == CUDA_SUCCESS; at += WH_STAGE) {
         if (n >= WH_STAGES && wh_transfer_wait(session, tickets[n % WH_STAGES]) < 0)
             return (CUresult)wh_cuda_api.lost;

@@ -6,6 +6,7 @@
  */
 #include "shim/cuda/pointer.h"
 #include "shim/cuda/shim.h"
+#include "shim/cuda/stage.h"
 
 #include "base/log.h"
 #include "base/util.h"
@@ -65,6 +66,7 @@ void wh_cuda_memory_add(CUdeviceptr address, size_t size, enum wh_cuda_memory_ki
 void wh_cuda_forget_memory(CUcontext context)
 {
     struct wh_cuda_range range;
+    wh_cuda_stage_forget(context);
     while (wh_cuda_ranges_take_owned(wh_cuda_memory(), context, &range)) {
         struct wh_cuda_host *host = range.extra;
         if (range.kind == WH_CUDA_REGISTERED)
