@@ -49,6 +49,16 @@ static inline uint64_t wh_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* One turn of a loop that waits for memory to change: leaves the core to its other thread. */
+static inline void wh_relax(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 /*
  * Writes all bytes to a descriptor, restarting after signals. Returns 0, or -1 with errno set.
  */

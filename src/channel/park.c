@@ -15,13 +15,6 @@
 #define ROUND_SPINS     64    /* looks at the word between two looks at the clock */
 #define YIELD_COST_NS   15000 /* a yield that took longer ran somebody else */
 
-static void relax(void)
-{
-#if defined(__x86_64__)
-    __builtin_ia32_pause();
-#endif
-}
-
 void wh_spin_init(struct wh_spin *spin, uint32_t most_ns)
 {
     cpu_set_t cores;
@@ -37,7 +30,7 @@ static bool changes_soon(_Atomic uint32_t *word, uint32_t value)
     for (int i = 0; i < ROUND_SPINS; i++) {
         if (atomic_load_explicit(word, memory_order_acquire) != value)
             return true;
-        relax();
+        wh_relax();
     }
     return false;
 }

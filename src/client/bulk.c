@@ -83,7 +83,7 @@ static uint32_t await_copy(uint32_t last)
     uint32_t number;
     while ((number = number_of(atomic_load_explicit(&bulk.turn, memory_order_acquire))) == last &&
            wh_now_ns() - start < LOOK_NS)
-        __builtin_ia32_pause();
+        wh_relax();
     if (number != last)
         return number;
     pthread_mutex_lock(&bulk.lock);
@@ -180,7 +180,7 @@ static void copy_together(uint8_t *to, const uint8_t *from, size_t size)
     while (copy_part())
         ;
     while (atomic_load_explicit(&bulk.done, memory_order_acquire) < nparts)
-        __builtin_ia32_pause();
+        wh_relax();
 }
 
 void wh_bulk_copy(void *to, const void *from, size_t size)
