@@ -65,6 +65,15 @@ static bool valid_handle(const struct call *call, uint64_t handle, uint16_t type
     return handle == 0 || wh_object_check(call->session->objects, (void *)(uintptr_t)handle, type);
 }
 
+/* The handle itself, or what this session has in its place; 0: it is none. */
+static uint64_t live_handle(const struct call *call, uint64_t handle, uint16_t type)
+{
+    const struct wh_shim *shim = call->session->shim;
+    if (valid_handle(call, handle, type))
+        return handle;
+    return shim->inherited ? shim->inherited(call->session, type, handle) : 0;
+}
+
 static uint64_t id_of(uint64_t handle)
 {
     return handle ? ((struct wh_object *)(uintptr_t)handle)->id : WH_ID_NONE;
@@ -142,8 +151,8 @@ static void measure_props(struct call *call, const struct wh_param *p, const uin
     for (uint64_t i = 0; i < n; i++) {
         const struct wh_name_desc *name =
             wh_find_name(&call->api->props[p->type], (int64_t)list[2 * i]);
-        if (name && name->content == WH_CONTENT_HANDLES &&
-            !valid_handle(call, list[2 * i + 1], name->type))
+        if (name && name->content == WH_CONTENT_HANDLES && list[2 * i + 1] &&
+            !live_handle(call, list[2 * i + 1], name->type))
             refuse(call, call->api->objects[name->type].invalid);
     }
 }
@@ -184,7 +193,10 @@ static void measure_param(struct call *call, unsigned i)
     case WH_HANDLE:
         if (call->api->objects[p->type].special && call->a[i] < WH_SPECIAL_HANDLES)
             call->a[i] = call->session->shim->special(call->session, p->type, call->a[i]);
-        if (!valid_handle(call, call->a[i], p->type))
+        if (valid_handle(call, call->a[i], p->type))
+            return;
+        call->a[i] = live_handle(call, call->a[i], p->type);
+        if (!call->a[i])
             refuse(call, object_error(call, p));
         return;
     default:
@@ -306,15 +318,19 @@ static void write_structs(struct wh_writer *w, const struct wh_struct_desc *desc
 
 /* A name that no list knows crosses as WH_PROP_UNKNOWN without its value, so that the library
  * itself refuses it. */
-static void write_props(struct wh_writer *w, const struct wh_names *names, const uint64_t *list)
+static void write_props(const struct call *call, struct wh_writer *w, const struct wh_param *p,
+                        const uint64_t *list)
 {
     uint64_t n = count_props(list);
     wh_write_word(w, n);
     for (uint64_t i = 0; i < n; i++) {
-        const struct wh_name_desc *name = wh_find_name(names, (int64_t)list[2 * i]);
-        uint64_t value = list[2 * i + 1];
+        const struct wh_name_desc *name =
+            wh_find_name(&call->api->props[p->type], (int64_t)list[2 * i]);
+        uint64_t value = name ? list[2 * i + 1] : 0;
+        if (name && name->content == WH_CONTENT_HANDLES)
+            value = id_of(live_handle(call, value, name->type));
         wh_write_word(w, name ? list[2 * i] : WH_PROP_UNKNOWN);
-        wh_write_word(w, !name ? 0 : name->content == WH_CONTENT_HANDLES ? id_of(value) : value);
+        wh_write_word(w, value);
     }
 }
 
@@ -388,7 +404,7 @@ static void write_param(struct call *call, struct wh_writer *w, unsigned i)
         write_structs(w, &call->api->structs[p->type], pointer, n);
         break;
     case WH_PROPS:
-        write_props(w, &call->api->props[p->type], pointer);
+        write_props(call, w, p, pointer);
         break;
     case WH_NEWS:
         write_new_ids(call, w, i, n);

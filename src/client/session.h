@@ -35,6 +35,10 @@ struct wh_shim {
      * declared `special`: an object's address, or 0 for none. Runs before a message is begun; may
      * make calls of its own. */
     uint64_t (*special)(struct wh_session *session, uint16_t type, uint64_t handle);
+    /* What stands for a handle that is none of this session's: of something that outlives a fork;
+     * 0: nothing does. As `special`; asked once more for a handle that it found something for, it
+     * makes no calls. May be NULL. */
+    uint64_t (*inherited)(struct wh_session *session, uint16_t type, uint64_t handle);
 };
 
 /* Counters, for `wormhole run --stats` and benchmarks. */

@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The shim's centre: every generated stub comes through wh_opencl_invoke. Also platforms, extension
- * functions, and what ties objects to their state.
+ * The shim's centre: every generated stub comes through wh_opencl_invoke. Also extension functions,
+ * and what ties objects to their state.
  */
 #include "shim/opencl/shim.h"
 
 #include "base/log.h"
 
 #include <stdlib.h>
-
-#define PLATFORM_NOT_FOUND (-1001) /* cl_khr_icd: CL_PLATFORM_NOT_FOUND_KHR */
 
 static void free_extra(struct wh_object *object)
 {
@@ -26,6 +24,7 @@ const struct wh_shim wh_opencl_shim = {
     .callback = wh_opencl_callback,
     .freed = wh_opencl_freed,
     .lost = wh_opencl_lost,
+    .inherited = wh_opencl_inherited,
 };
 
 struct wh_session *wh_opencl_session(void)
@@ -102,25 +101,6 @@ int32_t wh_opencl_unsupported(uint16_t number)
     if (!atomic_exchange(&said[number], true))
         wh_log("%s is not supported", wh_opencl_call_desc(number)->name);
     return wh_opencl_api.unsupported;
-}
-
-/* ---- platforms ---- */
-
-WH_EXPORT cl_int clGetPlatformIDs(cl_uint num_entries, cl_platform_id *platforms,
-                                  cl_uint *num_platforms)
-{
-    if (!wh_opencl_session()) {
-        if (num_platforms)
-            *num_platforms = 0;
-        return PLATFORM_NOT_FOUND;
-    }
-    return wh_opencl_call_clGetPlatformIDs(num_entries, platforms, num_platforms);
-}
-
-WH_EXPORT cl_int clIcdGetPlatformIDsKHR(cl_uint num_entries, cl_platform_id *platforms,
-                                        cl_uint *num_platforms)
-{
-    return clGetPlatformIDs(num_entries, platforms, num_platforms);
 }
 
 /* ---- extension functions ---- */

@@ -138,6 +138,9 @@ void wh_opencl_run_native(void *native);
 void wh_opencl_callback(struct wh_session *session, uint64_t token, const uint64_t *words,
                         size_t nwords);
 void wh_opencl_lost(struct wh_session *session);
+
+/* A platform of this session in the place of one that the parent process was given (platform.c). */
+uint64_t wh_opencl_inherited(struct wh_session *session, uint16_t type, uint64_t handle);
 void wh_opencl_freed(struct wh_session *session, uint64_t token);
 
 /* ---- memory (memory.c, transfer.c, map.c, svm.c) ---- */
