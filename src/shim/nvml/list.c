@@ -171,8 +171,9 @@ WH_EXPORT nvmlReturn_t nvmlDeviceGetSupportedMemoryClocks(nvmlDevice_t device, u
     if (!count)
         return NVML_ERROR_INVALID_ARGUMENT;
     unsigned there = 0, room = room_for(*count, clocksMHz);
-    return tell(wh_nvml_call_supported_memory_clocks(device, room, &there, room ? clocksMHz : NULL),
-                there, room, count);
+    nvmlReturn_t result =
+        wh_nvml_call_supported_memory_clocks(device, room, &there, room ? clocksMHz : NULL);
+    return tell(result, there, room, count);
 }
 
 WH_EXPORT nvmlReturn_t nvmlDeviceGetSupportedGraphicsClocks(nvmlDevice_t device,
@@ -186,9 +187,9 @@ WH_EXPORT nvmlReturn_t nvmlDeviceGetSupportedGraphicsClocks(nvmlDevice_t device,
     if (!count)
         return NVML_ERROR_INVALID_ARGUMENT;
     unsigned there = 0, room = room_for(*count, clocksMHz);
-    return tell(wh_nvml_call_supported_graphics_clocks(device, memoryClockMHz, room, &there,
-                                                       room ? clocksMHz : NULL),
-                there, room, count);
+    nvmlReturn_t result = wh_nvml_call_supported_graphics_clocks(device, memoryClockMHz, room,
+                                                                 &there, room ? clocksMHz : NULL);
+    return tell(result, there, room, count);
 }
 
 /* Here no list means the question how many there may be, which is no error. */
