@@ -157,7 +157,7 @@ uint64_t wh_client_remembered(struct wh_session *session, const struct wh_call_d
     struct wh_answer *answer = find(atomic_load_explicit(list, memory_order_acquire), call, key, n);
     if (answer) {
         give(answer, a);
-        atomic_fetch_add_explicit(&session->stats.local, 1, memory_order_relaxed);
+        wh_stats_answered(session, call);
         return (uint64_t)(int64_t)session->shim->api->success;
     }
     uint64_t result = wh_client_call(session, call, a);

@@ -7,6 +7,7 @@
 #include "client/session.h"
 
 #include "base/log.h"
+#include "base/util.h"
 #include "channel/channel.h"
 
 #include <stdio.h>
@@ -433,6 +434,8 @@ static bool begin(struct wh_session *session, const struct wh_message *header, s
                             .end = (uint8_t *)message + header->size};
     count(header->slot == WH_NO_SLOT ? &stats->posted : &stats->waited, 1);
     count(&session->stats.message_bytes, header->size);
+    if (session->stats.wanted)
+        atomic_fetch_add_explicit(&stats->bytes, header->size, memory_order_relaxed);
     return true;
 }
 
@@ -645,12 +648,22 @@ static bool is_slow(const struct wh_call_desc *desc)
            (desc->flags & (WH_CALL_SYNCS | WH_CALL_MESSAGE)) == (WH_CALL_SYNCS | WH_CALL_MESSAGE);
 }
 
+static void count_reply(const struct call *call, uint64_t since, uint32_t size)
+{
+    struct wh_call_stats *stats = &call->session->stats.calls[call->desc->number];
+    atomic_fetch_add_explicit(&stats->wait_ns, wh_now_ns() - since, memory_order_relaxed);
+    atomic_fetch_add_explicit(&stats->bytes, size, memory_order_relaxed);
+}
+
 static bool wait_for_reply(struct call *call, uint32_t slot, uint64_t *result)
 {
     struct wh_channel *channel = call->session->channel;
     struct wh_reply reply;
+    uint64_t since = call->session->stats.wanted ? wh_now_ns() : 0;
     if (!send(call, slot) || channel->ops->await(channel, slot, is_slow(call->desc), &reply) < 0)
         return false;
+    if (since)
+        count_reply(call, since, reply.size);
     *result = read_reply(call, &reply);
     wh_news_drain(call->session, reply.upcalls);
     return true;
@@ -700,7 +713,7 @@ static bool is_settled(const struct call *call)
         settled.object != object_of(call) || settled.sent != bytes_sent(call->session) ||
         wh_session_lost(call->session))
         return false;
-    atomic_fetch_add_explicit(&call->session->stats.local, 1, memory_order_relaxed);
+    wh_stats_answered(call->session, call->desc);
     return true;
 }
 

@@ -111,7 +111,7 @@ int32_t wh_client_answer(struct wh_session *session, const void *answer, size_t 
         memcpy(value, answer, answer_size);
     if (size_ret)
         *size_ret = answer_size;
-    atomic_fetch_add_explicit(&session->stats.local, 1, memory_order_relaxed);
+    wh_stats_answered(session, NULL);
     return api->success;
 }
 

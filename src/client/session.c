@@ -136,6 +136,7 @@ struct wh_session *wh_session_over(const struct wh_shim *shim, struct wh_channel
     sem_init(&session->may_block, 0, MOST_BLOCKED);
     session->objects = wh_objects_new(session, shim->dispatch);
     session->arena = wh_arena_new(channel->arena, channel->arena_size, channel->returns_pages);
+    session->stats.wanted = getenv("WORMHOLE_STATS") != NULL;
     session->stats.calls = calloc(shim->api->ncalls, sizeof(*session->stats.calls));
     session->answers = wh_answers_new();
     if (session->objects && session->arena && session->answers && session->stats.calls &&
@@ -174,24 +175,8 @@ static void forget_in_child(void)
 static void print_stats(void)
 {
     struct wh_session *session = atomic_load(&process.session);
-    if (!session)
-        return;
-    const struct wh_api *api = session->shim->api;
-    struct wh_stats *s = &session->stats;
-    unsigned long long posted = 0, waited = 0;
-    for (unsigned i = 0; i < api->ncalls; i++) {
-        if (s->calls[i].posted || s->calls[i].waited)
-            wh_log("%s: %-40s %10llu posted %10llu waited for", api->name, api->calls[i].name,
-                   (unsigned long long)s->calls[i].posted, (unsigned long long)s->calls[i].waited);
-        posted += s->calls[i].posted;
-        waited += s->calls[i].waited;
-    }
-    wh_log(
-        "%s: %llu calls posted, %llu waited for, %llu answered locally; bytes: %llu in messages, %llu copied "
-        "through the arena, %llu shared without a copy",
-        api->name, posted, waited, (unsigned long long)s->local,
-        (unsigned long long)s->message_bytes, (unsigned long long)s->copied_bytes,
-        (unsigned long long)s->shared_bytes);
+    if (session)
+        wh_stats_print(session);
 }
 
 static struct wh_session *open_locked(const struct wh_shim *shim)

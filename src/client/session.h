@@ -44,11 +44,13 @@ struct wh_shim {
 /* Counters, for `wormhole run --stats` and benchmarks. */
 struct wh_call_stats {
     _Atomic uint64_t posted, waited;
+    _Atomic uint64_t local, bytes, wait_ns; /* only when stats are wanted */
 };
 
 struct wh_stats {
-    struct wh_call_stats *calls; /* by call number */
-    _Atomic uint64_t local;
+    bool wanted;                    /* WORMHOLE_STATS is set */
+    struct wh_call_stats *calls;    /* by call number */
+    _Atomic uint64_t local;         /* answered for no call in particular, when wanted */
     _Atomic uint64_t message_bytes; /* through the ring and the slots */
     _Atomic uint64_t copied_bytes;  /* payloads copied through the arena */
     _Atomic uint64_t shared_bytes;  /* payloads that moved by being shared */
@@ -66,6 +68,10 @@ struct wh_objects *wh_session_objects(struct wh_session *session);
 struct wh_arena *wh_session_arena(struct wh_session *session);
 struct wh_channel *wh_session_channel(struct wh_session *session);
 struct wh_stats *wh_session_stats(struct wh_session *session);
+
+/* The client answered a call without the worker (NULL: it does not say which). */
+void wh_stats_answered(struct wh_session *session, const struct wh_call_desc *call);
+
 bool wh_session_lost(const struct wh_session *session);
 
 /* ---- calls (call.c) ---- */
@@ -216,6 +222,9 @@ struct wh_session *wh_session_over(const struct wh_shim *shim, struct wh_channel
                                    struct wh_error *error);
 
 int wh_transfers_init(struct wh_session *session);
+
+/* Logs the session's counters, one line a call that was made (stats.c). */
+void wh_stats_print(struct wh_session *session);
 
 /* This thread's number on the wire, from 1. */
 uint32_t wh_thread_number(void);
