@@ -5,8 +5,7 @@
 
 #include "shim/cuda/shim.h"
 
-#define WH_CUDA_MOST_OPTIONS 64u
-#define WH_CUDA_MOST_PARAMS  65536u /* bytes; the driver's own limit is 32,764 */
+#define WH_CUDA_MOST_PARAMS 65536u /* bytes; the driver's own limit is 32,764 */
 
 /* A function or kernel by name. */
 struct wh_cuda_child {

@@ -20,6 +20,13 @@ const struct wh_block *wh_cuda_stage(size_t size, size_t align)
     return block;
 }
 
+CUresult wh_cuda_no_stage(void)
+{
+    const struct wh_session *session = wh_cuda_session();
+    return session && !wh_session_lost(session) ? CUDA_ERROR_OUT_OF_MEMORY
+                                                : (CUresult)wh_cuda_api.lost;
+}
+
 /* ---- to the device ---- */
 
 static CUresult write_piece(CUdeviceptr to, const uint8_t *from, size_t size, CUstream stream,
@@ -31,7 +38,7 @@ static CUresult write_piece(CUdeviceptr to, const uint8_t *from, size_t size, CU
     *flight = ticket;
     if (ticket < 0) {
         wh_arena_release(wh_session_arena(session), block);
-        return wh_session_lost(session) ? (CUresult)wh_cuda_api.lost : CUDA_ERROR_OUT_OF_MEMORY;
+        return wh_cuda_no_stage();
     }
     memcpy(wh_arena_address(wh_session_arena(session), block), from, size);
     atomic_fetch_add_explicit(&wh_session_stats(session)->copied_bytes, size, memory_order_relaxed);
@@ -71,7 +78,7 @@ static CUresult read_last(uint8_t *to, CUdeviceptr from, size_t size, CUstream s
     struct wh_session *session = wh_cuda_session();
     const struct wh_block *block = wh_cuda_stage(size, 64);
     if (!block)
-        return wh_session_lost(session) ? (CUresult)wh_cuda_api.lost : CUDA_ERROR_OUT_OF_MEMORY;
+        return wh_cuda_no_stage();
     uint64_t a[] = {size, block->offset, from, (uintptr_t)stream, WH_NO_TOKEN};
     CUresult result = wh_cuda_call_now(WH_CUDA_wh_copy_from_device, a);
     if (result == CUDA_SUCCESS)
@@ -90,7 +97,7 @@ static CUresult read_piece(uint8_t *to, CUdeviceptr from, size_t size, CUstream 
     *ticket = block ? wh_transfer_begin(session, block, &copy) : -1;
     if (*ticket < 0) {
         wh_arena_release(wh_session_arena(session), block);
-        return wh_session_lost(session) ? (CUresult)wh_cuda_api.lost : CUDA_ERROR_OUT_OF_MEMORY;
+        return wh_cuda_no_stage();
     }
     uint64_t a[] = {size, block->offset, from, (uintptr_t)stream, WH_TICKET_TOKEN(*ticket)};
     CUresult result = wh_cuda_post(WH_CUDA_wh_copy_from_device, a);

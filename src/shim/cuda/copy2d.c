@@ -166,8 +166,7 @@ static CUresult move_piece(const struct wh_cuda_sides *s, const struct piece *p,
     struct wh_copy rows = rows_of(write ? &s->from : &s->to, p);
     CUresult result;
     if (!block)
-        return session && !wh_session_lost(session) ? CUDA_ERROR_OUT_OF_MEMORY
-                                                    : (CUresult)wh_cuda_api.lost;
+        return wh_cuda_no_stage();
     uint8_t *bytes = wh_arena_address(wh_session_arena(session), block);
     if (write) {
         box.from = staged;

@@ -3,81 +3,20 @@
  * The linker. Its work is the worker's; logs, times and the finished image lie here, where the
  * program wants them and as long as the linker lives.
  */
+#include "shim/cuda/file.h"
+#include "shim/cuda/jit.h"
 #include "shim/cuda/shim.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#define MOST_OPTIONS 64u
-#define MOST_LOG     (1u << 20)
-#define IMAGE_PIECE  ((size_t)4 << 20)
+#define MOST_LOG    (1u << 20)
+#define IMAGE_PIECE ((size_t)4 << 20)
 
 /* A linker's state here (wh_object.extra). */
 struct link {
-    char *log[2]; /* information, errors: the program's */
-    unsigned room[2];
-    void **filled_place[2], **wall_place, **threads_place; /* values of options, the program's */
+    struct wh_cuda_jit_places places; /* the program's, written until the linker is done */
     uint8_t *image;
 };
-
-/* The options that cross as they are. */
-struct options {
-    unsigned n;
-    unsigned names[MOST_OPTIONS];
-    uint64_t values[MOST_OPTIONS];
-};
-
-static bool takes_address(CUjit_option option)
-{
-    return option == CU_JIT_GLOBAL_SYMBOL_NAMES || option == CU_JIT_GLOBAL_SYMBOL_ADDRESSES ||
-           option == CU_JIT_GLOBAL_SYMBOL_COUNT || option == CU_JIT_REFERENCED_KERNEL_NAMES ||
-           option == CU_JIT_REFERENCED_KERNEL_COUNT || option == CU_JIT_REFERENCED_VARIABLE_NAMES ||
-           option == CU_JIT_REFERENCED_VARIABLE_COUNT;
-}
-
-static void take_log(struct link *link, bool error, CUjit_option option, void **value)
-{
-    if (option == CU_JIT_INFO_LOG_BUFFER || option == CU_JIT_ERROR_LOG_BUFFER) {
-        link->log[error] = *value;
-        return;
-    }
-    uintptr_t room = (uintptr_t)*value;
-    link->room[error] = room < MOST_LOG ? (unsigned)room : MOST_LOG;
-    link->filled_place[error] = value;
-}
-
-/* Splits the options into what crosses and, with `link`, what stays. */
-static CUresult split(struct options *o, struct link *link, unsigned n, const CUjit_option *names,
-                      void **values)
-{
-    o->n = 0;
-    if (n > MOST_OPTIONS || (n && (!names || !values)))
-        return CUDA_ERROR_INVALID_VALUE;
-    for (unsigned i = 0; i < n; i++) {
-        bool error =
-            names[i] == CU_JIT_ERROR_LOG_BUFFER || names[i] == CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES;
-        bool log = error || names[i] == CU_JIT_INFO_LOG_BUFFER ||
-                   names[i] == CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES;
-        if (takes_address(names[i]) || ((log || names[i] == CU_JIT_WALL_TIME) && !link))
-            return CUDA_ERROR_NOT_SUPPORTED;
-        if (log) {
-            take_log(link, error, names[i], &values[i]);
-            continue;
-        }
-        if (names[i] == CU_JIT_WALL_TIME) {
-            link->wall_place = &values[i];
-            continue;
-        }
-        if (names[i] == CU_JIT_THREADS_PER_BLOCK && link)
-            link->threads_place = &values[i];
-        o->names[o->n] = names[i];
-        o->values[o->n++] = (uintptr_t)values[i];
-    }
-    return CUDA_SUCCESS;
-}
 
 static struct link *link_of(CUlinkState state)
 {
@@ -88,7 +27,7 @@ static struct link *link_of(CUlinkState state)
 WH_EXPORT CUresult cuLinkCreate_v2(unsigned n, CUjit_option *names, void **values,
                                    CUlinkState *state)
 {
-    struct options o;
+    struct wh_cuda_jit_options o;
     CUlinkState made = NULL;
     CUresult result = wh_cuda_ready();
     if (result != CUDA_SUCCESS)
@@ -96,56 +35,44 @@ WH_EXPORT CUresult cuLinkCreate_v2(unsigned n, CUjit_option *names, void **value
     struct link *link = state ? calloc(1, sizeof(*link)) : NULL;
     if (!link)
         return state ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_INVALID_VALUE;
-    result = split(&o, link, n, names, values);
+    struct wh_cuda_jit_places *places = &link->places;
+    result = wh_cuda_jit_split(&o, places, n, names, values);
     for (unsigned i = 0; i < 2; i++)
-        if (!link->log[i])
-            link->room[i] = 0;
+        places->room[i] = places->room[i] < MOST_LOG ? places->room[i] : MOST_LOG;
     if (result == CUDA_SUCCESS)
-        result =
-            wh_cuda_call_link_create(o.n, o.names, o.values, link->room[0], link->room[1], &made);
+        result = wh_cuda_call_link_create(o.n, o.names, o.values, places->room[0], places->room[1],
+                                          &made);
     if (result != CUDA_SUCCESS) {
         free(link);
         return result;
     }
     for (unsigned i = 0; i < 2; i++)
-        if (link->filled_place[i])
-            *link->filled_place[i] = NULL; /* nothing logged so far */
+        if (places->filled[i])
+            *places->filled[i] = NULL; /* nothing logged so far */
     ((struct wh_object *)made)->extra = link;
     *state = made;
     return CUDA_SUCCESS;
 }
 
 /* What the linker said goes where the program wants it. */
-static void fetch_logs(CUlinkState state, const struct link *link)
+static void fetch_logs(CUlinkState state, const struct wh_cuda_jit_places *places)
 {
-    unsigned filled[2] = {0}, threads = 0;
-    float wall = 0;
-    bool wanted = link->room[0] || link->room[1] || link->wall_place || link->threads_place;
-    if (!wanted || wh_cuda_call_link_logs(state, link->room[0], link->room[0] ? link->log[0] : NULL,
-                                          link->room[1], link->room[1] ? link->log[1] : NULL,
-                                          &filled[0], &filled[1], &wall, &threads) != CUDA_SUCCESS)
+    const unsigned *room = places->room;
+    wh_cuda_jit_answer answer = {0};
+    if (!room[0] && !room[1] && !places->wall_time && !places->threads)
         return;
-    for (unsigned i = 0; i < 2; i++)
-        if (link->filled_place[i])
-            *link->filled_place[i] =
-                (void *)(uintptr_t)(filled[i] < link->room[i] ? filled[i] : link->room[i]);
-    if (link->wall_place)
-        memcpy(link->wall_place, &wall, sizeof(wall));
-    if (link->threads_place)
-        *link->threads_place = (void *)(uintptr_t)threads;
-}
-
-static CUresult no_room(struct wh_session *session)
-{
-    return session && !wh_session_lost(session) ? CUDA_ERROR_OUT_OF_MEMORY
-                                                : (CUresult)wh_cuda_api.lost;
+    if (wh_cuda_call_link_logs(state, room[0], room[0] ? places->log[0] : NULL, room[1],
+                               room[1] ? places->log[1] : NULL, &answer.info_size,
+                               &answer.error_size, &answer.wall_time,
+                               &answer.threads_per_block) == CUDA_SUCCESS)
+        wh_cuda_jit_give_back(places, &answer);
 }
 
 WH_EXPORT CUresult cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void *data, size_t size,
                                     const char *name, unsigned n, CUjit_option *names,
                                     void **values)
 {
-    struct options o;
+    struct wh_cuda_jit_options o;
     struct wh_session *session = wh_cuda_session();
     const struct link *link = link_of(state);
     CUresult result = wh_cuda_ready();
@@ -155,49 +82,30 @@ WH_EXPORT CUresult cuLinkAddData_v2(CUlinkState state, CUjitInputType type, void
         return CUDA_ERROR_INVALID_HANDLE;
     if (!data || !size)
         return CUDA_ERROR_INVALID_VALUE;
-    result = split(&o, NULL, n, names, values);
+    result = wh_cuda_jit_split(&o, NULL, n, names, values);
     if (result != CUDA_SUCCESS)
         return result;
     const struct wh_block *block = wh_cuda_stage(size, 64);
     if (!block)
-        return no_room(session);
+        return wh_cuda_no_stage();
     memcpy(wh_arena_address(wh_session_arena(session), block), data, size);
     result = wh_cuda_call_link_add(state, type, size, block->offset, name, o.n, o.names, o.values);
     wh_arena_release(wh_session_arena(session), block);
-    fetch_logs(state, link);
+    fetch_logs(state, &link->places);
     return result;
-}
-
-static CUresult read_file(const char *path, uint8_t **bytes, size_t *size)
-{
-    struct stat status;
-    size_t at = 0;
-    ssize_t got = 1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    *bytes = NULL;
-    if (fd < 0)
-        return errno == ENOENT ? CUDA_ERROR_FILE_NOT_FOUND : CUDA_ERROR_OPERATING_SYSTEM;
-    bool good = fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0 &&
-                (*bytes = malloc((size_t)status.st_size));
-    *size = good ? (size_t)status.st_size : 0;
-    while (good && at < *size && (got = read(fd, *bytes + at, *size - at)) > 0)
-        at += (size_t)got;
-    close(fd);
-    if (good && at == *size)
-        return CUDA_SUCCESS;
-    free(*bytes);
-    *bytes = NULL;
-    return CUDA_ERROR_OPERATING_SYSTEM;
 }
 
 WH_EXPORT CUresult cuLinkAddFile_v2(CUlinkState state, CUjitInputType type, const char *path,
                                     unsigned n, CUjit_option *names, void **values)
 {
-    uint8_t *bytes;
+    char *bytes;
     size_t size;
     if (!path)
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult result = read_file(path, &bytes, &size);
+    CUresult result = wh_cuda_read_file(path, &bytes, &size);
+    /* Whatever is wrong with the file, it is the system's error. */
+    if (result == CUDA_ERROR_OUT_OF_MEMORY || (result == CUDA_SUCCESS && !size))
+        result = CUDA_ERROR_OPERATING_SYSTEM;
     if (result == CUDA_SUCCESS)
         result = cuLinkAddData_v2(state, type, bytes, size, path, n, names, values);
     free(bytes);
@@ -213,7 +121,7 @@ static CUresult fetch_image(CUlinkState state, uint8_t *image, size_t size)
         size_t piece = size - at < IMAGE_PIECE ? size - at : IMAGE_PIECE;
         const struct wh_block *block = wh_cuda_stage(piece, 64);
         if (!block)
-            return no_room(session);
+            return wh_cuda_no_stage();
         result = wh_cuda_call_link_read(state, at, piece, block->offset);
         if (result == CUDA_SUCCESS)
             memcpy(image + at, wh_arena_address(wh_session_arena(session), block), piece);
@@ -235,7 +143,7 @@ WH_EXPORT CUresult cuLinkComplete(CUlinkState state, void **image, size_t *image
     if (!image)
         return CUDA_ERROR_INVALID_VALUE;
     result = wh_cuda_call_link_complete(state, &size);
-    fetch_logs(state, link);
+    fetch_logs(state, &link->places);
     if (result != CUDA_SUCCESS)
         return result;
     uint8_t *bytes = size ? malloc(size) : NULL;

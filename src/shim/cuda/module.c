@@ -7,16 +7,14 @@
 #include "shim/cuda/code.h"
 
 #include "base/log.h"
+#include "shim/cuda/file.h"
 #include "shim/cuda/image.h"
+#include "shim/cuda/jit.h"
 #include "shim/cuda/mirror.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #define IMAGE_PIECE ((size_t)4 << 20)
 #define MOST_NAME   65536u
@@ -34,8 +32,7 @@ static CUresult send_image(const void *image, size_t size, uint64_t *id)
         const struct wh_block *block = wh_cuda_stage(piece, 64);
         struct wh_session *session = wh_cuda_session();
         if (!block)
-            return session && !wh_session_lost(session) ? CUDA_ERROR_OUT_OF_MEMORY
-                                                        : (CUresult)wh_cuda_api.lost;
+            return wh_cuda_no_stage();
         memcpy(wh_arena_address(wh_session_arena(session), block), (const uint8_t *)image + at,
                piece);
         result = wh_cuda_call_image_part(*id, size, at, piece, block->offset);
@@ -45,108 +42,25 @@ static CUresult send_image(const void *image, size_t size, uint64_t *id)
     return result;
 }
 
-/* ---- options ---- */
-
-/* The program's JIT options, split into what crosses and what comes back. */
-struct options {
-    unsigned n;
-    unsigned names[WH_CUDA_MOST_OPTIONS];
-    uint64_t values[WH_CUDA_MOST_OPTIONS];
-    char *log[2]; /* information, errors */
-    unsigned size[2];
-    void **size_place[2]; /* the option's value: bytes filled */
-    float *wall;
-    void **wall_place, **threads_place;
-};
-
-static bool crosses(CUjit_option option)
-{
-    switch (option) {
-    case CU_JIT_GLOBAL_SYMBOL_NAMES:
-    case CU_JIT_GLOBAL_SYMBOL_ADDRESSES:
-    case CU_JIT_GLOBAL_SYMBOL_COUNT:
-    case CU_JIT_REFERENCED_KERNEL_NAMES:
-    case CU_JIT_REFERENCED_KERNEL_COUNT:
-    case CU_JIT_REFERENCED_VARIABLE_NAMES:
-    case CU_JIT_REFERENCED_VARIABLE_COUNT:
-        return false;
-    default:
-        return true;
-    }
-}
-
-static CUresult split_options(struct options *o, unsigned n, const CUjit_option *names,
-                              void **values)
-{
-    *o = (struct options){0};
-    if (n && (!names || !values))
-        return CUDA_ERROR_INVALID_VALUE;
-    if (n > WH_CUDA_MOST_OPTIONS)
-        return CUDA_ERROR_INVALID_VALUE;
-    for (unsigned i = 0; i < n; i++) {
-        switch (names[i]) {
-        case CU_JIT_INFO_LOG_BUFFER:
-        case CU_JIT_ERROR_LOG_BUFFER:
-            o->log[names[i] == CU_JIT_ERROR_LOG_BUFFER] = values[i];
-            continue;
-        case CU_JIT_INFO_LOG_BUFFER_SIZE_BYTES:
-        case CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES: {
-            bool error = names[i] == CU_JIT_ERROR_LOG_BUFFER_SIZE_BYTES;
-            o->size[error] = (unsigned)(uintptr_t)values[i];
-            o->size_place[error] = &values[i];
-            continue;
-        }
-        case CU_JIT_WALL_TIME:
-            o->wall_place = &values[i];
-            continue;
-        case CU_JIT_THREADS_PER_BLOCK:
-            o->threads_place = &values[i];
-            break;
-        default:
-            if (!crosses(names[i]))
-                return CUDA_ERROR_NOT_SUPPORTED;
-        }
-        o->names[o->n] = (unsigned)names[i];
-        o->values[o->n++] = (uintptr_t)values[i];
-    }
-    for (unsigned i = 0; i < 2; i++)
-        if (!o->log[i])
-            o->size[i] = 0;
-    return CUDA_SUCCESS;
-}
-
-/* What the loader said goes where the program wants it. */
-static void give_back(const struct options *o, const wh_cuda_jit_answer *answer)
-{
-    for (unsigned i = 0; i < 2; i++) {
-        unsigned filled = i ? answer->error_size : answer->info_size;
-        if (o->size_place[i])
-            *o->size_place[i] = (void *)(uintptr_t)(filled < o->size[i] ? filled : o->size[i]);
-    }
-    if (o->wall_place)
-        memcpy(o->wall_place, &answer->wall_time, sizeof(answer->wall_time));
-    if (o->threads_place)
-        *o->threads_place = (void *)(uintptr_t)answer->threads_per_block;
-}
-
 /* ---- loading ---- */
 
 static CUresult load_module(CUmodule *module, const void *image, size_t size, unsigned n,
                             const CUjit_option *names, void **values)
 {
-    struct options o;
+    struct wh_cuda_jit_options o;
+    struct wh_cuda_jit_places places;
     uint64_t id;
     CUmodule made = NULL;
     wh_cuda_jit_answer answer = {0};
-    CUresult result = split_options(&o, n, names, values);
+    CUresult result = wh_cuda_jit_split(&o, &places, n, names, values);
     if (result == CUDA_SUCCESS)
         result = send_image(image, size, &id);
     if (result == CUDA_SUCCESS)
-        result = wh_cuda_call_load_module(id, o.n, o.names, o.values, o.size[0], o.log[0],
-                                          o.size[1], o.log[1], &answer, &made);
+        result = wh_cuda_call_load_module(id, o.n, o.names, o.values, places.room[0], places.log[0],
+                                          places.room[1], places.log[1], &answer, &made);
     if (result != CUDA_SUCCESS)
         return result;
-    give_back(&o, &answer);
+    wh_cuda_jit_give_back(&places, &answer);
     if (answer.status == CUDA_SUCCESS)
         *module = made;
     return (CUresult)answer.status;
@@ -190,48 +104,22 @@ CUresult wh_cuda_module_from_wrapper(CUmodule *module, const void *wrapper)
     return load_module_data(module, wrapper, 0, NULL, NULL);
 }
 
-/* A file's bytes with a zero behind them; free with free. */
-static CUresult read_file(const char *path, char **bytes, size_t *size)
-{
-    struct stat status;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return errno == ENOENT ? CUDA_ERROR_FILE_NOT_FOUND : CUDA_ERROR_OPERATING_SYSTEM;
-    CUresult result = CUDA_ERROR_OPERATING_SYSTEM;
-    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) {
-        size_t wanted = (size_t)status.st_size, at = 0;
-        ssize_t got = 1;
-        *bytes = malloc(wanted + 1);
-        while (*bytes && at < wanted && (got = read(fd, *bytes + at, wanted - at)) > 0)
-            at += (size_t)got;
-        result = !*bytes   ? CUDA_ERROR_OUT_OF_MEMORY
-                 : got < 0 ? CUDA_ERROR_OPERATING_SYSTEM
-                           : CUDA_SUCCESS;
-        if (*bytes)
-            (*bytes)[at] = '\0';
-        *size = at;
-    }
-    close(fd);
-    return result;
-}
-
 /* A file's image must lie in the file. */
 static CUresult file_image(const char *path, char **bytes, size_t *size)
 {
     CUresult result = wh_cuda_ready();
     if (result != CUDA_SUCCESS)
         return result;
-    *bytes = NULL;
-    result = path ? read_file(path, bytes, size) : CUDA_ERROR_INVALID_VALUE;
-    if (result == CUDA_SUCCESS && *size == 0)
-        result = CUDA_ERROR_INVALID_IMAGE;
-    if (result == CUDA_SUCCESS && wh_cuda_image_is_text(*bytes))
-        *size += 1;
-    if (result != CUDA_SUCCESS) {
+    result = path ? wh_cuda_read_file(path, bytes, size) : CUDA_ERROR_INVALID_VALUE;
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (*size == 0) {
         free(*bytes);
-        *bytes = NULL;
+        return CUDA_ERROR_INVALID_IMAGE;
     }
-    return result;
+    if (wh_cuda_image_is_text(*bytes))
+        *size += 1;
+    return CUDA_SUCCESS;
 }
 
 WH_EXPORT CUresult cuModuleLoad(CUmodule *module, const char *path)
@@ -254,11 +142,12 @@ static CUresult load_library(CUlibrary *library, const void *image, size_t size,
                              const CUjit_option *names, void **values, unsigned nlibrary,
                              const CUlibraryOption *library_names, void **library_values)
 {
-    struct options o;
+    struct wh_cuda_jit_options o;
+    struct wh_cuda_jit_places places;
     uint64_t id;
     CUlibrary made = NULL;
     wh_cuda_jit_answer answer = {0};
-    CUresult result = split_options(&o, n, names, values);
+    CUresult result = wh_cuda_jit_split(&o, &places, n, names, values);
     /* What options there are say how the image's bytes may be kept: here they are always copied. */
     for (unsigned i = 0; i < nlibrary; i++)
         if (!library_names || library_names[i] == CU_LIBRARY_HOST_UNIVERSAL_FUNCTION_AND_DATA_TABLE)
@@ -267,11 +156,12 @@ static CUresult load_library(CUlibrary *library, const void *image, size_t size,
     if (result == CUDA_SUCCESS)
         result = send_image(image, size, &id);
     if (result == CUDA_SUCCESS)
-        result = wh_cuda_call_load_library(id, o.n, o.names, o.values, o.size[0], o.log[0],
-                                           o.size[1], o.log[1], &answer, &made);
+        result =
+            wh_cuda_call_load_library(id, o.n, o.names, o.values, places.room[0], places.log[0],
+                                      places.room[1], places.log[1], &answer, &made);
     if (result != CUDA_SUCCESS)
         return result;
-    give_back(&o, &answer);
+    wh_cuda_jit_give_back(&places, &answer);
     if (answer.status == CUDA_SUCCESS)
         *library = made;
     return (CUresult)answer.status;

@@ -167,6 +167,9 @@ bool wh_cuda_is_device(CUdeviceptr address, size_t size);
 /* Arena memory for staging; waits for what is in flight; NULL when there is none at all. */
 const struct wh_block *wh_cuda_stage(size_t size, size_t align);
 
+/* The error to return when there was none: memory, or the session. */
+CUresult wh_cuda_no_stage(void);
+
 /*
  * Copies between device memory and the program's own, in stream order. A write returns when the
  * program may reuse its memory, a read when the bytes are there. Addresses have been checked.
