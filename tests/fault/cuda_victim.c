@@ -5,13 +5,13 @@
  * line each, and does not know Wormhole.
  */
 #include "cuda_types.h"
+#include "role.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define WORDS 1024
 
@@ -75,41 +75,6 @@ static void load_driver(void)
     memcpy(&cu.name, &symbol, sizeof(symbol));
     FUNCTIONS(FIND)
 #undef FIND
-}
-
-static void must(CUresult result, const char *what)
-{
-    if (result == CUDA_SUCCESS)
-        return;
-    printf("failed %s: %d\n", what, result);
-    exit(1);
-}
-
-static void say(const char *text)
-{
-    puts(text);
-    (void)fflush(stdout);
-}
-
-static unsigned long long now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000;
-}
-
-/* What a call gave, and when it returned. */
-static void tell(const char *what, CUresult result)
-{
-    printf("%s: %d at %llu\n", what, result, now_us());
-    (void)fflush(stdout);
-}
-
-static void wait_for_line(void)
-{
-    char line[64];
-    if (!fgets(line, sizeof(line), stdin))
-        exit(2);
 }
 
 static void open_device(void)
@@ -268,20 +233,12 @@ static int role_init(void)
 
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        int (*run)(void);
-    } roles[] = {{"blocked", role_blocked},   {"computing", role_computing},
-                 {"obedient", role_obedient}, {"busy", role_busy},
-                 {"faulty", role_faulty},     {"idle", role_idle}};
-    if (argc != 2)
-        return 2;
+    static const struct role roles[] = {
+        {"blocked", role_blocked, false},   {"computing", role_computing, false},
+        {"obedient", role_obedient, false}, {"busy", role_busy, false},
+        {"faulty", role_faulty, false},     {"idle", role_idle, false},
+        {"init", role_init, true},
+    };
     load_driver();
-    if (strcmp(argv[1], "init") == 0)
-        return role_init();
-    open_device();
-    for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
-        if (strcmp(argv[1], roles[i].name) == 0)
-            return roles[i].run();
-    return 2;
+    return role_play(argc, argv, roles, sizeof(roles) / sizeof(roles[0]), open_device);
 }

@@ -7,11 +7,10 @@
 #define CL_TARGET_OPENCL_VERSION 120
 #include <CL/cl.h>
 
+#include "role.h"
+
 #include <pthread.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
 
 #define WORDS 1024
 
@@ -31,41 +30,6 @@ static const char source[] =
     "}\n"
     "kernel void crash(global uint *p) { *(global uint *)(ulong)(p[1] << 3) = 1; }\n"
     "kernel void speak(int n) { printf(\"kernel %d\\n\", n); }\n";
-
-static void must(cl_int result, const char *what)
-{
-    if (result == CL_SUCCESS)
-        return;
-    printf("failed %s: %d\n", what, result);
-    exit(1);
-}
-
-static void say(const char *text)
-{
-    puts(text);
-    (void)fflush(stdout);
-}
-
-static unsigned long long now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (unsigned long long)now.tv_sec * 1000000 + (unsigned long long)now.tv_nsec / 1000;
-}
-
-/* What a call gave, and when it returned. */
-static void tell(const char *what, cl_int result)
-{
-    printf("%s: %d at %llu\n", what, result, now_us());
-    (void)fflush(stdout);
-}
-
-static void wait_for_line(void)
-{
-    char line[64];
-    if (!fgets(line, sizeof(line), stdin))
-        exit(2);
-}
 
 static void open_device(void)
 {
@@ -282,26 +246,20 @@ static int role_platforms(void)
     return 0;
 }
 
+static int role_idle(void)
+{
+    say("idle");
+    wait_for_line();
+    return call_after_loss();
+}
+
 int main(int argc, char **argv)
 {
-    static const struct {
-        const char *name;
-        int (*run)(void);
-    } roles[] = {{"blocked", role_blocked},   {"computing", role_computing},
-                 {"crashing", role_crashing}, {"obedient", role_obedient},
-                 {"busy", role_busy},         {"printing", role_printing}};
-    if (argc != 2)
-        return 2;
-    if (strcmp(argv[1], "platforms") == 0)
-        return role_platforms();
-    open_device();
-    if (strcmp(argv[1], "idle") == 0) {
-        say("idle");
-        wait_for_line();
-        return call_after_loss();
-    }
-    for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
-        if (strcmp(argv[1], roles[i].name) == 0)
-            return roles[i].run();
-    return 2;
+    static const struct role roles[] = {
+        {"blocked", role_blocked, false},   {"computing", role_computing, false},
+        {"crashing", role_crashing, false}, {"obedient", role_obedient, false},
+        {"busy", role_busy, false},         {"printing", role_printing, false},
+        {"idle", role_idle, false},         {"platforms", role_platforms, true},
+    };
+    return role_play(argc, argv, roles, sizeof(roles) / sizeof(roles[0]), open_device);
 }
