@@ -4,12 +4,15 @@
  */
 #include "access.h"
 #include "alu.h"
+#include "matrix.h"
 
 #ifdef WH_NO_LEVELS /* one level is built, for tools that need no speed */
-#define wh_alu_v3    wh_alu_baseline
-#define wh_alu_v4    wh_alu_baseline
-#define wh_access_v3 wh_access_baseline
-#define wh_access_v4 wh_access_baseline
+#define wh_alu_v3     wh_alu_baseline
+#define wh_alu_v4     wh_alu_baseline
+#define wh_access_v3  wh_access_baseline
+#define wh_access_v4  wh_access_baseline
+#define wh_product_v3 wh_product_baseline
+#define wh_product_v4 wh_product_baseline
 #endif
 
 static unsigned level(void)
@@ -34,4 +37,10 @@ const struct wh_access *wh_access_best(void)
     static const struct wh_access *const tables[] = {&wh_access_baseline, &wh_access_v3,
                                                      &wh_access_v4};
     return tables[level()];
+}
+
+wh_run wh_product_best(void)
+{
+    const wh_run products[] = {wh_product_baseline, wh_product_v3, wh_product_v4};
+    return products[level()];
 }

@@ -64,6 +64,9 @@ bool wh_decode_mbarrier(struct wh_ptx *ptx, const struct wh_root *root);
 
 /* decode_matrix.c */
 bool wh_decode_wmma(struct wh_ptx *ptx, const struct wh_root *root);
+bool wh_decode_mma(struct wh_ptx *ptx, const struct wh_root *root);
+bool wh_decode_tiles(struct wh_ptx *ptx, const struct wh_root *root);
+bool wh_decode_tile_transpose(struct wh_ptx *ptx, const struct wh_root *root);
 
 /* decode_texture.c */
 bool wh_decode_texture(struct wh_ptx *ptx, const struct wh_root *root);

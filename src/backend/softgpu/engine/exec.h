@@ -245,6 +245,10 @@ void wh_do_mbarrier(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mas
 
 /* ---- barriers and talk among lanes ---- */
 
+/* True: all of these lanes are here. False: the group waits, and does the instruction again later.
+ */
+bool wh_together(struct wh_warp *warp, uint32_t want);
+
 void wh_do_barrier(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 void wh_do_cluster_barrier(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 void wh_do_warp_sync(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);

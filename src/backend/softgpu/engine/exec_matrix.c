@@ -1,92 +1,84 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * wmma: matrices that a warp holds together are loaded, multiplied and stored. Called as handlers,
- * with whole warps: what lanes that are off would hold is undefined.
+ * Matrices that a warp holds together: loading and storing them. Called as handlers, with whole
+ * warps: what lanes that are off would hold is undefined. Products are product.c's.
  */
 #include "exec.h"
 #include "matrix.h"
-#include "number.h"
 
 #include <string.h>
 
-#define ELEMENTS_MAX 512u
+/* ---- wmma.load, wmma.store: a line is a row or a column, whichever lies together ---- */
 
-static unsigned rows(const struct wh_matrix *matrix, unsigned which)
+static unsigned line_bytes(const struct wh_matrix *matrix, uint64_t elements)
 {
-    return which == FRAGMENT_B ? matrix->k : matrix->m;
+    return (unsigned)(elements * wh_element_bits(matrix->element[matrix->which]) / 8);
 }
-
-static unsigned columns(const struct wh_matrix *matrix, unsigned which)
-{
-    return which == FRAGMENT_A ? matrix->k : matrix->n;
-}
-
-/* ---- elements in registers: element i is the (i / 32)-th that lane i % 32 holds ---- */
-
-static uint64_t get_element(const struct wh_warp *warp, const struct wh_matrix *matrix,
-                            unsigned which, unsigned i)
-{
-    unsigned size = wh_type_size((enum wh_type)matrix->type[which]), lane = i % WH_LANES,
-             slot = i / WH_LANES;
-    if (size == 8)
-        return wh_get(warp, matrix->registers[which][slot], lane, true);
-    unsigned each = 4 / size;
-    uint64_t word = wh_get(warp, matrix->registers[which][slot / each], lane, false);
-    return word >> (slot % each * size * 8) & ((1ull << size * 8) - 1);
-}
-
-static void put_element(struct wh_warp *warp, const struct wh_matrix *matrix, unsigned which,
-                        unsigned i, uint64_t value)
-{
-    unsigned size = wh_type_size((enum wh_type)matrix->type[which]), lane = i % WH_LANES,
-             slot = i / WH_LANES;
-    if (size == 8) {
-        wh_put(warp, matrix->registers[which][slot], lane, true, value);
-        return;
-    }
-    unsigned each = 4 / size, shift = slot % each * size * 8;
-    uint32_t place = matrix->registers[which][slot / each];
-    uint64_t mask = ((1ull << size * 8) - 1) << shift, word = wh_get(warp, place, lane, false);
-    wh_put(warp, place, lane, false, (word & ~mask) | (value << shift & mask));
-}
-
-/* ---- memory: a line is a row or a column, whichever lies together ---- */
 
 static uint8_t *line_at(struct wh_warp *warp, const struct wh_ins *ins, unsigned lane,
-                        unsigned line, bool write)
+                        unsigned line, unsigned length, bool write)
 {
     const struct wh_matrix *matrix = ins->matrix;
-    unsigned size = wh_type_size((enum wh_type)matrix->type[matrix->which]);
-    unsigned across = columns(matrix, matrix->which), down = rows(matrix, matrix->which);
-    unsigned length = matrix->row_major ? across : down;
+    unsigned bits = wh_element_bits(matrix->element[matrix->which]),
+             bytes = bits < 8 ? 1 : bits / 8;
     uint64_t stride =
         matrix->stride == WH_NONE ? length : wh_get(warp, matrix->stride, lane, false);
+    if (matrix->element[matrix->which] == ELEMENT_B1 && matrix->stride != WH_NONE)
+        stride /= 32;
     uint64_t address =
         wh_get(warp, ins->a, lane, ins->flags & F_WIDE_ADDRESS) + (uint64_t)ins->offset;
-    return wh_reach(warp, ins, lane, address + line * stride * size, size, (uint64_t)length * size,
-                    write);
+    return wh_reach(warp, ins, lane, address + line * stride * bits / 8, bytes,
+                    line_bytes(matrix, length), write);
+}
+
+/* An element of a line of memory, as bits. */
+static uint64_t line_get(const uint8_t *at, unsigned i, unsigned bits)
+{
+    uint64_t value = 0;
+    if (bits == 4)
+        return at[i / 2] >> i % 2 * 4 & 15;
+    memcpy(&value, at + i * (bits / 8), bits / 8);
+    return value;
+}
+
+static uint64_t get_element(const struct wh_warp *warp, const struct wh_matrix *matrix, unsigned i)
+{
+    unsigned bits = wh_element_bits(matrix->element[matrix->which]), slot = i / WH_LANES,
+             each = bits < 32 ? 32 / bits : 1;
+    uint32_t place = matrix->registers[matrix->which][slot / each];
+    uint64_t word = wh_get(warp, place, i % WH_LANES, bits == 64);
+    return bits < 32 ? word >> slot % each * bits & ((1u << bits) - 1) : word;
+}
+
+static void put_element(struct wh_warp *warp, const struct wh_matrix *matrix, unsigned i,
+                        uint64_t value)
+{
+    unsigned bits = wh_element_bits(matrix->element[matrix->which]), slot = i / WH_LANES,
+             each = bits < 32 ? 32 / bits : 1;
+    uint32_t place = matrix->registers[matrix->which][slot / each];
+    if (bits < 32) /* the register is zero before */
+        value = wh_get(warp, place, i % WH_LANES, false) | value << slot % each * bits;
+    wh_put(warp, place, i % WH_LANES, bits == 64, value);
 }
 
 static void move(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask, bool write)
 {
     const struct wh_matrix *matrix = ins->matrix;
-    unsigned which = matrix->which, across = columns(matrix, which), down = rows(matrix, which);
-    unsigned size = wh_type_size((enum wh_type)matrix->type[which]),
+    unsigned which = matrix->which, across = wh_matrix_columns(matrix, which),
+             down = wh_matrix_rows(matrix, which), bits = wh_element_bits(matrix->element[which]);
+    unsigned lines = matrix->row_major ? down : across, length = matrix->row_major ? across : down,
              lane = (unsigned)__builtin_ctz(mask);
-    unsigned lines = matrix->row_major ? down : across, length = matrix->row_major ? across : down;
     for (unsigned line = 0; line < lines; line++) {
-        uint8_t *at = line_at(warp, ins, lane, line, write);
+        uint8_t *at = line_at(warp, ins, lane, line, length, write);
         if (!at)
             return;
-        for (unsigned i = 0; i < length; i++, at += size) {
+        for (unsigned i = 0; i < length; i++) {
             unsigned element = matrix->row_major ? line * across + i : i * across + line;
-            uint64_t value = write ? get_element(warp, matrix, which, element) : 0;
-            if (write) {
-                memcpy(at, &value, size);
-            } else {
-                memcpy(&value, at, size);
-                put_element(warp, matrix, which, element, value);
-            }
+            uint64_t value = write ? get_element(warp, matrix, element) : 0;
+            if (write)
+                memcpy(at + i * (bits / 8), &value, bits / 8); /* results have whole bytes */
+            else
+                put_element(warp, matrix, element, line_get(at, i, bits));
         }
     }
 }
@@ -94,7 +86,9 @@ static void move(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask, 
 void wh_do_matrix_load(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
     const struct wh_matrix *matrix = ins->matrix;
-    bool wide = matrix->type[matrix->which] == T_F64;
+    bool wide = matrix->element[matrix->which] == ELEMENT_F64;
+    if (!wh_together(warp, UINT32_MAX))
+        return;
     for (unsigned i = 0; i < matrix->count[matrix->which]; i++)
         WH_EACH_LANE(lane, mask)
     wh_put(warp, matrix->registers[matrix->which][i], lane, wide, 0);
@@ -103,70 +97,86 @@ void wh_do_matrix_load(struct wh_warp *warp, const struct wh_ins *ins, uint32_t 
 
 void wh_do_matrix_store(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
-    move(warp, ins, mask, true);
+    if (wh_together(warp, UINT32_MAX))
+        move(warp, ins, mask, true);
 }
 
-/* ---- products ---- */
+/* ---- ldmatrix, stmatrix: tiles of 8 by 8 shorts; a lane names a row of one of them ---- */
 
-static double number_of(enum wh_type type, uint64_t bits)
+static uint8_t *row_at(struct wh_warp *warp, const struct wh_ins *ins, unsigned tile, unsigned row,
+                       bool write)
 {
-    switch (type) {
-    case T_F16:
-        return (double)wh_from_half((uint16_t)bits);
-    case T_BF16:
-        return (double)wh_from_bf16((uint16_t)bits);
-    case T_TF32:
-        return (double)wh_float32((uint32_t)bits & 0xffffe000u);
-    case T_F32:
-        return (double)wh_float32((uint32_t)bits);
-    case T_S32:
-        return (double)(int32_t)bits;
-    case T_U8:
-        return (double)(uint8_t)bits;
-    case T_S8:
-        return (double)(int8_t)bits;
-    default:
-        return wh_float64(bits);
+    unsigned lane = tile * 8 + row;
+    uint64_t address =
+        wh_get(warp, ins->a, lane, ins->flags & F_WIDE_ADDRESS) + (uint64_t)ins->offset;
+    if (!(ins->flags & F_WIDE_ADDRESS))
+        address = (uint32_t)address;
+    return wh_reach(warp, ins, lane, address, 16, 16, write);
+}
+
+void wh_do_tile_load(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
+{
+    uint16_t tile[8][8];
+    if (!wh_together(warp, UINT32_MAX))
+        return;
+    uint32_t words[4][WH_LANES]; /* the address may be in a register that is written */
+    for (unsigned i = 0; i < ins->n; i++) {
+        for (unsigned row = 0; row < 8; row++) {
+            const uint8_t *at = row_at(warp, ins, i, row, false);
+            if (!at)
+                return;
+            memcpy(tile[row], at, 16);
+        }
+        for (unsigned lane = 0; lane < WH_LANES; lane++) {
+            unsigned row = lane / 4, column = lane % 4 * 2;
+            words[i][lane] = ins->flags & F_MULTI
+                                 ? tile[column][row] | (uint32_t)tile[column + 1][row] << 16
+                                 : tile[row][column] | (uint32_t)tile[row][column + 1] << 16;
+        }
+    }
+    for (unsigned i = 0; i < ins->n; i++)
+        WH_EACH_LANE(lane, mask)
+    wh_put(warp, ins->list[i], lane, false, words[i][lane]);
+}
+
+static void gather_tile(const struct wh_warp *warp, uint32_t operand, bool transposed,
+                        uint16_t tile[8][8])
+{
+    for (unsigned lane = 0; lane < WH_LANES; lane++) {
+        uint32_t word = (uint32_t)wh_get(warp, operand, lane, false);
+        unsigned row = lane / 4, column = lane % 4 * 2;
+        *(transposed ? &tile[column][row] : &tile[row][column]) = (uint16_t)word;
+        *(transposed ? &tile[column + 1][row] : &tile[row][column + 1]) = (uint16_t)(word >> 16);
     }
 }
 
-static uint64_t bits_of(const struct wh_matrix *matrix, double value)
+void wh_do_tile_store(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
-    switch (matrix->type[FRAGMENT_D]) {
-    case T_F16:
-        return wh_to_half((float)value);
-    case T_F32:
-        return wh_bits32((float)value);
-    case T_S32: /* exact: sums of small products stay below 2^53 */
-        if (matrix->satfinite)
-            value = value > INT32_MAX ? INT32_MAX : value < INT32_MIN ? INT32_MIN : value;
-        return (uint32_t)(int64_t)value;
-    default:
-        return wh_bits64(value);
-    }
-}
-
-static void numbers(const struct wh_warp *warp, const struct wh_matrix *matrix, unsigned which,
-                    double out[ELEMENTS_MAX])
-{
-    unsigned n = rows(matrix, which) * columns(matrix, which);
-    for (unsigned i = 0; i < n; i++)
-        out[i] = number_of((enum wh_type)matrix->type[which], get_element(warp, matrix, which, i));
-}
-
-void wh_do_matrix_multiply(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
-{
-    const struct wh_matrix *matrix = ins->matrix;
-    double a[ELEMENTS_MAX], b[ELEMENTS_MAX], c[ELEMENTS_MAX];
+    uint16_t tile[8][8];
     (void)mask;
-    numbers(warp, matrix, FRAGMENT_A, a);
-    numbers(warp, matrix, FRAGMENT_B, b);
-    numbers(warp, matrix, FRAGMENT_C, c);
-    for (unsigned row = 0; row < matrix->m; row++)
-        for (unsigned k = 0; k < matrix->k; k++)
-            for (unsigned column = 0; column < matrix->n; column++)
-                c[row * matrix->n + column] = fma(a[row * matrix->k + k], b[k * matrix->n + column],
-                                                  c[row * matrix->n + column]);
-    for (unsigned i = 0; i < (unsigned)matrix->m * matrix->n; i++)
-        put_element(warp, matrix, FRAGMENT_D, i, bits_of(matrix, c[i]));
+    if (!wh_together(warp, UINT32_MAX))
+        return;
+    for (unsigned i = 0; i < ins->n; i++) {
+        gather_tile(warp, ins->list[i], ins->flags & F_MULTI, tile);
+        for (unsigned row = 0; row < 8; row++) {
+            uint8_t *at = row_at(warp, ins, i, row, true);
+            if (!at)
+                return;
+            memcpy(at, tile[row], 16);
+        }
+    }
+}
+
+void wh_do_tile_transpose(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
+{
+    uint16_t tile[8][8];
+    if (!wh_together(warp, UINT32_MAX))
+        return;
+    gather_tile(warp, ins->a, true, tile);
+    WH_EACH_LANE(lane, mask)
+    {
+        unsigned row = lane / 4, column = lane % 4 * 2;
+        wh_put(warp, ins->d, lane, false,
+               tile[row][column] | (uint32_t)tile[row][column + 1] << 16);
+    }
 }

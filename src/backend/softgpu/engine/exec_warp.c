@@ -7,11 +7,9 @@
 #include "exec.h"
 #include "flow.h"
 
-/* True: all named lanes are here. False: the group waits, and does the instruction again later. */
-static bool converged(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
+bool wh_together(struct wh_warp *warp, uint32_t want)
 {
-    uint32_t want =
-        (uint32_t)wh_get(warp, ins->e, (unsigned)__builtin_ctz(mask), false) & warp->live;
+    want &= warp->live;
     if ((want & ~warp->active) == 0 || warp->deadlocked)
         return true;
     struct wh_group *group = &warp->groups[warp->current];
@@ -19,6 +17,12 @@ static bool converged(struct wh_warp *warp, const struct wh_ins *ins, uint32_t m
     warp->pc--;
     wh_warp_wait(warp, GROUP_CONVERGE);
     return false;
+}
+
+/* The lanes that the instruction names in `e`. */
+static bool converged(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
+{
+    return wh_together(warp, (uint32_t)wh_get(warp, ins->e, (unsigned)__builtin_ctz(mask), false));
 }
 
 void wh_do_warp_sync(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)

@@ -223,7 +223,17 @@ enum wh_type {
     X(QUERY_HEIGHT, "height")                      \
     X(QUERY_DEPTH, "depth")                        \
     X(QUERY_LAYERS, "array_size")                  \
-    X(QUERY_LEVELS, "num_mipmap_levels")
+    X(QUERY_LEVELS, "num_mipmap_levels")           \
+    X(M16N8K64, "m16n8k64")                        \
+    X(M16N8K128, "m16n8k128")                      \
+    X(M16N8K256, "m16n8k256")                      \
+    X(M8N8K32, "m8n8k32")                          \
+    X(M8N8K128, "m8n8k128")                        \
+    X(ELEMENT_S4, "s4")                            \
+    X(ELEMENT_U4, "u4")                            \
+    X(ELEMENT_B1, "b1")                            \
+    X(ELEMENT_E4M3, "e4m3")                        \
+    X(ELEMENT_E5M2, "e5m2")
 
 enum wh_modifier {
 #define X(name, text) M_##name,
@@ -239,8 +249,8 @@ struct wh_opcode {
     unsigned length, root_length;
     uint64_t words[(M_COUNT + 63) / 64];
     uint8_t types[4], ntypes;
-    uint8_t order[8], norder; /* the words as they stand */
-    bool unknown;             /* a word that is not in the tables */
+    uint8_t order[12], norder; /* the words as they stand */
+    bool unknown;              /* a word that is not in the tables */
 };
 
 static inline bool wh_has(const struct wh_opcode *op, unsigned word)
