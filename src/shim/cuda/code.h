@@ -28,6 +28,14 @@ CUresult wh_cuda_layout_of(struct wh_object *object, const struct wh_cuda_layout
 /* What is remembered of the functions of a kernel, one for each context, no longer holds. */
 void wh_cuda_forget_functions(CUkernel kernel);
 
+/* Whether what a wrapper has linked is nothing for the device, and its parts may be
+ * (relocatable.c).
+ */
+bool wh_cuda_has_parts(const void *wrapper, CUresult loaded);
+
+/* Links them; the image is to be freed. */
+CUresult wh_cuda_link_parts(const void *wrapper, void **image, size_t *size);
+
 /* NULL is nothing. */
 void wh_cuda_code_free(struct wh_cuda_code *code);
 

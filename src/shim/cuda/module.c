@@ -80,7 +80,14 @@ static CUresult load_module_data(CUmodule *module, const void *image, unsigned n
         return CUDA_ERROR_INVALID_CONTEXT;
     if (!wh_cuda_image_find(image, &bytes, &size))
         return CUDA_ERROR_INVALID_IMAGE;
-    return load_module(module, bytes, size, n, names, values);
+    result = load_module(module, bytes, size, n, names, values);
+    void *linked;
+    if (!wh_cuda_has_parts(image, result) ||
+        wh_cuda_link_parts(image, &linked, &size) != CUDA_SUCCESS)
+        return result;
+    result = load_module(module, linked, size, n, names, values);
+    free(linked);
+    return result;
 }
 
 WH_EXPORT CUresult cuModuleLoadData(CUmodule *module, const void *image)
@@ -180,8 +187,16 @@ WH_EXPORT CUresult cuLibraryLoadData(CUlibrary *library, const void *code, CUjit
         return CUDA_ERROR_INVALID_VALUE;
     if (!wh_cuda_image_find(code, &bytes, &size))
         return CUDA_ERROR_INVALID_IMAGE;
-    return load_library(library, bytes, size, n, names, values, nlibrary, library_names,
-                        library_values);
+    result = load_library(library, bytes, size, n, names, values, nlibrary, library_names,
+                          library_values);
+    void *linked;
+    if (!wh_cuda_has_parts(code, result) ||
+        wh_cuda_link_parts(code, &linked, &size) != CUDA_SUCCESS)
+        return result;
+    result = load_library(library, linked, size, n, names, values, nlibrary, library_names,
+                          library_values);
+    free(linked);
+    return result;
 }
 
 WH_EXPORT CUresult cuLibraryLoadFromFile(CUlibrary *library, const char *path, CUjit_option *names,
