@@ -7,8 +7,8 @@
 #include "channel/shm.h"
 #include "client/session.h"
 #include "opencl_api.h"
+#include "still.h"
 
-#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -136,18 +136,6 @@ static void commit(struct wh_channel *channel)
     (void)channel;
 }
 
-static uint32_t take_slot(struct wh_channel *channel)
-{
-    (void)channel;
-    return 0;
-}
-
-static void put_slot(struct wh_channel *channel, uint32_t slot)
-{
-    (void)channel;
-    (void)slot;
-}
-
 /* Whatever the input has: in the slot, and where the client asked for it in the arena. */
 static int await(struct wh_channel *channel, uint32_t slot, bool slow, struct wh_reply *reply)
 {
@@ -164,28 +152,6 @@ static int await(struct wh_channel *channel, uint32_t slot, bool slow, struct wh
     memcpy(channel->arena, input->at, input->left < ARENA ? input->left : ARENA);
     *reply = (struct wh_reply){.bytes = liar.slot, .size = size};
     return 0;
-}
-
-static int take_upcall(struct wh_channel *channel, struct wh_upcall *room)
-{
-    (void)channel;
-    (void)room;
-    return 0;
-}
-
-static uint32_t upcall_mark(struct wh_channel *channel)
-{
-    (void)channel;
-    return 0;
-}
-
-static bool listen(struct wh_channel *channel, bool eager)
-{
-    static sem_t never;
-    (void)channel;
-    (void)eager;
-    for (;;)
-        sem_wait(&never);
 }
 
 static void lose(struct wh_channel *channel, const char *why)
@@ -206,12 +172,12 @@ static const struct wh_channel_ops ops = {
     .name = "liar",
     .begin = begin,
     .commit = commit,
-    .take_slot = take_slot,
-    .put_slot = put_slot,
+    .take_slot = still_take_slot,
+    .put_slot = still_put_slot,
     .await = await,
-    .take_upcall = take_upcall,
-    .upcall_mark = upcall_mark,
-    .listen = listen,
+    .take_upcall = still_take_upcall,
+    .upcall_mark = still_upcall_mark,
+    .listen = still_listen,
     .lose = lose,
     .token = token,
 };

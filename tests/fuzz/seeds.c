@@ -5,11 +5,11 @@
  * FOLDER
  */
 #include "harness.h"
+#include "still.h"
 
 #include "base/util.h"
 #include "client/session.h"
 
-#include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,18 +48,6 @@ static void commit(struct wh_channel *channel)
     }
 }
 
-static uint32_t take_slot(struct wh_channel *channel)
-{
-    (void)channel;
-    return 0;
-}
-
-static void put_slot(struct wh_channel *channel, uint32_t slot)
-{
-    (void)channel;
-    (void)slot;
-}
-
 static int await(struct wh_channel *channel, uint32_t slot, bool slow, struct wh_reply *reply)
 {
     (void)channel;
@@ -77,30 +65,6 @@ static int await_token(struct wh_channel *channel, uint32_t token)
     return 0;
 }
 
-static int take_upcall(struct wh_channel *channel, struct wh_upcall *room)
-{
-    (void)channel;
-    (void)room;
-    return 0;
-}
-
-static uint32_t upcall_mark(struct wh_channel *channel)
-{
-    (void)channel;
-    return 0;
-}
-
-/* No news ever: the listener sleeps until the process ends. */
-static bool listen(struct wh_channel *channel, bool eager)
-{
-    sem_t never;
-    (void)channel;
-    (void)eager;
-    sem_init(&never, 0, 0);
-    for (;;)
-        sem_wait(&never);
-}
-
 static _Atomic uint32_t *token(struct wh_channel *channel, uint32_t number)
 {
     (void)channel;
@@ -111,13 +75,13 @@ static const struct wh_channel_ops recorder = {
     .name = "recorder",
     .begin = begin,
     .commit = commit,
-    .take_slot = take_slot,
-    .put_slot = put_slot,
+    .take_slot = still_take_slot,
+    .put_slot = still_put_slot,
     .await = await,
     .await_token = await_token,
-    .take_upcall = take_upcall,
-    .upcall_mark = upcall_mark,
-    .listen = listen,
+    .take_upcall = still_take_upcall,
+    .upcall_mark = still_upcall_mark,
+    .listen = still_listen,
     .token = token,
 };
 

@@ -6,7 +6,6 @@
 # Each program must do in the first VM what it does natively on the host, byte for byte. Then the service VM is killed
 # under a program with blocked calls, which must be told. Needs WORMHOLE, WORMHOLED, WORMHOLE_WORKER and VICTIM.
 set -u
-seconds=120 # for one program: its kernels are compiled under emulation
 skipped=77
 
 work=$(mktemp -d)
@@ -19,7 +18,8 @@ clean_up() {
     rm -rf "$work"
 }
 trap clean_up EXIT
-mkdir "$work/host" "$work/guest"
+# shellcheck source=guest.sh
+. "$(dirname "$0")/guest.sh"
 
 fail() {
     echo "FAIL: $*"
@@ -54,27 +54,10 @@ done
 
 # ---- natively ----
 
-client_files=(--file "$VICTIM:/victim")
-for program in "$@"; do
-    name=${program##*/}
-    "$program" >"$work/host/$name.out" 2>"$work/host/$name.err" </dev/null
-    echo $? >"$work/host/$name.status"
-    client_files+=(--file "$(realpath "$program"):/tests/$name")
-done
-
-# The guest's shell is busybox's. The last program is the one to which it happens.
-cat >"$work/all" <<END
-#!/bin/sh
-mkdir /tmp/results
-for program in /tests/*; do
-    name=\${program##*/}
-    timeout $seconds \$program >/tmp/results/\$name.out 2>/tmp/results/\$name.err
-    echo \$? >/tmp/results/\$name.status
-done
-tar -c -C /tmp/results .
-exec /victim blocked >&2
-END
-chmod +x "$work/all"
+natively "$@"
+guest_files+=(--file "$VICTIM:/victim")
+# Seconds for one program: its kernels are compiled under emulation. Then the one to which it happens.
+guest_script 120 'exec /victim blocked >&2'
 
 # ---- the three machines ----
 
@@ -87,7 +70,7 @@ await daemon 'serving the VM web' $daemon
 service=$!
 await service 'serving the ivshmem region' $service
 
-"$WORMHOLE" vm --socket "$work/web" --timeout 380 "${client_files[@]}" -- "$work/all" \
+"$WORMHOLE" vm --socket "$work/web" --timeout 380 "${guest_files[@]}" -- "$work/all" \
     >"$work/results.tar" 2>"$work/client.log" </dev/null &
 client=$!
 
@@ -108,17 +91,7 @@ lost=$(grep -c ': -2 at ' "$work/client.log") # CL_DEVICE_NOT_AVAILABLE
 
 # ---- and all was well before ----
 
-tar -x -C "$work/guest" -f "$work/results.tar" || fail "the client VM gave no results"
-failed=0
-for program in "$@"; do
-    name=${program##*/}
-    for part in status out err; do
-        if ! cmp -s "$work/host/$name.$part" "$work/guest/$name.$part"; then
-            failed=$((failed + 1))
-            echo "FAIL: $name: $part differs (- on the host, + in the client VM):"
-            diff -au "$work/host/$name.$part" "$work/guest/$name.$part" | head -n 40
-        fi
-    done
-done
-[ $failed -eq 0 ] || fail "$failed differences"
+guest_results || fail "the client VM gave no results"
+compare_guest "$@"
+[ "$failed" -eq 0 ] || fail "$failed differences"
 echo "$# programs, no differences; the service VM's death was told"
