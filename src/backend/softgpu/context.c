@@ -197,6 +197,14 @@ CUresult soft_enter_context(CUcontext handle, struct soft_context **context)
 
 /* ---- primary contexts ---- */
 
+/* Begins a call about a device. */
+static CUresult find_device(CUdevice number, struct soft_device **device)
+{
+    CUresult ready = soft_ready();
+    *device = ready == CUDA_SUCCESS ? soft_device_get(number) : NULL;
+    return ready == CUDA_SUCCESS && !*device ? CUDA_ERROR_INVALID_DEVICE : ready;
+}
+
 /* A reset ends a primary context but keeps its references: activity and references go apart. */
 static CUresult retain_primary(struct soft_device *device)
 {
@@ -236,12 +244,10 @@ static void end_primary(struct soft_device *device)
 
 SOFT_API CUresult cuDevicePrimaryCtxRelease_v2(CUdevice number)
 {
-    CUresult ready = soft_ready();
-    if (ready != CUDA_SUCCESS)
-        return ready;
-    struct soft_device *device = soft_device_get(number);
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
+    struct soft_device *device;
+    CUresult found = find_device(number, &device);
+    if (found != CUDA_SUCCESS)
+        return found;
     pthread_mutex_lock(&lifecycle);
     bool held = device->primary_references > 0;
     if (held && --device->primary_references == 0)
@@ -253,12 +259,10 @@ SOFT_ALIAS(cuDevicePrimaryCtxRelease, cuDevicePrimaryCtxRelease_v2);
 
 SOFT_API CUresult cuDevicePrimaryCtxReset_v2(CUdevice number)
 {
-    CUresult ready = soft_ready();
-    if (ready != CUDA_SUCCESS)
-        return ready;
-    struct soft_device *device = soft_device_get(number);
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
+    struct soft_device *device;
+    CUresult found = find_device(number, &device);
+    if (found != CUDA_SUCCESS)
+        return found;
     pthread_mutex_lock(&lifecycle);
     end_primary(device);
     pthread_mutex_unlock(&lifecycle);
@@ -268,12 +272,10 @@ SOFT_ALIAS(cuDevicePrimaryCtxReset, cuDevicePrimaryCtxReset_v2);
 
 SOFT_API CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice number, unsigned flags)
 {
-    CUresult ready = soft_ready();
-    if (ready != CUDA_SUCCESS)
-        return ready;
-    struct soft_device *device = soft_device_get(number);
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
+    struct soft_device *device;
+    CUresult found = find_device(number, &device);
+    if (found != CUDA_SUCCESS)
+        return found;
     if (!flags_good(flags))
         return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&lifecycle);
@@ -286,12 +288,10 @@ SOFT_ALIAS(cuDevicePrimaryCtxSetFlags, cuDevicePrimaryCtxSetFlags_v2);
 
 SOFT_API CUresult cuDevicePrimaryCtxGetState(CUdevice number, unsigned *flags, int *active)
 {
-    CUresult ready = soft_ready();
-    if (ready != CUDA_SUCCESS)
-        return ready;
-    struct soft_device *device = soft_device_get(number);
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
+    struct soft_device *device;
+    CUresult found = find_device(number, &device);
+    if (found != CUDA_SUCCESS)
+        return found;
     if (!flags || !active)
         return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&lifecycle);
@@ -314,9 +314,7 @@ static CUresult find_context(CUcontext handle, struct soft_context **context)
 SOFT_API CUresult cuCtxGetFlags(unsigned *flags)
 {
     SOFT_HOLD struct soft_context *context;
-    CUresult result = find_context(NULL, &context);
-    if (result == CUDA_SUCCESS && !flags)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(find_context(NULL, &context), flags);
     if (result == CUDA_SUCCESS)
         *flags = context->flags | CU_CTX_MAP_HOST; /* always so, with unified addresses */
     return result;
@@ -336,9 +334,7 @@ SOFT_API CUresult cuCtxSetFlags(unsigned flags)
 SOFT_API CUresult cuCtxGetId(CUcontext handle, unsigned long long *id)
 {
     SOFT_HOLD struct soft_context *context;
-    CUresult result = find_context(handle, &context);
-    if (result == CUDA_SUCCESS && !id)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(find_context(handle, &context), id);
     if (result == CUDA_SUCCESS)
         *id = context->id;
     return result;

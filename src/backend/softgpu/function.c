@@ -141,9 +141,7 @@ CUresult soft_function_find(CUfunction handle, struct soft_function **function)
 SOFT_API CUresult cuFuncGetAttribute(int *value, CUfunction_attribute attribute, CUfunction handle)
 {
     SOFT_HOLD struct soft_function *function;
-    CUresult result = soft_function_find(handle, &function);
-    if (result == CUDA_SUCCESS && !value)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(soft_function_find(handle, &function), value);
     if (result != CUDA_SUCCESS)
         return result;
     return soft_settings_get(&function->settings, &function->info, (int)attribute, value);
@@ -179,9 +177,7 @@ SOFT_API CUresult cuFuncSetSharedMemConfig(CUfunction handle, CUsharedconfig ban
 SOFT_API CUresult cuFuncGetModule(CUmodule *module, CUfunction handle)
 {
     SOFT_HOLD struct soft_function *function;
-    CUresult result = soft_function_find(handle, &function);
-    if (result == CUDA_SUCCESS && !module)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(soft_function_find(handle, &function), module);
     if (result == CUDA_SUCCESS)
         *module = (CUmodule)function->module;
     return result;
@@ -190,9 +186,7 @@ SOFT_API CUresult cuFuncGetModule(CUmodule *module, CUfunction handle)
 SOFT_API CUresult cuFuncGetName(const char **name, CUfunction handle)
 {
     SOFT_HOLD struct soft_function *function;
-    CUresult result = soft_function_find(handle, &function);
-    if (result == CUDA_SUCCESS && !name)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(soft_function_find(handle, &function), name);
     if (result == CUDA_SUCCESS)
         *name = function->info.name;
     return result;
@@ -208,9 +202,7 @@ SOFT_API CUresult cuFuncGetParamInfo(CUfunction handle, size_t index, size_t *of
 SOFT_API CUresult cuFuncIsLoaded(CUfunctionLoadingState *state, CUfunction handle)
 {
     SOFT_HOLD struct soft_function *function;
-    CUresult result = soft_function_find(handle, &function);
-    if (result == CUDA_SUCCESS && !state)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(soft_function_find(handle, &function), state);
     if (result == CUDA_SUCCESS)
         *state = CU_FUNCTION_LOADING_STATE_LOADED;
     return result;

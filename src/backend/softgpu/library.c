@@ -348,9 +348,7 @@ SOFT_API CUresult cuLibraryGetModule(CUmodule *handle, CUlibrary library_handle)
 {
     SOFT_HOLD struct soft_library *library;
     SOFT_HOLD struct soft_module *module = NULL;
-    CUresult result = find_library(library_handle, &library);
-    if (result == CUDA_SUCCESS && !handle)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(find_library(library_handle, &library), handle);
     if (result == CUDA_SUCCESS)
         result = current_module(library, &module);
     if (result == CUDA_SUCCESS)
@@ -404,9 +402,7 @@ SOFT_API CUresult cuLibraryGetManaged(CUdeviceptr *pointer, size_t *size, CUlibr
 SOFT_API CUresult cuLibraryGetKernelCount(unsigned *count, CUlibrary handle)
 {
     SOFT_HOLD struct soft_library *library;
-    CUresult result = find_library(handle, &library);
-    if (result == CUDA_SUCCESS && !count)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(find_library(handle, &library), count);
     if (result == CUDA_SUCCESS)
         *count = (unsigned)library->nkernels;
     return result;
@@ -482,9 +478,7 @@ SOFT_API CUresult cuKernelGetFunction(CUfunction *handle, CUkernel kernel_handle
 {
     SOFT_HOLD struct soft_kernel *kernel;
     SOFT_HOLD struct soft_function *function = NULL;
-    CUresult result = find_kernel(kernel_handle, &kernel);
-    if (result == CUDA_SUCCESS && !handle)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(find_kernel(kernel_handle, &kernel), handle);
     if (result == CUDA_SUCCESS)
         result = kernel_function(kernel, &function);
     if (result == CUDA_SUCCESS)
@@ -495,9 +489,7 @@ SOFT_API CUresult cuKernelGetFunction(CUfunction *handle, CUkernel kernel_handle
 SOFT_API CUresult cuKernelGetLibrary(CUlibrary *library, CUkernel handle)
 {
     SOFT_HOLD struct soft_kernel *kernel;
-    CUresult result = find_kernel(handle, &kernel);
-    if (result == CUDA_SUCCESS && !library)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(find_kernel(handle, &kernel), library);
     if (result == CUDA_SUCCESS)
         *library = (CUlibrary)kernel->library;
     return result;
@@ -506,9 +498,7 @@ SOFT_API CUresult cuKernelGetLibrary(CUlibrary *library, CUkernel handle)
 SOFT_API CUresult cuKernelGetName(const char **name, CUkernel handle)
 {
     SOFT_HOLD struct soft_kernel *kernel;
-    CUresult result = find_kernel(handle, &kernel);
-    if (result == CUDA_SUCCESS && !name)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(find_kernel(handle, &kernel), name);
     if (result == CUDA_SUCCESS)
         *name = kernel->info.name;
     return result;

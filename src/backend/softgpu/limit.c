@@ -75,9 +75,7 @@ SOFT_API CUresult cuCtxSetCacheConfig(CUfunc_cache preference)
 SOFT_API CUresult cuCtxGetCacheConfig(CUfunc_cache *preference)
 {
     struct soft_context *context;
-    CUresult result = soft_enter(&context);
-    if (result == CUDA_SUCCESS && !preference)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(soft_enter(&context), preference);
     if (result == CUDA_SUCCESS)
         *preference = (CUfunc_cache)atomic_load(&context->cache);
     return result;
@@ -97,9 +95,7 @@ SOFT_API CUresult cuCtxSetSharedMemConfig(CUsharedconfig banks)
 SOFT_API CUresult cuCtxGetSharedMemConfig(CUsharedconfig *banks)
 {
     struct soft_context *context;
-    CUresult result = soft_enter(&context);
-    if (result == CUDA_SUCCESS && !banks)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(soft_enter(&context), banks);
     if (result == CUDA_SUCCESS)
         *banks = CU_SHARED_MEM_CONFIG_FOUR_BYTE_BANK_SIZE;
     return result;

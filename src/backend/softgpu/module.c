@@ -311,9 +311,7 @@ SOFT_API CUresult cuModuleGetFunction(CUfunction *handle, CUmodule module_handle
 SOFT_API CUresult cuModuleGetFunctionCount(unsigned *count, CUmodule handle)
 {
     SOFT_HOLD struct soft_module *module;
-    CUresult result = find_module(handle, &module);
-    if (result == CUDA_SUCCESS && !count)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(find_module(handle, &module), count);
     if (result == CUDA_SUCCESS)
         *count = (unsigned)module->nfunctions;
     return result;

@@ -124,9 +124,7 @@ SOFT_API CUresult cuOccupancyAvailableDynamicSMemPerBlock(size_t *size, CUfuncti
 static CUresult read_config(CUfunction handle, const CUlaunchConfig *config,
                             struct soft_function **function, struct soft_shape *shape)
 {
-    CUresult result = soft_launchable_find(handle, function);
-    if (result == CUDA_SUCCESS && !config)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(soft_launchable_find(handle, function), config);
     return result == CUDA_SUCCESS ? soft_shape_read(config, shape) : result;
 }
 
@@ -143,9 +141,7 @@ SOFT_API CUresult cuOccupancyMaxPotentialClusterSize(int *size, CUfunction handl
 {
     SOFT_HOLD struct soft_function *function;
     struct soft_shape shape;
-    CUresult result = read_config(handle, config, &function, &shape);
-    if (result == CUDA_SUCCESS && !size)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(read_config(handle, config, &function, &shape), size);
     if (result != CUDA_SUCCESS)
         return result;
     bool more = atomic_load(&function->settings.non_portable_cluster);
@@ -159,9 +155,7 @@ SOFT_API CUresult cuOccupancyMaxActiveClusters(int *clusters, CUfunction handle,
 {
     SOFT_HOLD struct soft_function *function;
     struct soft_shape shape;
-    CUresult result = read_config(handle, config, &function, &shape);
-    if (result == CUDA_SUCCESS && !clusters)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(read_config(handle, config, &function, &shape), clusters);
     if (result == CUDA_SUCCESS)
         result = soft_shape_cluster(function, &shape);
     if (result != CUDA_SUCCESS)

@@ -13,9 +13,7 @@ static CUresult find_pair(CUdevice first, CUdevice second)
 
 SOFT_API CUresult cuDeviceCanAccessPeer(int *can, CUdevice device, CUdevice peer)
 {
-    CUresult result = find_pair(device, peer);
-    if (result == CUDA_SUCCESS && !can)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(find_pair(device, peer), can);
     if (result == CUDA_SUCCESS)
         *can = device != peer;
     return result;

@@ -95,6 +95,12 @@ struct soft_device *soft_device_get(CUdevice device);
 /* NOT_INITIALIZED, NOT_PERMITTED within a stream's callback, or success. */
 CUresult soft_ready(void);
 
+/* The result so far, or INVALID_VALUE when the pointer that the call needs next is NULL. */
+static inline CUresult soft_needs(CUresult result, const void *pointer)
+{
+    return result == CUDA_SUCCESS && !pointer ? CUDA_ERROR_INVALID_VALUE : result;
+}
+
 /* ---- attribute.c ---- */
 
 /* The value of a device attribute; false: no such attribute. */

@@ -122,9 +122,7 @@ SOFT_API CUresult cuStreamSynchronize(CUstream handle)
 SOFT_API CUresult cuStreamGetPriority(CUstream handle, int *priority)
 {
     SOFT_HOLD struct soft_stream *stream;
-    CUresult result = soft_enter_stream(handle, &stream);
-    if (result == CUDA_SUCCESS && !priority)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(soft_enter_stream(handle, &stream), priority);
     if (result == CUDA_SUCCESS)
         *priority = stream->priority;
     return result;
@@ -133,9 +131,7 @@ SOFT_API CUresult cuStreamGetPriority(CUstream handle, int *priority)
 SOFT_API CUresult cuStreamGetFlags(CUstream handle, unsigned *flags)
 {
     SOFT_HOLD struct soft_stream *stream;
-    CUresult result = soft_enter_stream(handle, &stream);
-    if (result == CUDA_SUCCESS && !flags)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(soft_enter_stream(handle, &stream), flags);
     if (result == CUDA_SUCCESS)
         *flags = stream->flags;
     return result;
@@ -144,9 +140,7 @@ SOFT_API CUresult cuStreamGetFlags(CUstream handle, unsigned *flags)
 SOFT_API CUresult cuStreamGetId(CUstream handle, unsigned long long *id)
 {
     SOFT_HOLD struct soft_stream *stream;
-    CUresult result = soft_enter_stream(handle, &stream);
-    if (result == CUDA_SUCCESS && !id)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(soft_enter_stream(handle, &stream), id);
     if (result == CUDA_SUCCESS)
         *id = stream->id;
     return result;
@@ -155,9 +149,7 @@ SOFT_API CUresult cuStreamGetId(CUstream handle, unsigned long long *id)
 SOFT_API CUresult cuStreamGetCtx(CUstream handle, CUcontext *context)
 {
     SOFT_HOLD struct soft_stream *stream;
-    CUresult result = soft_enter_stream(handle, &stream);
-    if (result == CUDA_SUCCESS && !context)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(soft_enter_stream(handle, &stream), context);
     if (result == CUDA_SUCCESS)
         *context = (CUcontext)stream->object.context;
     return result;
@@ -174,9 +166,7 @@ SOFT_API CUresult cuStreamGetCtx_v2(CUstream handle, CUcontext *context, CUgreen
 SOFT_API CUresult cuStreamGetDevice(CUstream handle, CUdevice *device)
 {
     SOFT_HOLD struct soft_stream *stream;
-    CUresult result = soft_enter_stream(handle, &stream);
-    if (result == CUDA_SUCCESS && !device)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(soft_enter_stream(handle, &stream), device);
     if (result == CUDA_SUCCESS)
         *device = stream->object.context->device->ordinal;
     return result;
@@ -317,9 +307,7 @@ SOFT_API CUresult cuStreamCopyAttributes(CUstream to, CUstream from)
 SOFT_API CUresult cuStreamIsCapturing(CUstream handle, CUstreamCaptureStatus *status)
 {
     SOFT_HOLD struct soft_stream *stream;
-    CUresult result = soft_enter_stream(handle, &stream);
-    if (result == CUDA_SUCCESS && !status)
-        result = CUDA_ERROR_INVALID_VALUE;
+    CUresult result = soft_needs(soft_enter_stream(handle, &stream), status);
     if (result == CUDA_SUCCESS)
         *status = CU_STREAM_CAPTURE_STATUS_NONE;
     return result;
