@@ -8,11 +8,6 @@
 
 #include <stdlib.h>
 
-#define ID_OF_thread    "42d85a81-23f6-cb47-8298-f6e78a3aecdc"
-#define ID_OF_library   "21318c60-9714-3248-8ca6-41ff7324c8f2"
-#define ID_OF_module    "6e163fbe-b958-444d-835c-e182aff1991e"
-#define ID_OF_placement "1734dc26-800d-4745-8726-c0f1e7dd8bca"
-
 /* ---- what cuBLASLt and cuFFT know a context by ---- */
 
 static CUresult current_context(CUcontext *context)

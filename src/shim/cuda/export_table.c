@@ -11,11 +11,9 @@
 #include "shim/cuda/shim.h"
 #include "shim/cuda/storage.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <unistd.h>
-
-#define ID_OF_runtime   "6bd5fb6c-5bf4-e74a-8987-d93912fd9df9"
-#define ID_OF_context   "263e8860-7cd2-6143-92f6-bbd5006dfa7e"
-#define ID_OF_integrity "d4082055-bde6-704b-8d34-ba123c66e1f2"
 
 CUresult wh_cuda_unknown_slot(_Atomic bool *said, const char *table, unsigned number)
 {
@@ -227,50 +225,41 @@ static CUresult check(uint32_t version, uint64_t seconds, uint64_t answer[2])
 /* ---- the tables by name ---- */
 
 static const struct {
-    uint8_t id[16];
+    const char *id;
     const wh_slot *table;
 } tables[] = {
-    {{0x6b, 0xd5, 0xfb, 0x6c, 0x5b, 0xf4, 0xe7, 0x4a, 0x89, 0x87, 0xd9, 0x39, 0x12, 0xfd, 0x9d,
-      0xf9},
-     runtime_table},
-    {{0x42, 0xd8, 0x5a, 0x81, 0x23, 0xf6, 0xcb, 0x47, 0x82, 0x98, 0xf6, 0xe7, 0x8a, 0x3a, 0xec,
-      0xdc},
-     wh_cuda_thread_table},
-    {{0xa0, 0x94, 0x79, 0x8c, 0x2e, 0x74, 0x2e, 0x74, 0x93, 0xf2, 0x08, 0x00, 0x20, 0x0c, 0x0a,
-      0x66},
-     tools_hooks_table},
-    {{0xc6, 0x93, 0x33, 0x6e, 0x11, 0x21, 0xdf, 0x11, 0xa8, 0xc3, 0x68, 0xf3, 0x55, 0xd8, 0x95,
-      0x93},
-     storage_table},
-    {{0x26, 0x3e, 0x88, 0x60, 0x7c, 0xd2, 0x61, 0x43, 0x92, 0xf6, 0xbb, 0xd5, 0x00, 0x6d, 0xfa,
-      0x7e},
-     context_table},
-    {{0xd4, 0x08, 0x20, 0x55, 0xbd, 0xe6, 0x70, 0x4b, 0x8d, 0x34, 0xba, 0x12, 0x3c, 0x66, 0xe1,
-      0xf2},
-     integrity_table},
-    {{0x21, 0x31, 0x8c, 0x60, 0x97, 0x14, 0x32, 0x48, 0x8c, 0xa6, 0x41, 0xff, 0x73, 0x24, 0xc8,
-      0xf2},
-     wh_cuda_library_table},
-    {{0x6e, 0x16, 0x3f, 0xbe, 0xb9, 0x58, 0x44, 0x4d, 0x83, 0x5c, 0xe1, 0x82, 0xaf, 0xf1, 0x99,
-      0x1e},
-     wh_cuda_module_table},
-    {{0x17, 0x34, 0xdc, 0x26, 0x80, 0x0d, 0x47, 0x45, 0x87, 0x26, 0xc0, 0xf1, 0xe7, 0xdd, 0x8b,
-      0xca},
-     wh_cuda_placement_table},
+    {ID_OF_runtime, runtime_table},
+    {ID_OF_thread, wh_cuda_thread_table},
+    {ID_OF_tools_hooks, tools_hooks_table},
+    {ID_OF_storage, storage_table},
+    {ID_OF_context, context_table},
+    {ID_OF_integrity, integrity_table},
+    {ID_OF_library, wh_cuda_library_table},
+    {ID_OF_module, wh_cuda_module_table},
+    {ID_OF_placement, wh_cuda_placement_table},
 };
+
+static void write_id(char text[37], const CUuuid *id)
+{
+    const uint8_t *bytes = (const uint8_t *)id;
+    for (unsigned i = 0; i < sizeof(*id); i++) {
+        bool group = i == 4 || i == 6 || i == 8 || i == 10;
+        text += sprintf(text, "%s%02x", group ? "-" : "", bytes[i]);
+    }
+}
 
 WH_EXPORT CUresult cuGetExportTable(const void **table, const CUuuid *id)
 {
+    char text[37];
     if (!table || !id)
         return CUDA_ERROR_INVALID_VALUE;
+    write_id(text, id);
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
-        if (memcmp(tables[i].id, id, sizeof(tables[i].id)) == 0) {
+        if (strcmp(tables[i].id, text) == 0) {
             *table = tables[i].table;
             return CUDA_SUCCESS;
         }
-    const uint8_t *word = (const uint8_t *)id;
-    wh_debug("the driver's private table %02x%02x%02x%02x... is not there", word[0], word[1],
-             word[2], word[3]);
+    wh_debug("the driver's private table %s is not there", text);
     *table = NULL;
     return CUDA_ERROR_INVALID_VALUE;
 }

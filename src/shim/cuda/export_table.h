@@ -14,6 +14,17 @@
 
 typedef void (*wh_slot)(void); /* cast back by who calls it */
 
+/* The tables' names, as the bytes of their identifiers come. */
+#define ID_OF_runtime     "6bd5fb6c-5bf4-e74a-8987-d93912fd9df9"
+#define ID_OF_thread      "42d85a81-23f6-cb47-8298-f6e78a3aecdc"
+#define ID_OF_tools_hooks "a094798c-2e74-2e74-93f2-0800200c0a66"
+#define ID_OF_storage     "c693336e-1121-df11-a8c3-68f355d89593"
+#define ID_OF_context     "263e8860-7cd2-6143-92f6-bbd5006dfa7e"
+#define ID_OF_integrity   "d4082055-bde6-704b-8d34-ba123c66e1f2"
+#define ID_OF_library     "21318c60-9714-3248-8ca6-41ff7324c8f2"
+#define ID_OF_module      "6e163fbe-b958-444d-835c-e182aff1991e"
+#define ID_OF_placement   "1734dc26-800d-4745-8726-c0f1e7dd8bca"
+
 #define SLOT(function) ((wh_slot)(function))
 #define SIZE(bytes)    ((wh_slot)(uintptr_t)(bytes)) /* the first word of most tables */
 
