@@ -14,6 +14,8 @@
 #define LEAST_BUDGET_NS 1000u
 #define ROUND_SPINS     64    /* looks at the word between two looks at the clock */
 #define YIELD_COST_NS   15000 /* a yield that took longer ran somebody else */
+#define WAKE_COST_NS \
+    40000 /* to sleep and be woken; a wait that took that long may have been short */
 
 void wh_spin_init(struct wh_spin *spin, uint32_t most_ns)
 {
@@ -101,6 +103,15 @@ static void wait_for_eventfd(int fd)
     uint64_t count;
     ssize_t ignored = read(fd, &count, sizeof(count));
     (void)ignored;
+}
+
+void wh_spin_learn(struct wh_spin *spin, uint64_t waited_ns)
+{
+    uint32_t budget = atomic_load_explicit(&spin->budget_ns, memory_order_relaxed);
+    if (waited_ns > spin->most_ns + WAKE_COST_NS || budget >= spin->most_ns)
+        return;
+    budget = budget > spin->most_ns / 4 ? spin->most_ns : budget * 4; /* it was halved just now */
+    atomic_store_explicit(&spin->budget_ns, budget, memory_order_relaxed);
 }
 
 void wh_park_while(const struct wh_park *park, _Atomic uint32_t *word, uint32_t value,

@@ -55,6 +55,13 @@ void wh_spin_init(struct wh_spin *spin, uint32_t most_ns);
 bool wh_spin_while(struct wh_spin *spin, _Atomic uint32_t *word, uint32_t value);
 
 /*
+ * Tells a budget that its spin did not pay how long the wait was in the end, sleep included. Where
+ * a longer spin would have been enough the budget grows again; else a few long waits would make
+ * sleepers of all the short ones after them.
+ */
+void wh_spin_learn(struct wh_spin *spin, uint64_t waited_ns);
+
+/*
  * Sleeps while *word == value. May return early. `naps` counts this wait's rounds, from 0.
  */
 void wh_park_while(const struct wh_park *park, _Atomic uint32_t *word, uint32_t value,

@@ -170,13 +170,16 @@ static int client_await(struct wh_channel *channel, uint32_t number, bool slow,
 {
     struct wh_shm *shm = shm_of(channel);
     struct wh_slot *slot = &shm->segment->slots[number];
+    struct wh_spin *spin = slow ? &shm->slow : &shm->quick;
     unsigned naps = 0;
-    if (!wh_spin_while(slow ? &shm->slow : &shm->quick, &slot->state, WH_SLOT_PENDING)) {
+    if (!wh_spin_while(spin, &slot->state, WH_SLOT_PENDING)) {
+        uint64_t start = wh_now_ns();
         /* Sequentially consistent: pairs with worker_reply, which sets the state, then looks for a
          * sleeper. */
         atomic_store(&slot->sleeps, 1);
         while (atomic_load(&slot->state) == WH_SLOT_PENDING)
             wh_park_while(&shm->park, &slot->state, WH_SLOT_PENDING, &naps);
+        wh_spin_learn(spin, wh_now_ns() - start);
     }
     /* Acquire pairs with the store in worker_reply: size and data were written before. */
     if (atomic_load_explicit(&slot->state, memory_order_acquire) != WH_SLOT_DONE)
@@ -313,6 +316,7 @@ static int64_t worker_receive(struct wh_channel *channel, bool *leads, struct wh
     struct wh_shm *shm = shm_of(channel);
     struct wh_ring_control *control = shm->calls.control;
     unsigned naps = 0;
+    uint64_t idle = 0; /* since then, if it was long enough to sleep */
     while (!is_lost(shm)) {
         uint32_t door = atomic_load(&control->door);
         *leads = *leads || try_to_lead(shm);
@@ -321,10 +325,15 @@ static int64_t worker_receive(struct wh_channel *channel, bool *leads, struct wh
             /* The room of many records is told at once, but before this thread might do something
              * else for long. */
             made_room(&shm->calls, &shm->bell, size > 0 ? TELL_LEAST : 0);
-            if (size != 0)
+            if (size != 0) {
+                if (idle)
+                    wh_spin_learn(&shm->quick, wh_now_ns() - idle);
                 return size;
-            if (wh_spin_while(&shm->quick, &control->tail, shm->calls.at) ||
-                stop_leading(shm, leads))
+            }
+            if (wh_spin_while(&shm->quick, &control->tail, shm->calls.at))
+                continue;
+            idle = idle ? idle : wh_now_ns();
+            if (stop_leading(shm, leads))
                 continue;
         }
         atomic_fetch_add(&shm->sleepers, 1);

@@ -148,6 +148,27 @@ static void test_budget_shrinks_to_its_least(void **state)
     assert_int_equal(atomic_load(&small.budget_ns), 300);
 }
 
+/* After long waits, short ones are spun for again. */
+static void test_budget_recovers(void **state)
+{
+    struct wh_spin spin = {.budget_ns = 1000, .most_ns = 20000};
+    (void)state;
+    atomic_store(&shared.word, 0);
+    for (unsigned i = 0; i < 10; i++) { /* as long as they are long it stays as it is */
+        assert_false(wh_spin_while(&spin, &shared.word, 0));
+        wh_spin_learn(&spin, 1000000);
+    }
+    assert_int_equal(atomic_load(&spin.budget_ns), 1000);
+    for (unsigned i = 0; i < 10; i++) {
+        assert_false(wh_spin_while(&spin, &shared.word, 0));
+        wh_spin_learn(&spin, 12000);
+    }
+    assert_int_equal(atomic_load(&spin.budget_ns), 20000);
+    struct wh_spin none = {.budget_ns = 0, .most_ns = 0};
+    wh_spin_learn(&none, 0);
+    assert_int_equal(atomic_load(&none.budget_ns), 0);
+}
+
 static void test_no_budget_no_spin(void **state)
 {
     struct wh_spin spin = {.budget_ns = 0, .most_ns = 0};
@@ -187,6 +208,7 @@ int main(void)
         cmocka_unit_test(test_doorbell_register),
         cmocka_unit_test(test_spin_sees_a_change),
         cmocka_unit_test(test_budget_shrinks_to_its_least),
+        cmocka_unit_test(test_budget_recovers),
         cmocka_unit_test(test_no_budget_no_spin),
         cmocka_unit_test(test_one_core),
     };
