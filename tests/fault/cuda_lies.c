@@ -25,7 +25,7 @@ struct subject {
     uint64_t args[WH_MAX_PARAMS];
 };
 
-static const uint64_t some_bytes[64]; /* zeros, whatever they stand for */
+static const uint64_t some_bytes[128]; /* zeros, whatever they stand for */
 
 static bool is_length(const struct wh_call_desc *call, unsigned i)
 {

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define IMAGE_ID   77u
-#define MOST_BYTES 160u
+#define MOST_BYTES 512u       /* of one array */
 #define IMAGE_AT   (1u << 20) /* where images are staged in the arena */
 
 const char cuda_ptx[] = ".version 7.0\n.target sm_75\n.address_size 64\n"

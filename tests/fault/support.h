@@ -132,7 +132,7 @@ bool raw_ask(const struct daemon *daemon, const void *bytes, size_t size,
 /* A message under construction. */
 struct letter {
     struct wh_message header;
-    uint64_t words[64];
+    uint64_t words[128];
     unsigned nwords;
 };
 

@@ -20,6 +20,7 @@
 struct wh_cuda_contexts;
 struct wh_cuda_stages;
 struct wh_cuda_images;
+struct wh_cuda_graphs;
 
 /* The driver's last answer to cuMemGetInfo, and when it was given. */
 struct wh_cuda_memory_info {
@@ -35,6 +36,7 @@ enum wh_cuda_range_kind {
     WH_CUDA_RANGE_SHARED, /* a piece of the arena */
     WH_CUDA_RANGE_ALIAS,  /* a piece of the arena, mapped once more at the program's own address */
     WH_CUDA_RANGE_GLOBAL,
+    WH_CUDA_RANGE_GRAPH, /* of a graph's node: the address is the graph's as long as there is one */
 };
 
 struct wh_cuda_state {
@@ -46,6 +48,8 @@ struct wh_cuda_state {
     struct wh_cuda_stages *stages; /* of big copies */
     uint32_t calls;                /* entered so far; the leading thread's */
     struct wh_cuda_memory_info memory_info;
+    struct wh_cuda_graphs *graphs;
+    unsigned captures; /* that go on; for the leading thread */
     /* The arena at the client's address, so that one pointer works on both sides; NULL until the
      * client asked for it. */
     uint8_t *arena;
@@ -93,6 +97,27 @@ bool wh_cuda_event_is_done_soon(struct wh_call *call, CUevent event);
 
 /* Whether a launch attribute holds neither address nor handle, and is known. */
 bool wh_cuda_attribute_is_plain(unsigned id);
+
+/* Events inside of attributes travel beside them, and a window of memory must be the session's. */
+CUresult wh_cuda_check_attribute(struct wh_call *call, CUlaunchAttribute *attribute, CUevent event);
+
+/* ---- copies (copy2d.c) ---- */
+
+/* A copy one side of which is staged. */
+CUresult wh_cuda_copy_staged(struct wh_call *call, const wh_cuda_box *box, CUarray to, CUarray from,
+                             void *bytes, size_t size, CUstream stream);
+
+/* The driver's form of a copy, checked; `bytes`: of the staged side, or NULL. */
+CUresult wh_cuda_copy_params(struct wh_call *call, const wh_cuda_box *box, CUarray to, CUarray from,
+                             void *bytes, size_t size, CUDA_MEMCPY3D *params);
+
+/* Whether the session owns the rows that a set fills. */
+bool wh_cuda_owns_rows(struct wh_call *call, CUdeviceptr address, size_t pitch, size_t width,
+                       size_t height, size_t element);
+
+/* ---- operations on memory (memop.c) ---- */
+
+bool wh_cuda_memop_is_good(struct wh_call *call, const CUstreamBatchMemOpParams *operation);
 
 /* ---- code (module.c) ---- */
 

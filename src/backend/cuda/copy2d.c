@@ -128,32 +128,38 @@ static CUresult copy_2d(const struct wh_cuda_functions_table *f, const wh_cuda_b
     return f->cuMemcpy2DAsync_v2(&copy, stream);
 }
 
+static CUDA_MEMCPY3D params_3d(const wh_cuda_box *box, const struct side *to,
+                               const struct side *from)
+{
+    return (CUDA_MEMCPY3D){.srcXInBytes = box->from.x,
+                           .srcY = box->from.y,
+                           .srcZ = box->from.z,
+                           .srcLOD = box->from.level,
+                           .srcMemoryType = from->type,
+                           .srcHost = from->host,
+                           .srcDevice = from->device,
+                           .srcArray = from->array,
+                           .srcPitch = from->pitch,
+                           .srcHeight = from->height,
+                           .dstXInBytes = box->to.x,
+                           .dstY = box->to.y,
+                           .dstZ = box->to.z,
+                           .dstLOD = box->to.level,
+                           .dstMemoryType = to->type,
+                           .dstHost = to->host,
+                           .dstDevice = to->device,
+                           .dstArray = to->array,
+                           .dstPitch = to->pitch,
+                           .dstHeight = to->height,
+                           .WidthInBytes = box->width,
+                           .Height = box->height,
+                           .Depth = box->depth};
+}
+
 static CUresult copy_3d(const struct wh_cuda_functions_table *f, const wh_cuda_box *box,
                         const struct side *to, const struct side *from, CUstream stream)
 {
-    CUDA_MEMCPY3D copy = {.srcXInBytes = box->from.x,
-                          .srcY = box->from.y,
-                          .srcZ = box->from.z,
-                          .srcLOD = box->from.level,
-                          .srcMemoryType = from->type,
-                          .srcHost = from->host,
-                          .srcDevice = from->device,
-                          .srcArray = from->array,
-                          .srcPitch = from->pitch,
-                          .srcHeight = from->height,
-                          .dstXInBytes = box->to.x,
-                          .dstY = box->to.y,
-                          .dstZ = box->to.z,
-                          .dstLOD = box->to.level,
-                          .dstMemoryType = to->type,
-                          .dstHost = to->host,
-                          .dstDevice = to->device,
-                          .dstArray = to->array,
-                          .dstPitch = to->pitch,
-                          .dstHeight = to->height,
-                          .WidthInBytes = box->width,
-                          .Height = box->height,
-                          .Depth = box->depth};
+    CUDA_MEMCPY3D copy = params_3d(box, to, from);
     return f->cuMemcpy3DAsync_v2(&copy, stream);
 }
 
@@ -170,19 +176,53 @@ static CUresult copy(struct wh_call *call, const struct wh_cuda_functions_table 
     return flat ? copy_2d(f, box, to, from, stream) : copy_3d(f, box, to, from, stream);
 }
 
+static CUresult make_sides(struct wh_call *call, const wh_cuda_box *box, CUarray to_array,
+                           CUarray from_array, void *to_bytes, void *from_bytes, size_t size,
+                           struct side *to, struct side *from)
+{
+    if (!box || !box->width || !box->height || !box->depth)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = make_side(call, box, &box->to, to_array, to_bytes, size, to);
+    if (result == CUDA_SUCCESS)
+        result = make_side(call, box, &box->from, from_array, from_bytes, size, from);
+    return call->fault ? CUDA_ERROR_INVALID_VALUE : result;
+}
+
 static CUresult move(struct wh_call *call, const wh_cuda_box *box, CUarray to_array,
                      CUarray from_array, void *to_bytes, void *from_bytes, size_t size,
                      CUstream stream)
 {
     struct side to, from;
-    CUresult result;
-    if (!box || !box->width || !box->height || !box->depth)
-        return CUDA_ERROR_INVALID_VALUE;
-    result = make_side(call, box, &box->to, to_array, to_bytes, size, &to);
-    if (result == CUDA_SUCCESS)
-        result = make_side(call, box, &box->from, from_array, from_bytes, size, &from);
+    CUresult result =
+        make_sides(call, box, to_array, from_array, to_bytes, from_bytes, size, &to, &from);
     return result == CUDA_SUCCESS ? copy(call, wh_cuda_driver(call), box, &to, &from, stream)
                                   : result;
+}
+
+static bool is_staged(const wh_cuda_place *place)
+{
+    return place->kind == WH_CUDA_PLACE_STAGED;
+}
+
+CUresult wh_cuda_copy_staged(struct wh_call *call, const wh_cuda_box *box, CUarray to, CUarray from,
+                             void *bytes, size_t size, CUstream stream)
+{
+    if (!box || is_staged(&box->to) == is_staged(&box->from))
+        return CUDA_ERROR_INVALID_VALUE;
+    return move(call, box, to, from, is_staged(&box->to) ? bytes : NULL,
+                is_staged(&box->from) ? bytes : NULL, size, stream);
+}
+
+CUresult wh_cuda_copy_params(struct wh_call *call, const wh_cuda_box *box, CUarray to_array,
+                             CUarray from_array, void *bytes, size_t size, CUDA_MEMCPY3D *params)
+{
+    struct side to, from;
+    CUresult result =
+        make_sides(call, box, to_array, from_array, is_staged(&box->to) ? bytes : NULL,
+                   is_staged(&box->from) ? bytes : NULL, size, &to, &from);
+    if (result == CUDA_SUCCESS)
+        *params = params_3d(box, &to, &from);
+    return result;
 }
 
 CUresult wh_cuda_do_copy_box(struct wh_call *call, const wh_cuda_box *box, CUarray to, CUarray from,
@@ -207,8 +247,8 @@ CUresult wh_cuda_do_read_box(struct wh_call *call, const wh_cuda_box *box, CUarr
 
 /* ---- sets ---- */
 
-static bool owns_rows(struct wh_call *call, CUdeviceptr address, size_t pitch, size_t width,
-                      size_t height, size_t element)
+bool wh_cuda_owns_rows(struct wh_call *call, CUdeviceptr address, size_t pitch, size_t width,
+                       size_t height, size_t element)
 {
     uint64_t length = 0, row = 0;
     struct wh_cuda_range range;
@@ -223,7 +263,7 @@ static bool owns_rows(struct wh_call *call, CUdeviceptr address, size_t pitch, s
 CUresult wh_cuda_do_cuMemsetD2D8_v2(struct wh_call *call, CUdeviceptr to, size_t pitch,
                                     unsigned char value, size_t width, size_t height)
 {
-    if (!owns_rows(call, to, pitch, width, height, 1))
+    if (!wh_cuda_owns_rows(call, to, pitch, width, height, 1))
         return CUDA_ERROR_INVALID_VALUE;
     return wh_cuda_driver(call)->cuMemsetD2D8_v2(to, pitch, value, width, height);
 }
@@ -231,7 +271,7 @@ CUresult wh_cuda_do_cuMemsetD2D8_v2(struct wh_call *call, CUdeviceptr to, size_t
 CUresult wh_cuda_do_cuMemsetD2D16_v2(struct wh_call *call, CUdeviceptr to, size_t pitch,
                                      unsigned short value, size_t width, size_t height)
 {
-    if (!owns_rows(call, to, pitch, width, height, 2))
+    if (!wh_cuda_owns_rows(call, to, pitch, width, height, 2))
         return CUDA_ERROR_INVALID_VALUE;
     return wh_cuda_driver(call)->cuMemsetD2D16_v2(to, pitch, value, width, height);
 }
@@ -239,7 +279,7 @@ CUresult wh_cuda_do_cuMemsetD2D16_v2(struct wh_call *call, CUdeviceptr to, size_
 CUresult wh_cuda_do_cuMemsetD2D32_v2(struct wh_call *call, CUdeviceptr to, size_t pitch,
                                      unsigned value, size_t width, size_t height)
 {
-    if (!owns_rows(call, to, pitch, width, height, 4))
+    if (!wh_cuda_owns_rows(call, to, pitch, width, height, 4))
         return CUDA_ERROR_INVALID_VALUE;
     return wh_cuda_driver(call)->cuMemsetD2D32_v2(to, pitch, value, width, height);
 }
@@ -248,7 +288,7 @@ CUresult wh_cuda_do_cuMemsetD2D8Async(struct wh_call *call, CUdeviceptr to, size
                                       unsigned char value, size_t width, size_t height,
                                       CUstream stream)
 {
-    if (!owns_rows(call, to, pitch, width, height, 1))
+    if (!wh_cuda_owns_rows(call, to, pitch, width, height, 1))
         return CUDA_ERROR_INVALID_VALUE;
     return wh_cuda_driver(call)->cuMemsetD2D8Async(to, pitch, value, width, height, stream);
 }
@@ -257,7 +297,7 @@ CUresult wh_cuda_do_cuMemsetD2D16Async(struct wh_call *call, CUdeviceptr to, siz
                                        unsigned short value, size_t width, size_t height,
                                        CUstream stream)
 {
-    if (!owns_rows(call, to, pitch, width, height, 2))
+    if (!wh_cuda_owns_rows(call, to, pitch, width, height, 2))
         return CUDA_ERROR_INVALID_VALUE;
     return wh_cuda_driver(call)->cuMemsetD2D16Async(to, pitch, value, width, height, stream);
 }
@@ -265,7 +305,7 @@ CUresult wh_cuda_do_cuMemsetD2D16Async(struct wh_call *call, CUdeviceptr to, siz
 CUresult wh_cuda_do_cuMemsetD2D32Async(struct wh_call *call, CUdeviceptr to, size_t pitch,
                                        unsigned value, size_t width, size_t height, CUstream stream)
 {
-    if (!owns_rows(call, to, pitch, width, height, 4))
+    if (!wh_cuda_owns_rows(call, to, pitch, width, height, 4))
         return CUDA_ERROR_INVALID_VALUE;
     return wh_cuda_driver(call)->cuMemsetD2D32Async(to, pitch, value, width, height, stream);
 }

@@ -50,7 +50,7 @@ bool wh_cuda_attribute_is_plain(unsigned id)
  * Events inside of attributes travel beside them, and a window of memory must be the session's. An
  * attribute that is not known here might hold an address or a handle.
  */
-static CUresult check_attribute(struct wh_call *call, CUlaunchAttribute *a, CUevent event)
+CUresult wh_cuda_check_attribute(struct wh_call *call, CUlaunchAttribute *a, CUevent event)
 {
     struct wh_cuda_range range;
     switch (a->id) {
@@ -90,7 +90,7 @@ CUresult wh_cuda_do_launch(struct wh_call *call, CUfunction function, CUkernel k
             return CUDA_ERROR_OUT_OF_MEMORY;
         memcpy(own, attributes, num_attributes * sizeof(*own));
         for (unsigned i = 0; i < num_attributes; i++) {
-            CUresult result = check_attribute(call, &own[i], events[i]);
+            CUresult result = wh_cuda_check_attribute(call, &own[i], events[i]);
             if (result != CUDA_SUCCESS)
                 return result;
         }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the driver library and its functions; see backend.h. */
-#include "backend/cuda/backend.h"
+#include "backend/cuda/graph.h"
 #include "backend/cuda/places.h"
 
 #include "base/log.h"
@@ -119,11 +119,13 @@ static bool reaches(struct wh_worker *worker, uint64_t address, uint64_t size)
     return wh_cuda_ranges_find(state->ranges, address, size, &range);
 }
 
-/* The variables of a module or library go with it; memory goes in the place of its release, which
- * does not know the driver. */
+/* The variables of a module or library go with it, and the capture that a stream began; memory goes
+ * in the place of its release, which does not know the driver. */
 static void forget(struct wh_worker *worker, struct wh_entry *entry)
 {
-    const struct wh_cuda_state *state = worker->state;
+    struct wh_cuda_state *state = worker->state;
+    if (entry->real && entry->type == WH_CUDA_TYPE_CUstream)
+        wh_cuda_items_forget_stream(state, entry->real);
     if (entry->real &&
         (entry->type == WH_CUDA_TYPE_CUmodule || entry->type == WH_CUDA_TYPE_CUlibrary))
         while (wh_cuda_ranges_take_owned(state->ranges, entry->real, NULL))
@@ -147,7 +149,8 @@ int wh_cuda_open(struct wh_worker *worker, struct wh_backend *backend, struct wh
     struct wh_cuda_state *state = calloc(1, sizeof(*state));
     if (!state || !(state->ranges = wh_cuda_ranges_new()) ||
         !(state->reserved = wh_cuda_ranges_new()) || !(state->contexts = wh_cuda_contexts_new()) ||
-        !(state->images = wh_cuda_images_new()) || !(state->stages = wh_cuda_stages_new()))
+        !(state->images = wh_cuda_images_new()) || !(state->stages = wh_cuda_stages_new()) ||
+        !(state->graphs = wh_cuda_graphs_new()))
         return wh_error_set(error, ENOMEM, "out of memory");
     void *library = wh_cuda_driver_library(error);
     if (!library)

@@ -11,7 +11,7 @@ static bool owns(struct wh_call *call, CUdeviceptr address, size_t size)
 }
 
 /* An operation by its own kind only: a kind that is new here could hold an address anywhere. */
-static bool is_good(struct wh_call *call, const CUstreamBatchMemOpParams *o)
+bool wh_cuda_memop_is_good(struct wh_call *call, const CUstreamBatchMemOpParams *o)
 {
     switch (o->operation) {
     case CU_STREAM_MEM_OP_WAIT_VALUE_32:
@@ -40,7 +40,7 @@ CUresult wh_cuda_do_batch_memop(struct wh_call *call, CUstream stream, unsigned 
         return CUDA_ERROR_OUT_OF_MEMORY;
     memcpy(own, operations, n * sizeof(*own));
     for (unsigned i = 0; i < n; i++)
-        if (!is_good(call, &own[i]))
+        if (!wh_cuda_memop_is_good(call, &own[i]))
             return CUDA_ERROR_INVALID_VALUE;
     return wh_cuda_driver(call)->cuStreamBatchMemOp_v2(stream, n, own, flags);
 }

@@ -50,6 +50,8 @@ CUresult wh_cuda_do_cuMemFree_v2(struct wh_call *call, CUdeviceptr address)
     struct wh_cuda_state *state = wh_cuda_state(call);
     if (address == 0)
         return CUDA_SUCCESS;
+    if (wh_cuda_ranges_find(state->ranges, address, 0, &range) && range.kind == WH_CUDA_RANGE_GRAPH)
+        return state->f.cuMemFree_v2(address);
     if (!wh_cuda_ranges_take(state->ranges, address, &range))
         return CUDA_ERROR_INVALID_VALUE;
     CUresult result = state->f.cuMemFree_v2(address);

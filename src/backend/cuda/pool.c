@@ -3,7 +3,7 @@
  * Memory in stream order and pools. An allocation is in the session's map from here until the call
  * that frees it, whenever the stream comes to either.
  */
-#include "backend/cuda/backend.h"
+#include "backend/cuda/graph.h"
 
 /* Enters a fresh allocation; if that fails, it is as if it had not been made. */
 static CUresult enter(struct wh_call *call, CUresult result, CUdeviceptr *address, size_t size,
@@ -13,6 +13,12 @@ static CUresult enter(struct wh_call *call, CUresult result, CUdeviceptr *addres
     if (result != CUDA_SUCCESS)
         return result;
     range.start = *address;
+    struct wh_cuda_item *graph = wh_cuda_capture_graph(call, stream);
+    if (graph) { /* it is a node that allocates */
+        graph->fickle = true;
+        return wh_cuda_graph_memory_add(call, *address, size) ? CUDA_SUCCESS
+                                                              : CUDA_ERROR_OUT_OF_MEMORY;
+    }
     if (wh_cuda_ranges_add(wh_cuda_state(call)->ranges, &range))
         return CUDA_SUCCESS;
     wh_cuda_driver(call)->cuMemFreeAsync(*address, stream);
@@ -44,8 +50,12 @@ CUresult wh_cuda_do_cuMemFreeAsync(struct wh_call *call, CUdeviceptr address, CU
 {
     struct wh_cuda_state *state = wh_cuda_state(call);
     struct wh_cuda_range range;
-    if (!wh_cuda_ranges_find(state->ranges, address, 0, &range) || range.start != address ||
-        range.kind != 0 || !wh_cuda_ranges_take(state->ranges, address, &range))
+    if (!wh_cuda_ranges_find(state->ranges, address, 0, &range))
+        return CUDA_ERROR_INVALID_VALUE;
+    if (range.kind == WH_CUDA_RANGE_GRAPH)
+        return state->f.cuMemFreeAsync(address, stream);
+    if (range.start != address || range.kind != WH_CUDA_RANGE_DEVICE ||
+        !wh_cuda_ranges_take(state->ranges, address, &range))
         return CUDA_ERROR_INVALID_VALUE;
     CUresult result = state->f.cuMemFreeAsync(address, stream);
     if (result != CUDA_SUCCESS)

@@ -67,17 +67,63 @@ static bool is_free(const struct wh_cuda_ranges *ranges, size_t place,
     return place == ranges->n || ranges->at[place].start - range->start >= range->size;
 }
 
+static void take_at(struct wh_cuda_ranges *ranges, size_t place, struct wh_cuda_range *taken)
+{
+    if (taken)
+        *taken = ranges->at[place];
+    memmove(ranges->at + place, ranges->at + place + 1,
+            (ranges->n - place - 1) * sizeof(*ranges->at));
+    ranges->n--;
+}
+
+/* Takes one passing range away that meets this one; false: there is none. */
+static bool take_passing(struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range,
+                         struct wh_cuda_range *taken)
+{
+    size_t place = count_before(ranges, range->start + range->size - 1);
+    const struct wh_cuda_range *met = place ? &ranges->at[place - 1] : NULL;
+    if (!met || !met->passing || met->start + met->size <= range->start)
+        return false;
+    take_at(ranges, place - 1, taken);
+    return true;
+}
+
+static bool add(struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range)
+{
+    size_t place = count_before(ranges, range->start);
+    if (!is_free(ranges, place, range) || !make_room(ranges))
+        return false;
+    memmove(ranges->at + place + 1, ranges->at + place, (ranges->n - place) * sizeof(*ranges->at));
+    ranges->at[place] = *range;
+    ranges->n++;
+    return true;
+}
+
 bool wh_cuda_ranges_add(struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range)
 {
+    if (range->size == 0 || range->start > UINT64_MAX - range->size)
+        return false;
     pthread_rwlock_wrlock(&ranges->lock);
-    size_t place = count_before(ranges, range->start);
-    bool added = is_free(ranges, place, range) && make_room(ranges);
-    if (added) {
-        memmove(ranges->at + place + 1, ranges->at + place,
-                (ranges->n - place) * sizeof(*ranges->at));
-        ranges->at[place] = *range;
-        ranges->n++;
+    while (take_passing(ranges, range, NULL))
+        ;
+    bool added = add(ranges, range);
+    pthread_rwlock_unlock(&ranges->lock);
+    return added;
+}
+
+bool wh_cuda_ranges_add_over(struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range)
+{
+    struct wh_cuda_range whole = *range, met;
+    if (range->size == 0 || range->start > UINT64_MAX - range->size)
+        return false;
+    whole.passing = true;
+    pthread_rwlock_wrlock(&ranges->lock);
+    while (take_passing(ranges, &whole, &met)) {
+        uint64_t end = whole.start + whole.size, other = met.start + met.size;
+        whole.start = met.start < whole.start ? met.start : whole.start;
+        whole.size = (other > end ? other : end) - whole.start;
     }
+    bool added = add(ranges, &whole);
     pthread_rwlock_unlock(&ranges->lock);
     return added;
 }
@@ -133,15 +179,6 @@ bool wh_cuda_ranges_find(struct wh_cuda_ranges *ranges, uint64_t address, uint64
         *found = *range;
     pthread_rwlock_unlock(&ranges->lock);
     return inside;
-}
-
-static void take_at(struct wh_cuda_ranges *ranges, size_t place, struct wh_cuda_range *taken)
-{
-    if (taken)
-        *taken = ranges->at[place];
-    memmove(ranges->at + place, ranges->at + place + 1,
-            (ranges->n - place - 1) * sizeof(*ranges->at));
-    ranges->n--;
 }
 
 bool wh_cuda_ranges_take(struct wh_cuda_ranges *ranges, uint64_t start, struct wh_cuda_range *taken)

@@ -18,6 +18,7 @@ struct wh_cuda_range {
     void *extra;   /* the user's own */
     bool chunk;    /* mapped by the program: bytes may lie in several chunks that touch */
     bool closed;   /* a chunk that no device may touch */
+    bool passing;  /* gives way to a range that is added where it is */
 };
 
 struct wh_cuda_ranges *wh_cuda_ranges_new(void);
@@ -25,6 +26,10 @@ void wh_cuda_ranges_free(struct wh_cuda_ranges *ranges);
 
 /* False when memory is short, or a range is there already. */
 bool wh_cuda_ranges_add(struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range);
+
+/* Adds a range that is `passing`; where it meets others of that sort, they become one. False:
+ * memory is short. */
+bool wh_cuda_ranges_add_over(struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range);
 
 /* The range that [address, address + size) lies in, copied out; of several chunks the first. Closed
  * ones are not found. */

@@ -2,9 +2,9 @@
 /* Contexts: made, destroyed, asked about. The stack of current ones is in current.c. */
 #include "backend/softgpu/softgpu.h"
 
+#include "backend/softgpu/graph.h"
 #include "backend/softgpu/library.h"
 #include "backend/softgpu/memory.h"
-#include "backend/softgpu/queue.h"
 
 /* What cuCtxGetApiVersion says of every context made since CUDA 3.2. */
 #define CONTEXT_VERSION 3020
@@ -70,6 +70,7 @@ static void stop_context(struct soft_context *context)
     soft_meter_contexts(context->device, -1);
     soft_queue_unlock();
     soft_context_wait(context);
+    soft_capture_end_all(context);
     static const enum soft_kind kinds[] = {SOFT_LINK,    SOFT_EVENT,  SOFT_STREAM,
                                            SOFT_TEXTURE, SOFT_MIPMAP, SOFT_ARRAY};
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
@@ -385,6 +386,9 @@ SOFT_API CUresult cuCtxSynchronize_v2(CUcontext handle)
 {
     SOFT_HOLD struct soft_context *context;
     CUresult result = soft_enter_context(handle, &context);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = soft_capture_forbids_context(context);
     if (result != CUDA_SUCCESS)
         return result;
     soft_context_wait(context);

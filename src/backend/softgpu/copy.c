@@ -157,18 +157,59 @@ static void add_third(struct soft_end *end, size_t z, size_t height)
     end->height = height;
 }
 
-static CUresult copy_3d(CUstream stream, const CUDA_MEMCPY3D_v2 *copy, bool wait)
+CUresult soft_box_of(const CUDA_MEMCPY3D *copy, struct soft_box *box)
 {
     if (!copy || copy->srcLOD || copy->dstLOD)
         return CUDA_ERROR_INVALID_VALUE;
-    struct soft_box box = {.from = END(copy, src),
-                           .to = END(copy, dst),
-                           .width = copy->WidthInBytes,
-                           .height = copy->Height,
-                           .depth = copy->Depth};
-    add_third(&box.from, copy->srcZ, copy->srcHeight);
-    add_third(&box.to, copy->dstZ, copy->dstHeight);
-    return soft_copy(stream, &box, wait);
+    *box = (struct soft_box){.from = END(copy, src),
+                             .to = END(copy, dst),
+                             .width = copy->WidthInBytes,
+                             .height = copy->Height,
+                             .depth = copy->Depth};
+    add_third(&box->from, copy->srcZ, copy->srcHeight);
+    add_third(&box->to, copy->dstZ, copy->dstHeight);
+    return CUDA_SUCCESS;
+}
+
+static void describe_end(const struct soft_end *end, void **host, CUdeviceptr *device)
+{
+    if (end->type == CU_MEMORYTYPE_HOST)
+        *host = (void *)(uintptr_t)end->address;
+    else
+        *device = end->address;
+}
+
+void soft_box_describe(const struct soft_box *box, CUDA_MEMCPY3D *copy)
+{
+    const struct soft_end *from = &box->from, *to = &box->to;
+    void *source = NULL;
+    *copy = (CUDA_MEMCPY3D){.srcXInBytes = from->x,
+                            .srcY = from->y,
+                            .srcZ = from->z,
+                            .srcMemoryType = from->type,
+                            .srcArray = from->array,
+                            .srcPitch = from->pitch,
+                            .srcHeight = from->height,
+                            .dstXInBytes = to->x,
+                            .dstY = to->y,
+                            .dstZ = to->z,
+                            .dstMemoryType = to->type,
+                            .dstArray = to->array,
+                            .dstPitch = to->pitch,
+                            .dstHeight = to->height,
+                            .WidthInBytes = box->width,
+                            .Height = box->height,
+                            .Depth = box->depth};
+    describe_end(from, &source, &copy->srcDevice);
+    copy->srcHost = source;
+    describe_end(to, &copy->dstHost, &copy->dstDevice);
+}
+
+static CUresult copy_3d(CUstream stream, const CUDA_MEMCPY3D_v2 *copy, bool wait)
+{
+    struct soft_box box;
+    CUresult result = soft_box_of(copy, &box);
+    return result == CUDA_SUCCESS ? soft_copy(stream, &box, wait) : result;
 }
 
 SOFT_API CUresult cuMemcpy3D_v2(const CUDA_MEMCPY3D_v2 *copy)

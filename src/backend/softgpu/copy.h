@@ -26,4 +26,8 @@ struct soft_box {
  */
 CUresult soft_copy(CUstream stream, const struct soft_box *box, bool wait);
 
+/* Between the API's form and ours. */
+CUresult soft_box_of(const CUDA_MEMCPY3D *copy, struct soft_box *box);
+void soft_box_describe(const struct soft_box *box, CUDA_MEMCPY3D *copy);
+
 #endif

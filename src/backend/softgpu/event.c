@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Events: a point in a stream, and the time when the stream came to it. */
-#include "backend/softgpu/queue.h"
+#include "backend/softgpu/graph.h"
 
 #include "base/util.h"
 
 struct soft_event {
     struct soft_object object;
     unsigned flags;
+    struct soft_captured_point captured; /* guarded by the graphs' lock */
     /* Guarded by the queues' lock. */
     bool recorded;
     struct soft_mark mark; /* of the last record */
@@ -24,6 +25,12 @@ static void destroy_event(void *object)
 {
     struct soft_event *event = object;
     soft_object_release(event->mark.stream);
+    soft_captured_point_clear(&event->captured);
+}
+
+struct soft_captured_point *soft_event_point(struct soft_event *event)
+{
+    return &event->captured;
 }
 
 SOFT_API CUresult cuEventCreate(CUevent *handle, unsigned flags)
@@ -109,8 +116,21 @@ static struct soft_stream *set_mark(struct soft_event *event, struct soft_mark m
     return before;
 }
 
+/* Into a capture, where every launch of the graph records it. */
+static CUresult record_external(struct soft_event *event, struct soft_stream *stream)
+{
+    struct soft_command *record = soft_event_command(event, true);
+    return record ? soft_submit(stream, record, NULL) : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
 CUresult soft_event_record(struct soft_event *event, struct soft_stream *stream)
 {
+    bool taken = false;
+    if (soft_capturing() || event->captured.capture) {
+        CUresult captured = soft_capture_record(stream, event, &taken);
+        if (taken)
+            return captured;
+    }
     struct record_command *record = soft_command_new(sizeof(*record), run_record);
     if (!record)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -140,10 +160,13 @@ SOFT_API CUresult cuEventRecordWithFlags(CUevent handle, CUstream stream_handle,
         result = soft_event_find(handle, &event);
     if (result != CUDA_SUCCESS)
         return result;
-    if (flags != CU_EVENT_RECORD_DEFAULT) /* "external" is for capture */
+    if (flags > CU_EVENT_RECORD_EXTERNAL)
         return CUDA_ERROR_INVALID_VALUE;
     if (event->object.context != stream->object.context)
         return CUDA_ERROR_INVALID_HANDLE;
+    if (flags == CU_EVENT_RECORD_EXTERNAL) /* for captures only */
+        return soft_stream_captures(stream) ? record_external(event, stream)
+                                            : CUDA_ERROR_INVALID_VALUE;
     return soft_event_record(event, stream);
 }
 
@@ -160,6 +183,12 @@ static CUresult run_nothing(struct soft_stream *stream, struct soft_command *com
     return CUDA_SUCCESS;
 }
 
+static CUresult wait_external(struct soft_event *event, struct soft_stream *stream)
+{
+    struct soft_command *wait = soft_event_command(event, false);
+    return wait ? soft_submit(stream, wait, NULL) : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
 /* The stream waits for the event's record as it is now; it may be of another context or device. */
 SOFT_API CUresult cuStreamWaitEvent(CUstream stream_handle, CUevent handle, unsigned flags)
 {
@@ -170,8 +199,16 @@ SOFT_API CUresult cuStreamWaitEvent(CUstream stream_handle, CUevent handle, unsi
         result = soft_event_find(handle, &event);
     if (result != CUDA_SUCCESS)
         return result;
-    if (flags != CU_EVENT_WAIT_DEFAULT)
+    if (flags > CU_EVENT_WAIT_EXTERNAL)
         return CUDA_ERROR_INVALID_VALUE;
+    bool taken = false;
+    if (flags == CU_EVENT_WAIT_EXTERNAL)
+        return soft_stream_captures(stream) ? wait_external(event, stream)
+                                            : CUDA_ERROR_INVALID_VALUE;
+    if (soft_capturing() || event->captured.capture)
+        result = soft_capture_wait(stream, event, &taken);
+    if (taken)
+        return result;
     struct soft_command *barrier = soft_command_new(sizeof(*barrier), run_nothing);
     if (!barrier)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -186,10 +223,21 @@ SOFT_API CUresult cuStreamWaitEvent(CUstream stream_handle, CUevent handle, unsi
     return result;
 }
 
+/* Of an event that a capture holds there is nothing to say. Asking is unsafe, as the hardware's
+ * driver has it. */
+static CUresult check_captured(struct soft_event *event, bool unsafe)
+{
+    CUresult result = event->captured.capture ? soft_capture_event_forbids(event) : CUDA_SUCCESS;
+    return result == CUDA_SUCCESS && unsafe ? soft_capture_unsafe() : result;
+}
+
 SOFT_API CUresult cuEventQuery(CUevent handle)
 {
     SOFT_HOLD struct soft_event *event;
     CUresult result = soft_event_find(handle, &event);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = check_captured(event, true);
     if (result != CUDA_SUCCESS)
         return result;
     soft_queue_lock();
@@ -202,6 +250,9 @@ SOFT_API CUresult cuEventSynchronize(CUevent handle)
 {
     SOFT_HOLD struct soft_event *event;
     CUresult result = soft_event_find(handle, &event);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = check_captured(event, false);
     if (result != CUDA_SUCCESS)
         return result;
     soft_queue_lock();
@@ -246,3 +297,60 @@ SOFT_API CUresult cuEventElapsedTime_v2(float *milliseconds, CUevent first, CUev
     return result;
 }
 SOFT_ALIAS(cuEventElapsedTime, cuEventElapsedTime_v2);
+
+/* ---- nodes of graphs ---- */
+
+/* Reached from here on, whatever it was before. */
+static CUresult run_record_node(struct soft_stream *stream, struct soft_command *command)
+{
+    (void)stream;
+    struct soft_event *event = ((struct record_command *)command)->event;
+    SOFT_HOLD struct soft_stream *before;
+    soft_queue_lock();
+    before = set_mark(event, (struct soft_mark){NULL, 0});
+    soft_queue_unlock();
+    return CUDA_SUCCESS;
+}
+
+/* A record of the very launch that waits is not waited for. */
+static CUresult run_wait_node(struct soft_stream *stream, struct soft_command *command)
+{
+    const struct soft_event *event = ((struct record_command *)command)->event;
+    soft_queue_lock();
+    struct soft_mark mark = event->mark;
+    bool wait = mark.stream && mark.stream != stream;
+    if (wait)
+        soft_object_retain(mark.stream);
+    soft_queue_unlock();
+    if (wait) {
+        soft_mark_wait(&mark);
+        soft_object_release(mark.stream);
+    }
+    return CUDA_SUCCESS;
+}
+
+struct soft_command *soft_event_command(struct soft_event *event, bool record)
+{
+    struct record_command *self =
+        soft_command_new(sizeof(*self), record ? run_record_node : run_wait_node);
+    if (!self)
+        return NULL;
+    self->event = soft_object_retain(event);
+    self->command.discard = discard_record;
+    self->command.node =
+        1 + (record ? CU_GRAPH_NODE_TYPE_EVENT_RECORD : CU_GRAPH_NODE_TYPE_WAIT_EVENT);
+    return &self->command;
+}
+
+CUevent soft_event_of(const struct soft_command *command)
+{
+    return (CUevent)((const struct record_command *)command)->event;
+}
+
+void soft_event_launched(const struct soft_command *command, const struct soft_mark *mark)
+{
+    SOFT_HOLD struct soft_stream *before;
+    soft_queue_lock();
+    before = set_mark(((const struct record_command *)command)->event, *mark);
+    soft_queue_unlock();
+}

@@ -5,7 +5,7 @@
  */
 #include "backend/softgpu/memory.h"
 
-#include "backend/softgpu/queue.h"
+#include "backend/softgpu/graph.h"
 #include "base/util.h"
 
 #include <sys/mman.h>
@@ -47,6 +47,9 @@ SOFT_API CUresult cuMemHostAlloc(void **pointer, size_t size, unsigned flags)
         return CUDA_ERROR_INVALID_VALUE;
     if (size > (size_t)INT64_MAX)
         return CUDA_ERROR_OUT_OF_MEMORY;
+    result = soft_capture_unsafe();
+    if (result != CUDA_SUCCESS)
+        return result;
     size_t granted = page_round(size);
     void *memory = mmap(NULL, granted, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED)
@@ -88,6 +91,9 @@ SOFT_API CUresult cuMemFreeHost(void *pointer)
     if (!pointer || !soft_range_find((uintptr_t)pointer, &range) ||
         range.kind != SOFT_MEMORY_HOST || range.extent.start != (uintptr_t)pointer)
         return CUDA_ERROR_INVALID_VALUE;
+    result = soft_capture_unsafe();
+    if (result != CUDA_SUCCESS)
+        return result;
     if (!retire(&range))
         return CUDA_ERROR_INVALID_VALUE;
     soft_host_give(&range);
@@ -106,6 +112,9 @@ SOFT_API CUresult cuMemHostRegister_v2(void *pointer, size_t size, unsigned flag
         return CUDA_ERROR_NOT_PERMITTED;
     if (!pointer || size == 0 || (flags & ~known) || (uintptr_t)pointer + size < size)
         return CUDA_ERROR_INVALID_VALUE;
+    result = soft_capture_unsafe();
+    if (result != CUDA_SUCCESS)
+        return result;
     result = add_range(context, SOFT_MEMORY_REGISTERED, pointer, size, size,
                        flags | CU_MEMHOSTREGISTER_DEVICEMAP);
     return result == CUDA_ERROR_ALREADY_MAPPED ? CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED : result;
@@ -123,6 +132,9 @@ SOFT_API CUresult cuMemHostUnregister(void *pointer)
     if (!soft_range_find((uintptr_t)pointer, &range) || range.kind != SOFT_MEMORY_REGISTERED ||
         range.extent.start != (uintptr_t)pointer)
         return CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
+    result = soft_capture_unsafe();
+    if (result != CUDA_SUCCESS)
+        return result;
     return retire(&range) ? soft_context_state(context) : CUDA_ERROR_HOST_MEMORY_NOT_REGISTERED;
 }
 

@@ -2,16 +2,18 @@
 /* Kernel launches: the checks that the API promises, the packing of parameters, the command. */
 #include "backend/softgpu/library.h"
 
-#include "backend/softgpu/queue.h"
+#include "backend/softgpu/graph.h"
 #include "base/log.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 struct launch_command {
     struct soft_command command;
     struct soft_function *function; /* a reference */
     struct wh_soft_launch launch;
+    void **pointers; /* to each parameter; made when a node is asked for them */
     _Alignas(16) unsigned char parameters[];
 };
 
@@ -201,6 +203,7 @@ static CUresult run_launch(struct soft_stream *stream, struct soft_command *comm
 
 static void discard_launch(struct soft_command *command)
 {
+    free(((struct launch_command *)command)->pointers);
     soft_object_release(((struct launch_command *)command)->function);
 }
 
@@ -214,6 +217,7 @@ static struct launch_command *new_launch(struct soft_context *context,
         return NULL;
     self->function = soft_object_retain(function);
     self->command.discard = discard_launch;
+    self->command.node = 1 + CU_GRAPH_NODE_TYPE_KERNEL;
     self->launch = (struct wh_soft_launch){
         .kernel = function->code,
         .grid = {shape->grid[0], shape->grid[1], shape->grid[2]},
@@ -242,18 +246,11 @@ static CUresult record_events(const struct soft_shape *shape, struct soft_stream
     return result;
 }
 
-static CUresult launch(CUfunction handle, struct soft_shape *shape, CUstream stream_handle,
-                       void *const *pointers, void *const *extra)
+/* A launch that passed all checks, in the function's context. */
+static CUresult make(struct soft_function *function, struct soft_shape *shape,
+                     void *const *pointers, void *const *extra, struct launch_command **made)
 {
-    SOFT_HOLD struct soft_stream *stream = NULL;
-    SOFT_HOLD struct soft_function *function;
-    CUresult result = soft_launchable_find(handle, &function);
-    if (result == CUDA_SUCCESS)
-        result = soft_enter_stream(stream_handle, &stream);
-    if (result == CUDA_SUCCESS && stream->object.context != function->object.context)
-        result = CUDA_ERROR_INVALID_HANDLE;
-    if (result == CUDA_SUCCESS)
-        result = check_grid(shape);
+    CUresult result = check_grid(shape);
     if (result == CUDA_SUCCESS)
         result = check_block(function, shape);
     if (result == CUDA_SUCCESS)
@@ -262,16 +259,119 @@ static CUresult launch(CUfunction handle, struct soft_shape *shape, CUstream str
         return result;
     if ((pointers && extra) || function->info.params_size > SOFT_PARAMETER_BYTES)
         return CUDA_ERROR_INVALID_VALUE;
-    struct launch_command *self = new_launch(stream->object.context, function, shape);
+    struct launch_command *self = new_launch(function->object.context, function, shape);
     if (!self)
         return CUDA_ERROR_OUT_OF_MEMORY;
     result = pack(function, pointers, extra, self->parameters);
-    if (result != CUDA_SUCCESS) {
+    if (result == CUDA_SUCCESS)
+        *made = self;
+    else
         soft_command_free(&self->command);
+    return result;
+}
+
+static CUresult launch(CUfunction handle, struct soft_shape *shape, CUstream stream_handle,
+                       void *const *pointers, void *const *extra)
+{
+    struct launch_command *self;
+    SOFT_HOLD struct soft_stream *stream = NULL;
+    SOFT_HOLD struct soft_function *function;
+    CUresult result = soft_launchable_find(handle, &function);
+    if (result == CUDA_SUCCESS)
+        result = soft_enter_stream(stream_handle, &stream);
+    if (result == CUDA_SUCCESS && stream->object.context != function->object.context)
+        result = CUDA_ERROR_INVALID_HANDLE;
+    if (result == CUDA_SUCCESS)
+        result = make(function, shape, pointers, extra, &self);
+    if (result != CUDA_SUCCESS)
         return result;
-    }
     result = soft_submit(stream, &self->command, NULL);
     return result == CUDA_SUCCESS ? record_events(shape, stream) : result;
+}
+
+/* ---- nodes of graphs ---- */
+
+CUresult soft_launch_make(CUfunction handle, const CUlaunchConfig *config,
+                          struct soft_context *context, void *const *pointers, void *const *extra,
+                          struct soft_command **command)
+{
+    struct soft_shape shape;
+    struct launch_command *self;
+    SOFT_HOLD struct soft_function *function;
+    CUresult result = soft_launchable_find(handle, &function);
+    if (result == CUDA_SUCCESS && context && context != function->object.context)
+        result = CUDA_ERROR_INVALID_CONTEXT;
+    if (result == CUDA_SUCCESS)
+        result = soft_shape_read(config, &shape);
+    if (result == CUDA_SUCCESS)
+        result = make(function, &shape, pointers, extra, &self);
+    if (result == CUDA_SUCCESS)
+        *command = &self->command;
+    return result;
+}
+
+void soft_launch_describe(struct soft_command *command, CUDA_KERNEL_NODE_PARAMS_v2 *params)
+{
+    struct launch_command *self = (struct launch_command *)command;
+    const struct wh_soft_launch *l = &self->launch;
+    size_t n = self->function->info.nparams, offset;
+    if (!self->pointers && n && (self->pointers = calloc(n, sizeof(void *))))
+        for (size_t i = 0; i < n; i++)
+            if (soft_parameter(self->function->code, i, &offset, NULL) == CUDA_SUCCESS)
+                self->pointers[i] = self->parameters + offset;
+    *params = (CUDA_KERNEL_NODE_PARAMS_v2){.func = (CUfunction)self->function,
+                                           .gridDimX = l->grid[0],
+                                           .gridDimY = l->grid[1],
+                                           .gridDimZ = l->grid[2],
+                                           .blockDimX = l->block[0],
+                                           .blockDimY = l->block[1],
+                                           .blockDimZ = l->block[2],
+                                           .sharedMemBytes = l->dynamic_shared,
+                                           .kernelParams = self->pointers};
+}
+
+bool soft_launch_attribute(const struct soft_command *command, CUlaunchAttributeID id,
+                           CUlaunchAttributeValue *value)
+{
+    const struct launch_command *self = (const struct launch_command *)command;
+    const struct wh_soft_launch *l = &self->launch;
+    memset(value, 0, sizeof(*value));
+    switch ((int)id) {
+    case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
+        value->cooperative = l->cooperative;
+        return true;
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
+        value->clusterDim.x = l->cluster[0];
+        value->clusterDim.y = l->cluster[1];
+        value->clusterDim.z = l->cluster[2];
+        return true;
+    default:
+        return false;
+    }
+}
+
+/* With the checks that a launch of this shape would meet. */
+CUresult soft_launch_with(struct soft_command *command, CUlaunchAttributeID id,
+                          const CUlaunchAttributeValue *value, struct soft_command **changed)
+{
+    const struct launch_command *self = (const struct launch_command *)command;
+    const struct wh_soft_launch *l = &self->launch;
+    struct launch_command *made;
+    struct soft_shape shape = {.grid = {l->grid[0], l->grid[1], l->grid[2]},
+                               .block = {l->block[0], l->block[1], l->block[2]},
+                               .cluster = {l->cluster[0], l->cluster[1], l->cluster[2]},
+                               .shared = l->dynamic_shared,
+                               .cooperative = l->cooperative};
+    const CUlaunchAttribute attribute = {.id = id, .value = *value};
+    size_t size = self->function->info.params_size;
+    void *extra[] = {CU_LAUNCH_PARAM_BUFFER_POINTER, (void *)(uintptr_t)self->parameters,
+                     CU_LAUNCH_PARAM_BUFFER_SIZE, &size, CU_LAUNCH_PARAM_END};
+    CUresult result = read_attribute(&attribute, &shape);
+    if (result == CUDA_SUCCESS)
+        result = make(self->function, &shape, NULL, extra, &made);
+    if (result == CUDA_SUCCESS)
+        *changed = &made->command;
+    return result;
 }
 
 /* ---- the API ---- */

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Stream memory operations: a stream writes a value, or waits until memory has one. */
+#include "backend/softgpu/graph.h"
 #include "backend/softgpu/memory.h"
-#include "backend/softgpu/queue.h"
 
 #include <time.h>
 
 /* The longest nap between two looks at memory that a stream waits for: nothing tells of writes. */
 #define LONGEST_NAP_NS 1000000
+
+/* Of one batch, as the hardware's driver. */
+#define MOST_OPERATIONS 256
 
 struct memop {
     bool wait, wide;
@@ -115,8 +118,10 @@ static struct memop_command *new_batch(size_t count)
 {
     struct memop_command *batch =
         soft_command_new(sizeof(*batch) + count * sizeof(batch->ops[0]), run_memops);
-    if (batch)
+    if (batch) {
         batch->count = count;
+        batch->command.node = 1 + CU_GRAPH_NODE_TYPE_BATCH_MEM_OP;
+    }
     return batch;
 }
 
@@ -183,23 +188,72 @@ static CUresult translate(const CUstreamBatchMemOpParams *parameters, struct mem
     return CUDA_SUCCESS;
 }
 
-SOFT_API CUresult cuStreamBatchMemOp_v2(CUstream stream, unsigned count,
-                                        CUstreamBatchMemOpParams *parameters, unsigned flags)
+/* `batch` has room for all. */
+static CUresult translate_all(struct memop_command *batch, unsigned count,
+                              const CUstreamBatchMemOpParams *parameters)
 {
-    if (flags != 0 || count > 256 || (count && !parameters))
-        return CUDA_ERROR_INVALID_VALUE;
-    struct memop_command *batch = new_batch(count);
-    if (!batch)
-        return CUDA_ERROR_OUT_OF_MEMORY;
     batch->count = 0;
     for (unsigned i = 0; i < count; i++) {
         bool any;
         CUresult result = translate(&parameters[i], &batch->ops[batch->count], &any);
-        if (result != CUDA_SUCCESS) {
-            soft_command_free(&batch->command);
+        if (result != CUDA_SUCCESS)
             return result;
-        }
         batch->count += any;
     }
-    return submit(stream, batch);
+    return CUDA_SUCCESS;
+}
+
+SOFT_API CUresult cuStreamBatchMemOp_v2(CUstream stream, unsigned count,
+                                        CUstreamBatchMemOpParams *parameters, unsigned flags)
+{
+    if (flags != 0 || count > MOST_OPERATIONS || (count && !parameters))
+        return CUDA_ERROR_INVALID_VALUE;
+    struct memop_command *batch = new_batch(count);
+    if (!batch)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    CUresult result = translate_all(batch, count, parameters);
+    if (result == CUDA_SUCCESS)
+        return submit(stream, batch);
+    soft_command_free(&batch->command);
+    return result;
+}
+
+/* ---- nodes ---- */
+
+CUresult soft_memops_make(const CUDA_BATCH_MEM_OP_NODE_PARAMS *params,
+                          struct soft_command **command)
+{
+    if (params->flags || params->count > MOST_OPERATIONS || (params->count && !params->paramArray))
+        return CUDA_ERROR_INVALID_VALUE;
+    struct memop_command *batch = new_batch(params->count);
+    if (!batch)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    CUresult result = translate_all(batch, params->count, params->paramArray);
+    for (size_t i = 0; i < batch->count && result == CUDA_SUCCESS; i++)
+        result = check(&batch->ops[i]);
+    if (result == CUDA_SUCCESS)
+        *command = &batch->command;
+    else
+        soft_command_free(&batch->command);
+    return result;
+}
+
+/* The operations as they are run: what only orders memory is not among them. The array is the
+ * thread's until it asks again. */
+void soft_memops_describe(const struct soft_command *command, CUDA_BATCH_MEM_OP_NODE_PARAMS *params)
+{
+    static __thread CUstreamBatchMemOpParams told[MOST_OPERATIONS];
+    const struct memop_command *batch = (const struct memop_command *)command;
+    for (size_t i = 0; i < batch->count; i++) {
+        const struct memop *op = &batch->ops[i];
+        told[i] = (CUstreamBatchMemOpParams){0};
+        told[i].waitValue.operation =
+            op->wait   ? op->wide ? CU_STREAM_MEM_OP_WAIT_VALUE_64 : CU_STREAM_MEM_OP_WAIT_VALUE_32
+            : op->wide ? CU_STREAM_MEM_OP_WRITE_VALUE_64
+                       : CU_STREAM_MEM_OP_WRITE_VALUE_32;
+        told[i].waitValue.address = op->address;
+        told[i].waitValue.value64 = op->value;
+        told[i].waitValue.flags = op->flags;
+    }
+    *params = (CUDA_BATCH_MEM_OP_NODE_PARAMS){.count = (unsigned)batch->count, .paramArray = told};
 }

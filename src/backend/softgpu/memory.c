@@ -2,7 +2,7 @@
 /* Device memory and the map of all memory; see memory.h. */
 #include "backend/softgpu/memory.h"
 
-#include "backend/softgpu/queue.h"
+#include "backend/softgpu/graph.h"
 #include "backend/softgpu/texture.h"
 #include "base/util.h"
 
@@ -227,7 +227,7 @@ static void give(const struct soft_range *range)
         soft_pool_give(range);
     else if (soft_range_on_host(range))
         soft_host_give(range);
-    else
+    else if (range->kind != SOFT_MEMORY_GRAPH)
         soft_memory_give(range->device, range->extent.start, range->size);
 }
 
@@ -347,7 +347,9 @@ SOFT_API CUresult cuMemAlloc_v2(CUdeviceptr *pointer, size_t size)
     if (!pointer || size == 0)
         return CUDA_ERROR_INVALID_VALUE;
     uint64_t address;
-    result = soft_memory_allocate(context, SOFT_MEMORY_DEVICE, size, SOFT_UNIT, 0, &address);
+    result = soft_capture_unsafe();
+    if (result == CUDA_SUCCESS)
+        result = soft_memory_allocate(context, SOFT_MEMORY_DEVICE, size, SOFT_UNIT, 0, &address);
     if (result == CUDA_SUCCESS)
         *pointer = address;
     return result;
@@ -370,8 +372,10 @@ SOFT_API CUresult cuMemAllocPitch_v2(CUdeviceptr *pointer, size_t *pitch, size_t
         return CUDA_ERROR_INVALID_VALUE;
     row = wh_round_up(width, SOFT_PITCH_ALIGNMENT);
     uint64_t address;
-    result =
-        soft_memory_allocate(context, SOFT_MEMORY_DEVICE, size, SOFT_PITCH_ALIGNMENT, 0, &address);
+    result = soft_capture_unsafe();
+    if (result == CUDA_SUCCESS)
+        result = soft_memory_allocate(context, SOFT_MEMORY_DEVICE, size, SOFT_PITCH_ALIGNMENT, 0,
+                                      &address);
     if (result == CUDA_SUCCESS) {
         *pointer = address;
         *pitch = row;
@@ -388,7 +392,9 @@ SOFT_API CUresult cuMemAllocManaged(CUdeviceptr *pointer, size_t size, unsigned 
     if (!pointer || size == 0 || (flags != CU_MEM_ATTACH_GLOBAL && flags != CU_MEM_ATTACH_HOST))
         return CUDA_ERROR_INVALID_VALUE;
     uint64_t address, page = (uint64_t)sysconf(_SC_PAGESIZE);
-    result = soft_memory_allocate(context, SOFT_MEMORY_MANAGED, size, page, flags, &address);
+    result = soft_capture_unsafe();
+    if (result == CUDA_SUCCESS)
+        result = soft_memory_allocate(context, SOFT_MEMORY_MANAGED, size, page, flags, &address);
     if (result == CUDA_SUCCESS)
         *pointer = address;
     return result;
@@ -406,7 +412,12 @@ SOFT_API CUresult cuMemFree_v2(CUdeviceptr pointer)
         soft_range_on_host(&range) || range.kind == SOFT_MEMORY_GLOBAL ||
         range.kind == SOFT_MEMORY_MAPPED || range.freeing)
         return CUDA_ERROR_INVALID_VALUE;
+    result = soft_capture_unsafe();
+    if (result != CUDA_SUCCESS)
+        return result;
     soft_context_wait(range.context);
+    if (range.kind == SOFT_MEMORY_GRAPH)
+        return soft_graph_memory_free(pointer) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     if (!soft_range_remove(&range))
         return CUDA_ERROR_INVALID_VALUE;
     give(&range);

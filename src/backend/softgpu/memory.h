@@ -13,6 +13,7 @@ enum soft_memory_kind {
     SOFT_MEMORY_POOL,
     SOFT_MEMORY_MANAGED,
     SOFT_MEMORY_GLOBAL, /* a module's, and what kernels allocate */
+    SOFT_MEMORY_GRAPH,  /* of nodes of graphs; see graph_memory.c */
     SOFT_MEMORY_HOST,
     SOFT_MEMORY_REGISTERED,
     SOFT_MEMORY_MAPPED /* by the program, at an address that it reserved */

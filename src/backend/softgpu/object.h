@@ -25,7 +25,12 @@ enum soft_kind {
     SOFT_MIPMAP,
     SOFT_TEXTURE,
     SOFT_LINK,
-    SOFT_ALLOCATION
+    SOFT_ALLOCATION,
+    SOFT_GRAPH,
+    SOFT_NODE,
+    SOFT_EXEC,
+    SOFT_CAPTURE,
+    SOFT_USER
 };
 
 /* The head of every object. */

@@ -7,7 +7,7 @@
  */
 #include "backend/softgpu/memory.h"
 
-#include "backend/softgpu/queue.h"
+#include "backend/softgpu/graph.h"
 #include "base/util.h"
 
 #include <string.h>
@@ -446,6 +446,17 @@ static CUresult allocate(struct soft_pool *pool, struct soft_context *context, s
     return result;
 }
 
+/* In a capture, it is a node that allocates. */
+static CUresult allocate_in_order(struct soft_pool *pool, struct soft_stream *stream, size_t size,
+                                  CUdeviceptr *pointer)
+{
+    bool taken = false;
+    CUresult result = CUDA_SUCCESS;
+    if (soft_capturing())
+        result = soft_capture_allocate(stream, size, pointer, &taken);
+    return taken ? result : allocate(pool, stream->object.context, size, pointer);
+}
+
 SOFT_API CUresult cuMemAllocFromPoolAsync(CUdeviceptr *pointer, size_t size, CUmemoryPool handle,
                                           CUstream stream_handle)
 {
@@ -456,7 +467,7 @@ SOFT_API CUresult cuMemAllocFromPoolAsync(CUdeviceptr *pointer, size_t size, CUm
         result = find_pool(handle, &pool);
     if (result == CUDA_SUCCESS && (!pointer || size == 0))
         result = CUDA_ERROR_INVALID_VALUE;
-    return result == CUDA_SUCCESS ? allocate(pool, stream->object.context, size, pointer) : result;
+    return result == CUDA_SUCCESS ? allocate_in_order(pool, stream, size, pointer) : result;
 }
 
 SOFT_API CUresult cuMemAllocAsync(CUdeviceptr *pointer, size_t size, CUstream stream_handle)
@@ -468,7 +479,7 @@ SOFT_API CUresult cuMemAllocAsync(CUdeviceptr *pointer, size_t size, CUstream st
     if (!pointer || size == 0)
         return CUDA_ERROR_INVALID_VALUE;
     SOFT_HOLD struct soft_pool *pool = device_pool(stream->object.context->device);
-    return allocate(pool, stream->object.context, size, pointer);
+    return allocate_in_order(pool, stream, size, pointer);
 }
 
 /* ---- freeing ---- */
@@ -492,6 +503,13 @@ static CUresult run_free(struct soft_stream *stream, struct soft_command *comman
     return CUDA_SUCCESS;
 }
 
+/* A graph's memory, freed outside of any graph. Whoever gets it next is a launch, which waits. */
+static CUresult free_of_graph(struct soft_stream *stream, CUdeviceptr pointer)
+{
+    soft_stream_wait(stream);
+    return soft_graph_memory_free(pointer) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
 /* Memory of cuMemAlloc: the stream waits for nothing else, the free comes at its point. */
 static CUresult free_plain(struct soft_stream *stream, CUdeviceptr pointer)
 {
@@ -506,8 +524,16 @@ SOFT_API CUresult cuMemFreeAsync(CUdeviceptr pointer, CUstream stream_handle)
     if (result != CUDA_SUCCESS || !pointer)
         return result;
     struct soft_range range;
-    if (!soft_range_find(pointer, &range) || range.extent.start != pointer ||
-        (range.kind != SOFT_MEMORY_POOL && range.kind != SOFT_MEMORY_DEVICE))
+    bool taken = false;
+    if (soft_capturing())
+        result = soft_capture_free(stream, pointer, &taken);
+    if (taken)
+        return result;
+    if (!soft_range_find(pointer, &range) || range.extent.start != pointer)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (range.kind == SOFT_MEMORY_GRAPH)
+        return free_of_graph(stream, pointer);
+    if (range.kind != SOFT_MEMORY_POOL && range.kind != SOFT_MEMORY_DEVICE)
         return CUDA_ERROR_INVALID_VALUE;
     if (range.kind == SOFT_MEMORY_DEVICE)
         return free_plain(stream, pointer);

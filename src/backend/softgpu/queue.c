@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Streams as queues and the threads that run them; see queue.h. */
-#include "backend/softgpu/queue.h"
+#include "backend/softgpu/graph.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -49,6 +49,8 @@ static void destroy_stream(void *object)
     if (stream->sibling)
         stream->sibling->link = stream->link;
     soft_queue_unlock();
+    free(stream->told_nodes);
+    free(stream->told_data);
     pthread_cond_destroy(&stream->moved);
 }
 
@@ -365,11 +367,17 @@ static void wait_for_room(struct soft_stream *stream)
 static CUresult submit(struct soft_stream *stream, struct soft_command *command, bool here,
                        struct soft_mark *mark)
 {
+    bool taken = false;
+    *mark = (struct soft_mark){NULL, 0};
+    if (soft_capturing()) {
+        CUresult result = soft_capture_command(stream, command, &taken);
+        if (taken)
+            return result;
+    }
     soft_queue_lock();
     wait_for_room(stream);
     if (here && soft_stream_free_locked(stream)) {
         run_here(stream, command);
-        *mark = (struct soft_mark){NULL, 0};
         return CUDA_SUCCESS;
     }
     CUresult result = append(stream, command);

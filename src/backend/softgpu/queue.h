@@ -33,6 +33,7 @@ struct soft_command {
     struct soft_mark *needs;
     size_t nneeds, met; /* the first `met` of them are known to be reached */
     uint64_t number;
+    int node;    /* 1 + its CUgraphNodeType, where it can be a graph's node; else 0 */
     bool always; /* run it even after a fault (callbacks are told) */
     bool brief;  /* may run on the submitting thread when nothing is before it */
 };
@@ -44,6 +45,15 @@ struct soft_stream {
     bool legacy;
     uint64_t id;
     CUlaunchAttributeValue attributes[4]; /* kept only; see stream.c */
+    /* Guarded by the graphs' lock; see capture.c. */
+    struct soft_capture *capture;     /* a reference: it takes part in this */
+    struct soft_stream *capture_next; /* another stream that does */
+    struct soft_edges {
+        struct soft_edge *at;
+        size_t n;
+    } place; /* what its next node depends on */
+    CUgraphNode *told_nodes;
+    CUgraphEdgeData *told_data;
     /* The rest is guarded by the queues' lock. */
     struct soft_stream *sibling, **link; /* in the list of all streams */
     struct soft_command *head, **tail;

@@ -5,6 +5,7 @@
  */
 #include "backend/softgpu/array.h"
 #include "backend/softgpu/copy.h"
+#include "backend/softgpu/graph.h"
 #include "backend/softgpu/memory.h"
 
 #include <string.h>
@@ -24,6 +25,7 @@ struct copy_command {
     struct soft_command command;
     struct place from, to;
     size_t width, height, depth;
+    struct soft_box box;    /* as the program gave it */
     unsigned char staged[]; /* what was read at submission */
 };
 
@@ -166,25 +168,38 @@ static void stage(struct copy_command *self)
     self->from = staged;
 }
 
-/* Takes the places' references over. */
-static CUresult submit(struct soft_stream *stream, const struct soft_box *box,
-                       const struct place *from, const struct place *to, bool wait)
+/* Takes the places' references over. `more`: bytes of room for what is read now. */
+static struct copy_command *new_copy(const struct soft_box *box, const struct place *from,
+                                     const struct place *to, size_t more)
 {
-    size_t bytes = box->width * box->height * box->depth; /* no more than memory: checked */
-    bool small = bytes <= SOFT_SMALL_BYTES, staged = !wait && from->where == ORDINARY && small;
-    struct copy_command *self = soft_command_new(sizeof(*self) + (staged ? bytes : 0), run_copy);
+    struct copy_command *self = soft_command_new(sizeof(*self) + more, run_copy);
     if (!self) {
         soft_object_release(from->array);
         soft_object_release(to->array);
-        return CUDA_ERROR_OUT_OF_MEMORY;
+        return NULL;
     }
     self->command.discard = discard_copy;
-    self->command.brief = small;
+    self->command.node = 1 + CU_GRAPH_NODE_TYPE_MEMCPY;
     self->from = *from;
     self->to = *to;
     self->width = box->width;
     self->height = box->height;
     self->depth = box->depth;
+    self->box = *box;
+    return self;
+}
+
+/* Takes the places' references over. */
+static CUresult submit(struct soft_stream *stream, const struct soft_box *box,
+                       const struct place *from, const struct place *to, bool wait)
+{
+    size_t bytes = box->width * box->height * box->depth; /* no more than memory: checked */
+    bool small = bytes <= SOFT_SMALL_BYTES;
+    bool staged = !wait && from->where == ORDINARY && small && !soft_stream_captures(stream);
+    struct copy_command *self = new_copy(box, from, to, staged ? bytes : 0);
+    if (!self)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    self->command.brief = small;
     bool host = from->where != DEVICE || to->where != DEVICE;
     if (from->sync || to->sync || (wait && host) || to->where == ORDINARY ||
         (from->where == ORDINARY && !staged))
@@ -192,6 +207,19 @@ static CUresult submit(struct soft_stream *stream, const struct soft_box *box,
     if (staged)
         stage(self);
     return soft_submit(stream, &self->command, NULL);
+}
+
+static CUresult find_places(const struct soft_box *box, struct place *from, struct place *to)
+{
+    *from = *to = (struct place){0};
+    CUresult result = find_place(&box->from, box, from);
+    if (result == CUDA_SUCCESS)
+        result = find_place(&box->to, box, to);
+    if (result == CUDA_SUCCESS)
+        return result;
+    soft_object_release(from->array);
+    soft_object_release(to->array);
+    return result;
 }
 
 CUresult soft_copy(CUstream handle, const struct soft_box *box, bool wait)
@@ -202,13 +230,32 @@ CUresult soft_copy(CUstream handle, const struct soft_box *box, bool wait)
         return result;
     if (box->width == 0 || box->height == 0 || box->depth == 0)
         return CUDA_SUCCESS;
-    struct place from = {0}, to = {0};
-    result = find_place(&box->from, box, &from);
+    struct place from, to;
+    result = find_places(box, &from, &to);
+    return result == CUDA_SUCCESS ? submit(stream, box, &from, &to, wait) : result;
+}
+
+/* ---- nodes of graphs ---- */
+
+CUresult soft_copy_make(const CUDA_MEMCPY3D *params, struct soft_command **command)
+{
+    struct place from, to;
+    struct soft_box box;
+    CUresult result = soft_box_of(params, &box);
+    if (result == CUDA_SUCCESS && (!box.width || !box.height || !box.depth))
+        result = CUDA_ERROR_INVALID_VALUE;
     if (result == CUDA_SUCCESS)
-        result = find_place(&box->to, box, &to);
-    if (result == CUDA_SUCCESS)
-        return submit(stream, box, &from, &to, wait);
-    soft_object_release(from.array);
-    soft_object_release(to.array);
-    return result;
+        result = find_places(&box, &from, &to);
+    if (result != CUDA_SUCCESS)
+        return result;
+    struct copy_command *self = new_copy(&box, &from, &to, 0);
+    if (!self)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *command = &self->command;
+    return CUDA_SUCCESS;
+}
+
+void soft_copy_describe(const struct soft_command *command, CUDA_MEMCPY3D *params)
+{
+    soft_box_describe(&((const struct copy_command *)command)->box, params);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The set calls: rows of one repeated value of 1, 2 or 4 bytes. */
+#include "backend/softgpu/graph.h"
 #include "backend/softgpu/memory.h"
-#include "backend/softgpu/queue.h"
 
 #include <string.h>
 
@@ -46,18 +46,14 @@ static bool length_of(const struct set_command *set, size_t *length)
            !__builtin_add_overflow(row, rows, length) && (set->height == 1 || set->pitch >= row);
 }
 
-/* `set` says what; with `wait` host memory is filled on return. */
-static CUresult submit(CUstream handle, const struct set_command *set, bool wait)
+/* `set` says what. */
+static CUresult make(const struct set_command *set, struct soft_range *range,
+                     struct set_command **made)
 {
-    SOFT_HOLD struct soft_stream *stream;
-    CUresult result = soft_enter_stream(handle, &stream);
-    if (result != CUDA_SUCCESS || set->width == 0 || set->height == 0)
-        return result;
-    struct soft_range range;
     size_t length;
     if (!length_of(set, &length) || (uintptr_t)set->bytes % set->element ||
         (set->height > 1 && set->pitch % set->element) ||
-        !soft_range_holds((uintptr_t)set->bytes, length, &range))
+        !soft_range_holds((uintptr_t)set->bytes, length, range))
         return CUDA_ERROR_INVALID_VALUE;
     struct set_command *self = soft_command_new(sizeof(*self), run_set);
     if (!self)
@@ -66,8 +62,54 @@ static CUresult submit(CUstream handle, const struct set_command *set, bool wait
     *self = *set;
     self->command = head;
     self->command.brief = length <= SOFT_SMALL_BYTES;
+    self->command.node = 1 + CU_GRAPH_NODE_TYPE_MEMSET;
+    *made = self;
+    return CUDA_SUCCESS;
+}
+
+/* With `wait` host memory is filled on return. */
+static CUresult submit(CUstream handle, const struct set_command *set, bool wait)
+{
+    struct soft_range range;
+    struct set_command *self;
+    SOFT_HOLD struct soft_stream *stream;
+    CUresult result = soft_enter_stream(handle, &stream);
+    if (result != CUDA_SUCCESS || set->width == 0 || set->height == 0)
+        return result;
+    result = make(set, &range, &self);
+    if (result != CUDA_SUCCESS)
+        return result;
     bool now = (wait && range.kind != SOFT_MEMORY_DEVICE) || range.sync_copies;
     return now ? soft_execute(stream, &self->command) : soft_submit(stream, &self->command, NULL);
+}
+
+CUresult soft_set_make(const CUDA_MEMSET_NODE_PARAMS *params, struct soft_command **command)
+{
+    struct soft_range range;
+    struct set_command *made;
+    const struct set_command set = {.bytes = (uint8_t *)(uintptr_t)params->dst,
+                                    .pitch = params->pitch,
+                                    .width = params->width,
+                                    .height = params->height,
+                                    .element = params->elementSize,
+                                    .value = params->value};
+    if ((set.element != 1 && set.element != 2 && set.element != 4) || !set.width || !set.height)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = make(&set, &range, &made);
+    if (result == CUDA_SUCCESS)
+        *command = &made->command;
+    return result;
+}
+
+void soft_set_describe(const struct soft_command *command, CUDA_MEMSET_NODE_PARAMS *params)
+{
+    const struct set_command *set = (const struct set_command *)command;
+    *params = (CUDA_MEMSET_NODE_PARAMS){.dst = (uintptr_t)set->bytes,
+                                        .pitch = set->pitch,
+                                        .value = set->value,
+                                        .elementSize = set->element,
+                                        .width = set->width,
+                                        .height = set->height};
 }
 
 static CUresult set_row(CUdeviceptr pointer, unsigned element, uint32_t value, size_t count,

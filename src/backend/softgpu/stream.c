@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The stream calls: life, questions, callbacks, attributes. How streams run is in queue.c. */
-#include "backend/softgpu/queue.h"
+#include "backend/softgpu/graph.h"
 
 #include <string.h>
 
@@ -90,6 +90,7 @@ SOFT_API CUresult cuStreamDestroy_v2(CUstream handle)
     CUresult result = soft_enter_stream(handle, &stream);
     if (result != CUDA_SUCCESS)
         return result;
+    soft_capture_drop(stream);
     return soft_object_unlist(stream) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
 }
 SOFT_ALIAS(cuStreamDestroy, cuStreamDestroy_v2);
@@ -102,6 +103,9 @@ SOFT_API CUresult cuStreamQuery(CUstream handle)
     CUresult result = soft_enter_stream(handle, &stream);
     if (result != CUDA_SUCCESS)
         return result;
+    result = soft_capture_forbids(stream);
+    if (result != CUDA_SUCCESS)
+        return result;
     if (!soft_stream_done(stream))
         return CUDA_ERROR_NOT_READY;
     return soft_context_state(stream->object.context);
@@ -111,6 +115,9 @@ SOFT_API CUresult cuStreamSynchronize(CUstream handle)
 {
     SOFT_HOLD struct soft_stream *stream;
     CUresult result = soft_enter_stream(handle, &stream);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = soft_capture_forbids(stream);
     if (result != CUDA_SUCCESS)
         return result;
     soft_stream_wait(stream);
@@ -212,7 +219,27 @@ static CUresult submit_call(CUstream handle, CUstreamCallback callback, CUhostFn
     call->function = function;
     call->data = data;
     call->command.always = callback != NULL;
+    call->command.node = function ? 1 + CU_GRAPH_NODE_TYPE_HOST : 0;
     return soft_submit(stream, &call->command, NULL);
+}
+
+CUresult soft_call_make(const CUDA_HOST_NODE_PARAMS *params, struct soft_command **command)
+{
+    if (!params->fn)
+        return CUDA_ERROR_INVALID_VALUE;
+    struct call_command *call = soft_command_new(sizeof(*call), run_call);
+    if (!call)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    call->function = params->fn;
+    call->data = params->userData;
+    *command = &call->command;
+    return CUDA_SUCCESS;
+}
+
+void soft_call_describe(const struct soft_command *command, CUDA_HOST_NODE_PARAMS *params)
+{
+    const struct call_command *call = (const struct call_command *)command;
+    *params = (CUDA_HOST_NODE_PARAMS){.fn = call->function, .userData = call->data};
 }
 
 SOFT_API CUresult cuStreamAddCallback(CUstream handle, CUstreamCallback callback, void *data,
@@ -299,52 +326,5 @@ SOFT_API CUresult cuStreamCopyAttributes(CUstream to, CUstream from)
     soft_queue_lock();
     memcpy(destination->attributes, source->attributes, sizeof(destination->attributes));
     soft_queue_unlock();
-    return CUDA_SUCCESS;
-}
-
-/* ---- capture: there is none ---- */
-
-SOFT_API CUresult cuStreamIsCapturing(CUstream handle, CUstreamCaptureStatus *status)
-{
-    SOFT_HOLD struct soft_stream *stream;
-    CUresult result = soft_needs(soft_enter_stream(handle, &stream), status);
-    if (result == CUDA_SUCCESS)
-        *status = CU_STREAM_CAPTURE_STATUS_NONE;
-    return result;
-}
-
-SOFT_API CUresult cuStreamGetCaptureInfo_v3(CUstream handle, CUstreamCaptureStatus *status,
-                                            cuuint64_t *id, CUgraph *graph,
-                                            const CUgraphNode **dependencies,
-                                            const CUgraphEdgeData **edges, size_t *count)
-{
-    (void)id, (void)graph, (void)dependencies, (void)edges;
-    CUresult result = cuStreamIsCapturing(handle, status);
-    if (result == CUDA_SUCCESS && count)
-        *count = 0;
-    return result;
-}
-
-SOFT_API CUresult cuStreamGetCaptureInfo_v2(CUstream handle, CUstreamCaptureStatus *status,
-                                            cuuint64_t *id, CUgraph *graph,
-                                            const CUgraphNode **dependencies, size_t *count)
-{
-    return cuStreamGetCaptureInfo_v3(handle, status, id, graph, dependencies, NULL, count);
-}
-
-SOFT_API CUresult cuStreamGetCaptureInfo(CUstream handle, CUstreamCaptureStatus *status,
-                                         cuuint64_t *id)
-{
-    return cuStreamGetCaptureInfo_v3(handle, status, id, NULL, NULL, NULL, NULL);
-}
-
-SOFT_API CUresult cuThreadExchangeStreamCaptureMode(CUstreamCaptureMode *mode)
-{
-    static __thread CUstreamCaptureMode current = CU_STREAM_CAPTURE_MODE_GLOBAL;
-    if (!mode || (unsigned)*mode > CU_STREAM_CAPTURE_MODE_RELAXED)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUstreamCaptureMode before = current;
-    current = *mode;
-    *mode = before;
     return CUDA_SUCCESS;
 }

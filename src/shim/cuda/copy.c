@@ -3,7 +3,7 @@
  * Plain copies. Bytes of the program's own memory travel in the message when they are few, else in
  * pieces through the arena, several in flight; memory that both sides share is named, not copied.
  */
-#include "shim/cuda/shim.h"
+#include "shim/cuda/staging.h"
 
 #include "base/util.h"
 #include "shim/cuda/stage.h"
@@ -162,6 +162,8 @@ static CUresult copy(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream str
     if ((!to_device && wh_cuda_ranges_touch(wh_cuda_reserved(), to, size)) ||
         (!from_device && wh_cuda_ranges_touch(wh_cuda_reserved(), from, size)))
         return CUDA_ERROR_INVALID_VALUE;
+    if (wh_cuda_capturing() && wh_cuda_stream_captures(stream))
+        return wh_cuda_capture_plain(to, from, size, stream);
     if (to_device)
         return wh_cuda_write(to, (const void *)(uintptr_t)from, size, stream);
     if (from_device)

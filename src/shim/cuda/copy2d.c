@@ -4,6 +4,7 @@
  * the program's own memory is packed into pieces of the arena, which the worker copies from or to.
  */
 #include "shim/cuda/copy2d.h"
+#include "shim/cuda/staging.h"
 
 #include <stdlib.h>
 
@@ -229,6 +230,8 @@ static CUresult copy_there(const struct wh_cuda_sides *s, CUstream stream, bool 
 
 CUresult wh_cuda_copy_sides(const struct wh_cuda_sides *s, CUstream stream, bool wait)
 {
+    if (wh_cuda_capturing() && (s->to.host || s->from.host) && wh_cuda_stream_captures(stream))
+        return wh_cuda_capture_sides(s, stream);
     if (s->to.host && s->from.host)
         return copy_here(s, stream);
     if (s->to.host || s->from.host)
@@ -267,16 +270,9 @@ static CUresult copy_2d(const CUDA_MEMCPY2D *c, CUstream stream, bool wait)
     return result == CUDA_SUCCESS ? wh_cuda_copy_sides(&s, stream, wait) : result;
 }
 
-static CUresult copy_3d(const CUDA_MEMCPY3D *c, CUstream stream, bool wait)
+CUresult wh_cuda_sides_of(const CUDA_MEMCPY3D *c, struct wh_cuda_sides *s)
 {
-    CUresult result = check_context();
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (!c || c->srcLOD > UINT32_MAX || c->dstLOD > UINT32_MAX)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (!c->WidthInBytes || !c->Height || !c->Depth)
-        return CUDA_SUCCESS;
-    struct wh_cuda_sides s = {
+    *s = (struct wh_cuda_sides){
         .to.place = {.level = (uint32_t)c->dstLOD,
                      .x = c->dstXInBytes,
                      .y = c->dstY,
@@ -293,10 +289,26 @@ static CUresult copy_3d(const CUDA_MEMCPY3D *c, CUstream stream, bool wait)
         .height = c->Height,
         .depth = c->Depth,
     };
-    result = wh_cuda_side_of(&s, &s.to, c->dstMemoryType, c->dstHost, c->dstDevice, c->dstArray);
-    if (result == CUDA_SUCCESS)
-        result =
-            wh_cuda_side_of(&s, &s.from, c->srcMemoryType, c->srcHost, c->srcDevice, c->srcArray);
+    if (c->srcLOD > UINT32_MAX || c->dstLOD > UINT32_MAX)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result =
+        wh_cuda_side_of(s, &s->to, c->dstMemoryType, c->dstHost, c->dstDevice, c->dstArray);
+    return result == CUDA_SUCCESS ? wh_cuda_side_of(s, &s->from, c->srcMemoryType, c->srcHost,
+                                                    c->srcDevice, c->srcArray)
+                                  : result;
+}
+
+static CUresult copy_3d(const CUDA_MEMCPY3D *c, CUstream stream, bool wait)
+{
+    struct wh_cuda_sides s;
+    CUresult result = check_context();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!c)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (!c->WidthInBytes || !c->Height || !c->Depth)
+        return CUDA_SUCCESS;
+    result = wh_cuda_sides_of(c, &s);
     return result == CUDA_SUCCESS ? wh_cuda_copy_sides(&s, stream, wait) : result;
 }
 

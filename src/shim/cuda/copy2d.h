@@ -26,6 +26,9 @@ struct wh_cuda_sides {
 CUresult wh_cuda_side_of(const struct wh_cuda_sides *sides, struct wh_cuda_side *side,
                          CUmemorytype type, const void *host, CUdeviceptr device, CUarray array);
 
+/* The sides of a copy as the API describes it. */
+CUresult wh_cuda_sides_of(const CUDA_MEMCPY3D *copy, struct wh_cuda_sides *sides);
+
 /* Carries it out in stream order; `wait`: the program may look at the result afterwards. */
 CUresult wh_cuda_copy_sides(const struct wh_cuda_sides *sides, CUstream stream, bool wait);
 

@@ -63,6 +63,16 @@ void wh_cuda_memory_add(CUdeviceptr address, size_t size, enum wh_cuda_memory_ki
         wh_debug("memory at %llx is known already", (unsigned long long)address);
 }
 
+void wh_cuda_memory_add_graph(CUdeviceptr address, size_t size)
+{
+    struct wh_cuda_range range = {.start = address,
+                                  .size = size ? size : 1,
+                                  .kind = WH_CUDA_OF_GRAPH,
+                                  .owner = wh_cuda_current()};
+    if (!wh_cuda_ranges_add_over(wh_cuda_memory(), &range))
+        wh_debug("memory at %llx is known already", (unsigned long long)address);
+}
+
 void wh_cuda_forget_memory(CUcontext context)
 {
     struct wh_cuda_range range;
@@ -129,6 +139,8 @@ WH_EXPORT CUresult cuMemFree_v2(CUdeviceptr address)
     CUresult result = wh_cuda_ready();
     if (result != CUDA_SUCCESS || !address)
         return result;
+    if (wh_cuda_ranges_find(wh_cuda_memory(), address, 0, &range) && range.kind == WH_CUDA_OF_GRAPH)
+        return wh_cuda_call_cuMemFree_v2(address);
     if (!wh_cuda_ranges_find(wh_cuda_memory(), address, 0, &range) || range.start != address ||
         range.kind == WH_CUDA_HOST || range.kind == WH_CUDA_REGISTERED ||
         range.kind == WH_CUDA_GLOBAL || range.kind == WH_CUDA_MAPPED ||

@@ -5,9 +5,14 @@
  */
 #include "shim/cuda/shim.h"
 
-static CUresult remember(CUresult result, const CUdeviceptr *address, size_t size)
+/* What a node of a graph allocates has its address as long as there is the graph. */
+static CUresult remember(CUresult result, const CUdeviceptr *address, size_t size, CUstream stream)
 {
-    if (result == CUDA_SUCCESS && *address)
+    if (result != CUDA_SUCCESS || !*address)
+        return result;
+    if (wh_cuda_capturing() && wh_cuda_stream_captures(stream))
+        wh_cuda_memory_add_graph(*address, size);
+    else
         wh_cuda_memory_add(*address, size, WH_CUDA_POOLED);
     return result;
 }
@@ -16,7 +21,7 @@ WH_EXPORT CUresult cuMemAllocAsync(CUdeviceptr *address, size_t size, CUstream s
 {
     if (!address)
         return CUDA_ERROR_INVALID_VALUE;
-    return remember(wh_cuda_call_cuMemAllocAsync(address, size, stream), address, size);
+    return remember(wh_cuda_call_cuMemAllocAsync(address, size, stream), address, size, stream);
 }
 
 WH_EXPORT CUresult cuMemAllocFromPoolAsync(CUdeviceptr *address, size_t size, CUmemoryPool pool,
@@ -25,7 +30,7 @@ WH_EXPORT CUresult cuMemAllocFromPoolAsync(CUdeviceptr *address, size_t size, CU
     if (!address)
         return CUDA_ERROR_INVALID_VALUE;
     return remember(wh_cuda_call_cuMemAllocFromPoolAsync(address, size, pool, stream), address,
-                    size);
+                    size, stream);
 }
 
 /* The range goes first: behind the message, the same address may be another thread's. */
@@ -35,6 +40,8 @@ WH_EXPORT CUresult cuMemFreeAsync(CUdeviceptr address, CUstream stream)
     CUresult result = wh_cuda_ready();
     if (result != CUDA_SUCCESS || !address)
         return result;
+    if (wh_cuda_ranges_find(wh_cuda_memory(), address, 0, &range) && range.kind == WH_CUDA_OF_GRAPH)
+        return wh_cuda_call_cuMemFreeAsync(address, stream);
     if (!wh_cuda_ranges_find(wh_cuda_memory(), address, 0, &range) || range.start != address ||
         (range.kind != WH_CUDA_POOLED && range.kind != WH_CUDA_DEVICE) ||
         !wh_cuda_ranges_take(wh_cuda_memory(), address, &range))

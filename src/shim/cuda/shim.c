@@ -90,6 +90,8 @@ static struct wh_session *prepare(uint16_t number, CUresult *result)
         *result = needs_init ? (CUresult)wh_cuda_api.lost : CUDA_ERROR_NO_DEVICE;
         return NULL;
     }
+    if (wh_cuda_capturing() && (*result = wh_cuda_capture_check(number)) != CUDA_SUCCESS)
+        return NULL;
     if (number != WH_CUDA_wh_set_current)
         wh_cuda_tell_current(session);
     return session;
@@ -163,7 +165,8 @@ static CUresult ask(struct wh_session *session, const struct wh_call_desc *call,
 
 static CUresult post(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a)
 {
-    if (wh_cuda_ails() || names_nothing(call, a))
+    if (wh_cuda_ails() || names_nothing(call, a) ||
+        (wh_cuda_capturing() && !wh_cuda_capture_may_post(call, a)))
         return ask(session, call, a);
     return (CUresult)wh_client_post(session, call, a);
 }
@@ -185,10 +188,16 @@ uint64_t wh_cuda_invoke(uint16_t number, uint64_t *a)
         if (number == WH_CUDA_cuKernelSetAttribute)
             wh_cuda_forget_functions((CUkernel)(uintptr_t)a[2]);
     }
+    if (number == WH_CUDA_cuStreamDestroy_v2 && wh_cuda_capturing())
+        wh_cuda_capture_forget((CUstream)(uintptr_t)a[0]);
     if (call->flags & WH_CALL_RELEASE)
         return wh_client_release(session, call, a);
-    if (call->flags & WH_CALL_POST)
-        return (uint64_t)(int64_t)post(session, call, a);
+    if (call->flags & WH_CALL_POST) {
+        result = post(session, call, a);
+        if (number == WH_CUDA_cuStreamWaitEvent && wh_cuda_capturing() && result == CUDA_SUCCESS)
+            wh_cuda_capture_joined((CUstream)(uintptr_t)a[0]);
+        return (uint64_t)(int64_t)result;
+    }
     if (call->flags & WH_CALL_REMEMBERED)
         return wh_client_remembered(session, call, a);
     return (uint64_t)(int64_t)ask(session, call, a);

@@ -122,8 +122,9 @@ enum wh_cuda_memory_kind {
     WH_CUDA_HOST,    /* pinned, in the arena */
     WH_CUDA_MANAGED, /* likewise, under another name */
     WH_CUDA_REGISTERED,
-    WH_CUDA_GLOBAL, /* a variable of a module */
-    WH_CUDA_MAPPED, /* by cuMemMap; `extra` is the allocation's object, pinned */
+    WH_CUDA_GLOBAL,   /* a variable of a module */
+    WH_CUDA_MAPPED,   /* by cuMemMap; `extra` is the allocation's object, pinned */
+    WH_CUDA_OF_GRAPH, /* of a graph's node */
 };
 
 /* What is kept with host memory (wh_cuda_range.extra). */
@@ -155,6 +156,9 @@ struct wh_cuda_ranges *wh_cuda_reserved(void);
 /* Remembers an allocation of the worker's for the current context. */
 void wh_cuda_memory_add(CUdeviceptr address, size_t size, enum wh_cuda_memory_kind kind);
 
+/* The same for a node of a graph: the address stays, and may be another node's, too. */
+void wh_cuda_memory_add_graph(CUdeviceptr address, size_t size);
+
 /* A context is over: what was allocated in it is forgotten. */
 void wh_cuda_forget_memory(CUcontext context);
 
@@ -177,7 +181,37 @@ CUresult wh_cuda_no_stage(void);
 CUresult wh_cuda_write(CUdeviceptr to, const void *from, size_t size, CUstream stream);
 CUresult wh_cuda_read(void *to, CUdeviceptr from, size_t size, CUstream stream);
 
-/* ---- callbacks (stream.c, shim.c) ---- */
+/* ---- streams (stream.c) ---- */
+
+/* Whether the program may name this stream here. */
+CUresult wh_cuda_check_stream(CUstream stream);
+
+/* ---- capture (capture.c) ---- */
+
+/* How many captures this process began and did not end. */
+extern _Atomic unsigned wh_cuda_captures;
+
+static inline bool wh_cuda_capturing(void)
+{
+    return __builtin_expect(atomic_load_explicit(&wh_cuda_captures, memory_order_relaxed) != 0, 0);
+}
+
+/* While there are captures: what the modes of these forbid the calling thread. The captures are
+ * invalid then. */
+CUresult wh_cuda_capture_check(uint16_t number);
+
+/* While there are: whether a call may be posted; to streams that do not capture it may not, for its
+ * error may be the capture's. */
+bool wh_cuda_capture_may_post(const struct wh_call_desc *call, const uint64_t *a);
+
+/* While there are: this stream is known to capture from now on, if it does; and it is destroyed. */
+void wh_cuda_capture_joined(CUstream stream);
+void wh_cuda_capture_forget(CUstream stream);
+
+/* While there are: whether this stream captures, which the worker knows. */
+bool wh_cuda_stream_captures(CUstream stream);
+
+/* ---- callbacks (callback.c, shim.c) ---- */
 
 /* What a function of the program did in its stream's order is seen by whoever synchronises. */
 void wh_cuda_callback_ran(void);

@@ -1,0 +1,762 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Executable graphs: a private copy of a graph, whose nodes' bodies may be exchanged. A launch is
+ * one command of its stream that runs the bodies as they are at that moment, one after the other in
+ * an order that the edges allow.
+ */
+#include "backend/softgpu/graph.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct soft_exec {
+    struct soft_object object;
+    struct soft_graph *graph; /* a reference: the private copy */
+    cuuint64_t flags;
+    struct soft_mark last; /* of the last launch: the next comes behind it */
+};
+
+/* What one launch runs. */
+struct run;
+
+struct step {
+    struct soft_body *body; /* a reference */
+    struct soft_conditional *conditional;
+    CUgraphConditionalNodeType condition;
+    struct run **inner; /* a conditional's bodies */
+    size_t ninner;
+};
+
+struct run {
+    size_t n, room;
+    struct step *steps;
+};
+
+struct graph_command {
+    struct soft_command command;
+    struct run *run;
+    struct soft_graph *graph; /* a reference: what user objects wait for */
+};
+
+/* ---- conditionals ---- */
+
+/* Never freed: a kernel may come late. There are as many as the program makes. */
+static struct {
+    pthread_mutex_t lock;
+    struct soft_conditional **at;
+    size_t n;
+} conditionals = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Handles are odd, so that they are no addresses. */
+struct soft_conditional *soft_conditional_find(uint64_t handle)
+{
+    struct soft_conditional *found = NULL;
+    pthread_mutex_lock(&conditionals.lock);
+    if (handle & 1 && handle >> 1 < conditionals.n)
+        found = conditionals.at[handle >> 1];
+    pthread_mutex_unlock(&conditionals.lock);
+    return found;
+}
+
+void soft_conditional_set(uint64_t handle, unsigned value)
+{
+    struct soft_conditional *conditional = soft_conditional_find(handle);
+    if (conditional)
+        atomic_store(&conditional->value, value);
+}
+
+static struct soft_conditional *new_conditional(uint64_t graph, unsigned initial, unsigned flags)
+{
+    struct soft_conditional *conditional = calloc(1, sizeof(*conditional));
+    if (!conditional)
+        return NULL;
+    pthread_mutex_lock(&conditionals.lock);
+    struct soft_conditional **more =
+        realloc(conditionals.at, (conditionals.n + 1) * sizeof(struct soft_conditional *));
+    if (more) {
+        conditionals.at = more;
+        conditional->handle = conditionals.n << 1 | 1;
+        conditionals.at[conditionals.n++] = conditional;
+    }
+    pthread_mutex_unlock(&conditionals.lock);
+    if (!more) {
+        free(conditional);
+        return NULL;
+    }
+    conditional->graph = graph;
+    conditional->initial = initial;
+    conditional->flags = flags;
+    return conditional;
+}
+
+SOFT_API CUresult cuGraphConditionalHandleCreate(CUgraphConditionalHandle *handle, CUgraph graph,
+                                                 CUcontext context, unsigned initial,
+                                                 unsigned flags)
+{
+    SOFT_HOLD struct soft_context *held;
+    CUresult result = soft_enter_context(context, &held);
+    if (result != CUDA_SUCCESS)
+        return result;
+    SOFT_GRAPHS_LOCKED;
+    const struct soft_graph *found = soft_graph_get(graph);
+    if (!handle || !found || flags & ~(unsigned)CU_GRAPH_COND_ASSIGN_DEFAULT)
+        return CUDA_ERROR_INVALID_VALUE;
+    const struct soft_conditional *made = new_conditional(found->id, initial, flags);
+    if (!made)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *handle = made->handle;
+    return CUDA_SUCCESS;
+}
+
+/* ---- what a launch runs ---- */
+
+static void free_run(struct run *run)
+{
+    if (!run)
+        return;
+    for (size_t i = 0; i < run->n; i++) {
+        for (size_t k = 0; k < run->steps[i].ninner; k++)
+            free_run(run->steps[i].inner[k]);
+        free(run->steps[i].inner);
+        soft_body_release(run->steps[i].body);
+    }
+    free(run->steps);
+    free(run);
+}
+
+static struct step *add_step(struct run *run)
+{
+    if (run->n == run->room) {
+        size_t room = run->room ? 2 * run->room : 16;
+        struct step *more = realloc(run->steps, room * sizeof(*more));
+        if (!more)
+            return NULL;
+        run->steps = more;
+        run->room = room;
+    }
+    memset(&run->steps[run->n], 0, sizeof(run->steps[0]));
+    return &run->steps[run->n++];
+}
+
+static bool add_graph(struct run *run, const struct soft_graph *graph);
+
+static bool add_conditional(struct run *run, const struct soft_node *node)
+{
+    struct step *step = add_step(run);
+    if (!step)
+        return false;
+    step->body = soft_body_retain(node->body);
+    step->conditional = soft_conditional_find(node->conditional);
+    step->condition = node->condition;
+    struct run **inner = calloc(node->ngraphs + 1, sizeof(*inner));
+    if (!inner)
+        return false;
+    step->inner = inner;
+    step->ninner = node->ngraphs; /* `step` moves with the next one */
+    for (size_t i = 0; i < node->ngraphs; i++) {
+        inner[i] = calloc(1, sizeof(**inner));
+        if (!inner[i] || !add_graph(inner[i], node->graphs[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool add_node(struct run *run, const struct soft_node *node)
+{
+    if (node->disabled)
+        return true;
+    if (node->body->type == CU_GRAPH_NODE_TYPE_GRAPH)
+        return add_graph(run, node->graphs[0]);
+    if (node->body->type == CU_GRAPH_NODE_TYPE_CONDITIONAL)
+        return add_conditional(run, node);
+    if (!node->body->command)
+        return true;
+    struct step *step = add_step(run);
+    if (step)
+        step->body = soft_body_retain(node->body);
+    return step;
+}
+
+static bool add_graph(struct run *run, const struct soft_graph *graph)
+{
+    struct soft_node **order = calloc(graph->n + 1, sizeof(struct soft_node *));
+    bool good = order && soft_graph_order(graph, order);
+    for (size_t i = 0; i < graph->n && good; i++)
+        good = add_node(run, order[i]);
+    free(order);
+    return good;
+}
+
+/* ---- running ---- */
+
+static CUresult run_all(const struct run *run, struct soft_stream *stream);
+
+static CUresult run_conditional(const struct step *step, struct soft_stream *stream)
+{
+    const struct soft_context *context = stream->object.context;
+    CUresult result = CUDA_SUCCESS;
+    unsigned value = atomic_load(&step->conditional->value);
+    switch (step->condition) {
+    case CU_GRAPH_COND_TYPE_IF:
+        if (value || step->ninner > 1)
+            result = run_all(step->inner[value ? 0 : 1], stream);
+        return result;
+    case CU_GRAPH_COND_TYPE_WHILE:
+        while (result == CUDA_SUCCESS && value && !atomic_load(&context->cancel)) {
+            result = run_all(step->inner[0], stream);
+            value = atomic_load(&step->conditional->value);
+        }
+        return result;
+    default:
+        return value < step->ninner ? run_all(step->inner[value], stream) : result;
+    }
+}
+
+/* A body of another context is run as a command of that one's. */
+static CUresult run_step(const struct step *step, struct soft_stream *stream)
+{
+    struct soft_context *context = step->body->context;
+    if (step->conditional)
+        return run_conditional(step, stream);
+    if (!context || context == stream->object.context)
+        return step->body->command->run(stream, step->body->command);
+    soft_queue_lock();
+    SOFT_HOLD struct soft_stream *other =
+        context->legacy ? soft_object_retain(context->legacy) : NULL;
+    soft_queue_unlock();
+    return other ? step->body->command->run(other, step->body->command)
+                 : CUDA_ERROR_CONTEXT_IS_DESTROYED;
+}
+
+static CUresult run_all(const struct run *run, struct soft_stream *stream)
+{
+    CUresult result = CUDA_SUCCESS;
+    for (size_t i = 0; i < run->n && result == CUDA_SUCCESS; i++) {
+        if (atomic_load(&stream->object.context->cancel))
+            break;
+        result = run_step(&run->steps[i], stream);
+    }
+    return result;
+}
+
+/* Values that every launch begins with. */
+static void set_defaults(const struct run *run)
+{
+    for (size_t i = 0; i < run->n; i++) {
+        struct soft_conditional *conditional = run->steps[i].conditional;
+        if (conditional && conditional->flags & CU_GRAPH_COND_ASSIGN_DEFAULT)
+            atomic_store(&conditional->value, conditional->initial);
+        for (size_t k = 0; k < run->steps[i].ninner; k++)
+            set_defaults(run->steps[i].inner[k]);
+    }
+}
+
+static CUresult run_graph(struct soft_stream *stream, struct soft_command *command)
+{
+    const struct run *run = ((struct graph_command *)command)->run;
+    set_defaults(run);
+    return run_all(run, stream);
+}
+
+static void discard_graph(struct soft_command *command)
+{
+    struct graph_command *self = (struct graph_command *)command;
+    free_run(self->run);
+    soft_object_release(self->graph);
+}
+
+/* ---- launching ---- */
+
+/* The graphs' lock is held. */
+static struct soft_exec *get_exec(CUgraphExec handle)
+{
+    SOFT_HOLD struct soft_exec *exec = soft_object_get(handle, SOFT_EXEC);
+    return exec;
+}
+
+/* Allocations that a launch left must be freed before the next, or are by its beginning. */
+static CUresult check_memory(const struct soft_exec *exec, const struct soft_graph *graph)
+{
+    for (size_t i = 0; i < graph->n && graph->has_memory; i++) {
+        const struct soft_node *node = graph->nodes[i];
+        for (size_t k = 0; k < node->ngraphs; k++) {
+            CUresult result = check_memory(exec, node->graphs[k]);
+            if (result != CUDA_SUCCESS)
+                return result;
+        }
+        if (node->body->type != CU_GRAPH_NODE_TYPE_MEM_ALLOC ||
+            !soft_graph_memory_is_live(node->body->command))
+            continue;
+        if (!(exec->flags & CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH))
+            return CUDA_ERROR_INVALID_VALUE;
+        soft_graph_memory_free(soft_graph_memory_of(node->body->command, NULL));
+    }
+    return CUDA_SUCCESS;
+}
+
+/* What is allocated once the launch has run: known when it is submitted. Nodes that free come
+ * behind those that allocate. */
+static void account(const struct soft_graph *graph)
+{
+    for (size_t i = 0; i < graph->n; i++) {
+        const struct soft_node *node = graph->nodes[i];
+        for (size_t k = 0; k < node->ngraphs; k++)
+            account(node->graphs[k]);
+        if (node->body->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC ||
+            node->body->type == CU_GRAPH_NODE_TYPE_MEM_FREE)
+            soft_graph_memory_set(node->body->command,
+                                  node->body->type == CU_GRAPH_NODE_TYPE_MEM_ALLOC);
+    }
+}
+
+static struct graph_command *new_launch(const struct soft_exec *exec)
+{
+    struct graph_command *self = soft_command_new(sizeof(*self), run_graph);
+    if (!self)
+        return NULL;
+    self->command.discard = discard_graph;
+    self->graph = soft_object_retain(exec->graph);
+    self->run = calloc(1, sizeof(*self->run));
+    if (self->run && add_graph(self->run, exec->graph))
+        return self;
+    soft_command_free(&self->command);
+    return NULL;
+}
+
+/* The events that the graph records are not reached before it is done. */
+static void tell_events(const struct soft_graph *graph, const struct soft_mark *mark)
+{
+    for (size_t i = 0; i < graph->n; i++) {
+        const struct soft_node *node = graph->nodes[i];
+        if (node->body->type == CU_GRAPH_NODE_TYPE_EVENT_RECORD)
+            soft_event_launched(node->body->command, mark);
+        for (size_t k = 0; k < node->ngraphs; k++)
+            tell_events(node->graphs[k], mark);
+    }
+}
+
+/* Puts the launch into the stream, behind the last of the same graph. */
+static CUresult submit_launch(struct soft_exec *exec, struct soft_stream *stream,
+                              struct graph_command *self)
+{
+    SOFT_HOLD struct soft_stream *before = NULL;
+    CUresult result = CUDA_ERROR_OUT_OF_MEMORY;
+    soft_queue_lock();
+    if (soft_command_need(&self->command, &exec->last))
+        result = soft_submit_locked(stream, &self->command);
+    if (result == CUDA_SUCCESS) {
+        before = exec->last.stream;
+        exec->last = (struct soft_mark){soft_object_retain(stream), stream->last};
+    }
+    soft_queue_unlock();
+    if (result != CUDA_SUCCESS)
+        soft_command_free(&self->command);
+    return result;
+}
+
+/* In a capture, a launch becomes a child graph. */
+static CUresult capture_launch(const struct soft_exec *exec, struct soft_stream *stream)
+{
+    struct soft_body *body = soft_body_new(CU_GRAPH_NODE_TYPE_GRAPH, stream->object.context, NULL);
+    struct soft_graph *copy = body ? soft_graph_copy(exec->graph) : NULL;
+    struct soft_node *node;
+    if (!copy) {
+        soft_body_release(body);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    soft_object_list(copy);
+    CUresult result = soft_capture_node(stream, body, &node);
+    if (result != CUDA_SUCCESS || !soft_node_embed(node, copy))
+        soft_object_unlist(copy);
+    return result;
+}
+
+static CUresult launch(CUgraphExec handle, struct soft_stream *stream)
+{
+    SOFT_GRAPHS_LOCKED;
+    struct soft_exec *exec = get_exec(handle);
+    if (!exec)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (stream->capture)
+        return capture_launch(exec, stream);
+    CUresult result = check_memory(exec, exec->graph);
+    if (result != CUDA_SUCCESS)
+        return result;
+    struct graph_command *self = new_launch(exec);
+    result = self ? submit_launch(exec, stream, self) : CUDA_ERROR_OUT_OF_MEMORY;
+    if (result == CUDA_SUCCESS) {
+        tell_events(exec->graph, &exec->last);
+        account(exec->graph);
+    }
+    return result;
+}
+
+SOFT_API CUresult cuGraphLaunch(CUgraphExec handle, CUstream stream_handle)
+{
+    SOFT_HOLD struct soft_stream *stream;
+    CUresult result = soft_enter_stream(stream_handle, &stream);
+    if (result == CUDA_SUCCESS && soft_capturing() && stream->legacy)
+        result = soft_capture_forbids(stream);
+    return result == CUDA_SUCCESS ? launch(handle, stream) : result;
+}
+
+/* Everything is where it is needed. */
+SOFT_API CUresult cuGraphUpload(CUgraphExec handle, CUstream stream_handle)
+{
+    SOFT_HOLD struct soft_stream *stream;
+    CUresult result = soft_enter_stream(stream_handle, &stream);
+    if (result != CUDA_SUCCESS)
+        return result;
+    SOFT_GRAPHS_LOCKED;
+    return get_exec(handle) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
+}
+
+/* ---- life ---- */
+
+static void destroy_exec(void *object)
+{
+    struct soft_exec *exec = object;
+    soft_object_release(exec->last.stream);
+    soft_object_release(exec->graph);
+}
+
+/* A graph that can be run, or what is wrong. */
+static CUresult check_graph(const struct soft_graph *graph, CUDA_GRAPH_INSTANTIATE_PARAMS *p)
+{
+    struct soft_node **order = calloc(graph->n + 1, sizeof(struct soft_node *));
+    if (!order)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    bool good = soft_graph_order(graph, order);
+    free(order);
+    if (!good) {
+        p->result_out = CUDA_GRAPH_INSTANTIATE_INVALID_STRUCTURE;
+        for (size_t i = 0; i < graph->n && !p->hErrNode_out; i++)
+            if (graph->nodes[i]->waits)
+                p->hErrNode_out = (CUgraphNode)graph->nodes[i];
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+    for (size_t i = 0; i < graph->n; i++)
+        for (size_t k = 0; k < graph->nodes[i]->ngraphs; k++) {
+            CUresult result = check_graph(graph->nodes[i]->graphs[k], p);
+            if (result != CUDA_SUCCESS)
+                return result;
+        }
+    return CUDA_SUCCESS;
+}
+
+static CUresult instantiate(CUgraphExec *handle, CUgraph graph_handle,
+                            CUDA_GRAPH_INSTANTIATE_PARAMS *p)
+{
+    const cuuint64_t known = CUDA_GRAPH_INSTANTIATE_FLAG_AUTO_FREE_ON_LAUNCH |
+                             CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD |
+                             CUDA_GRAPH_INSTANTIATE_FLAG_USE_NODE_PRIORITY;
+    CUresult ready = soft_ready();
+    if (ready != CUDA_SUCCESS)
+        return ready;
+    p->hErrNode_out = NULL;
+    p->result_out = CUDA_GRAPH_INSTANTIATE_ERROR;
+    SOFT_GRAPHS_LOCKED;
+    struct soft_graph *graph = soft_graph_get(graph_handle);
+    if (p->flags & CUDA_GRAPH_INSTANTIATE_FLAG_DEVICE_LAUNCH)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (!handle || !graph || p->flags & ~known || graph->capture)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = check_graph(graph, p);
+    if (result != CUDA_SUCCESS)
+        return result;
+    SOFT_HOLD struct soft_exec *exec =
+        soft_object_new(SOFT_EXEC, sizeof(*exec), NULL, destroy_exec);
+    if (!exec || !(exec->graph = soft_graph_copy(graph)))
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    exec->flags = p->flags;
+    graph->instantiated = true;
+    soft_object_list(soft_object_retain(exec));
+    *handle = (CUgraphExec)exec;
+    p->result_out = CUDA_GRAPH_INSTANTIATE_SUCCESS;
+    return CUDA_SUCCESS;
+}
+
+SOFT_API CUresult cuGraphInstantiateWithParams(CUgraphExec *exec, CUgraph graph,
+                                               CUDA_GRAPH_INSTANTIATE_PARAMS *params)
+{
+    return params ? instantiate(exec, graph, params) : CUDA_ERROR_INVALID_VALUE;
+}
+
+SOFT_API CUresult cuGraphInstantiateWithFlags(CUgraphExec *exec, CUgraph graph,
+                                              unsigned long long flags)
+{
+    CUDA_GRAPH_INSTANTIATE_PARAMS params = {.flags = flags};
+    return instantiate(exec, graph, &params);
+}
+
+SOFT_API CUresult cuGraphInstantiate_v2(CUgraphExec *exec, CUgraph graph, CUgraphNode *error,
+                                        char *log, size_t size)
+{
+    CUDA_GRAPH_INSTANTIATE_PARAMS params = {0};
+    CUresult result = instantiate(exec, graph, &params);
+    if (error)
+        *error = params.hErrNode_out;
+    if (log && size)
+        *log = '\0';
+    return result;
+}
+SOFT_ALIAS(cuGraphInstantiate, cuGraphInstantiate_v2);
+
+SOFT_API CUresult cuGraphExecDestroy(CUgraphExec handle)
+{
+    CUresult ready = soft_ready();
+    if (ready != CUDA_SUCCESS)
+        return ready;
+    SOFT_GRAPHS_LOCKED;
+    struct soft_exec *exec = get_exec(handle);
+    if (!exec)
+        return CUDA_ERROR_INVALID_VALUE;
+    soft_object_unlist(exec);
+    return CUDA_SUCCESS;
+}
+
+SOFT_API CUresult cuGraphExecGetFlags(CUgraphExec handle, cuuint64_t *flags)
+{
+    SOFT_GRAPHS_LOCKED;
+    const struct soft_exec *exec = get_exec(handle);
+    if (!exec || !flags)
+        return CUDA_ERROR_INVALID_VALUE;
+    /* As the hardware's driver: what only concerned the instantiation is not told. */
+    *flags = exec->flags & ~(cuuint64_t)CUDA_GRAPH_INSTANTIATE_FLAG_UPLOAD;
+    return CUDA_SUCCESS;
+}
+
+/* ---- changes to an executable graph ---- */
+
+/* What its type and shape allow. CUDA C++ Programming Guide, "Graph Update Limitations". */
+static CUgraphExecUpdateResult compare_copies(const struct soft_body *a, const struct soft_body *b)
+{
+    CUDA_MEMCPY3D x, y;
+    soft_copy_describe(a->command, &x);
+    soft_copy_describe(b->command, &y);
+    bool flat = x.Height == 1 && x.Depth == 1 && y.Height == 1 && y.Depth == 1;
+    bool same = x.WidthInBytes == y.WidthInBytes && x.Height == y.Height && x.Depth == y.Depth;
+    bool arrays = x.srcArray || x.dstArray || y.srcArray || y.dstArray;
+    if (x.srcArray != y.srcArray || x.dstArray != y.dstArray)
+        return CU_GRAPH_EXEC_UPDATE_ERROR_PARAMETERS_CHANGED;
+    return flat || same || !arrays ? CU_GRAPH_EXEC_UPDATE_SUCCESS
+                                   : CU_GRAPH_EXEC_UPDATE_ERROR_PARAMETERS_CHANGED;
+}
+
+static CUgraphExecUpdateResult compare_sets(const struct soft_body *a, const struct soft_body *b)
+{
+    CUDA_MEMSET_NODE_PARAMS x, y;
+    soft_set_describe(a->command, &x);
+    soft_set_describe(b->command, &y);
+    bool same = x.width == y.width && x.height == y.height && x.elementSize == y.elementSize;
+    return same || (x.height == 1 && y.height == 1) ? CU_GRAPH_EXEC_UPDATE_SUCCESS
+                                                    : CU_GRAPH_EXEC_UPDATE_ERROR_PARAMETERS_CHANGED;
+}
+
+static CUgraphExecUpdateResult compare_bodies(const struct soft_body *a, const struct soft_body *b)
+{
+    if (a->type != b->type)
+        return CU_GRAPH_EXEC_UPDATE_ERROR_NODE_TYPE_CHANGED;
+    switch (a->type) {
+    case CU_GRAPH_NODE_TYPE_KERNEL:
+        return a->context == b->context ? CU_GRAPH_EXEC_UPDATE_SUCCESS
+                                        : CU_GRAPH_EXEC_UPDATE_ERROR_UNSUPPORTED_FUNCTION_CHANGE;
+    case CU_GRAPH_NODE_TYPE_MEMCPY:
+        return compare_copies(a, b);
+    case CU_GRAPH_NODE_TYPE_MEMSET:
+        return compare_sets(a, b);
+    case CU_GRAPH_NODE_TYPE_MEM_ALLOC:
+    case CU_GRAPH_NODE_TYPE_MEM_FREE:
+        return a == b ? CU_GRAPH_EXEC_UPDATE_SUCCESS
+                      : CU_GRAPH_EXEC_UPDATE_ERROR_PARAMETERS_CHANGED;
+    default:
+        return CU_GRAPH_EXEC_UPDATE_SUCCESS;
+    }
+}
+
+static void exchange(struct soft_node *node, struct soft_body *body)
+{
+    struct soft_body *before = node->body;
+    node->body = body;
+    soft_body_release(before);
+}
+
+/* Takes the body over. */
+static CUresult set_body(struct soft_exec *exec, const struct soft_node *original,
+                         struct soft_body *body)
+{
+    struct soft_node *node = original ? soft_graph_find(exec->graph, original->id) : NULL;
+    if (!node || node->body->type != body->type ||
+        compare_bodies(node->body, body) != CU_GRAPH_EXEC_UPDATE_SUCCESS) {
+        soft_body_release(body);
+        return CUDA_ERROR_INVALID_VALUE;
+    }
+    exchange(node, body);
+    return CUDA_SUCCESS;
+}
+
+CUresult soft_exec_set(CUgraphExec exec_handle, CUgraphNode node, struct soft_body *body)
+{
+    if (!body)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    SOFT_GRAPHS_LOCKED;
+    struct soft_exec *exec = get_exec(exec_handle);
+    if (exec)
+        return set_body(exec, soft_node_get(node), body);
+    soft_body_release(body);
+    return CUDA_ERROR_INVALID_VALUE;
+}
+
+SOFT_API CUresult cuGraphNodeSetEnabled(CUgraphExec exec_handle, CUgraphNode handle,
+                                        unsigned enabled)
+{
+    SOFT_GRAPHS_LOCKED;
+    const struct soft_exec *exec = get_exec(exec_handle);
+    const struct soft_node *original = soft_node_get(handle);
+    struct soft_node *node = exec && original ? soft_graph_find(exec->graph, original->id) : NULL;
+    if (!node || (node->body->type != CU_GRAPH_NODE_TYPE_KERNEL &&
+                  node->body->type != CU_GRAPH_NODE_TYPE_MEMCPY &&
+                  node->body->type != CU_GRAPH_NODE_TYPE_MEMSET))
+        return CUDA_ERROR_INVALID_VALUE;
+    node->disabled = !enabled;
+    return CUDA_SUCCESS;
+}
+
+SOFT_API CUresult cuGraphNodeGetEnabled(CUgraphExec exec_handle, CUgraphNode handle,
+                                        unsigned *enabled)
+{
+    SOFT_GRAPHS_LOCKED;
+    const struct soft_exec *exec = get_exec(exec_handle);
+    const struct soft_node *original = soft_node_get(handle);
+    const struct soft_node *node =
+        exec && original ? soft_graph_find(exec->graph, original->id) : NULL;
+    if (!node || !enabled)
+        return CUDA_ERROR_INVALID_VALUE;
+    *enabled = !node->disabled;
+    return CUDA_SUCCESS;
+}
+
+/* ---- update by a whole graph ---- */
+
+static void number(const struct soft_graph *graph)
+{
+    for (size_t i = 0; i < graph->n; i++)
+        graph->nodes[i]->index = i;
+}
+
+/* Edges in any order, but between the same nodes. */
+static bool same_edges(const struct soft_node *a, const struct soft_node *b)
+{
+    if (a->from.n != b->from.n)
+        return false;
+    for (size_t i = 0; i < a->from.n; i++) {
+        bool found = false;
+        for (size_t k = 0; k < b->from.n && !found; k++)
+            found = a->from.at[i].node->index == b->from.at[k].node->index;
+        if (!found)
+            return false;
+    }
+    return true;
+}
+
+static CUgraphExecUpdateResult compare(const struct soft_graph *have, const struct soft_graph *want,
+                                       CUgraphExecUpdateResultInfo *info)
+{
+    CUgraphExecUpdateResult result = CU_GRAPH_EXEC_UPDATE_SUCCESS;
+    if (have->n != want->n)
+        return CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED;
+    number(have);
+    number(want);
+    for (size_t i = 0; i < have->n && result == CU_GRAPH_EXEC_UPDATE_SUCCESS; i++) {
+        const struct soft_node *a = have->nodes[i], *b = want->nodes[i];
+        info->errorNode = (CUgraphNode)b;
+        if (!same_edges(a, b)) {
+            info->errorNode = NULL;
+            return CU_GRAPH_EXEC_UPDATE_ERROR_TOPOLOGY_CHANGED;
+        }
+        result = compare_bodies(a->body, b->body);
+        if (result == CU_GRAPH_EXEC_UPDATE_SUCCESS && a->ngraphs != b->ngraphs)
+            result = CU_GRAPH_EXEC_UPDATE_ERROR_PARAMETERS_CHANGED;
+    }
+    for (size_t i = 0; i < have->n && result == CU_GRAPH_EXEC_UPDATE_SUCCESS; i++)
+        for (size_t k = 0; k < have->nodes[i]->ngraphs && result == CU_GRAPH_EXEC_UPDATE_SUCCESS;
+             k++)
+            result = compare(have->nodes[i]->graphs[k], want->nodes[i]->graphs[k], info);
+    if (result == CU_GRAPH_EXEC_UPDATE_SUCCESS)
+        info->errorNode = NULL;
+    return result;
+}
+
+/* The new copy's nodes answer to the nodes that the old one's did. */
+static void inherit(struct soft_graph *to, const struct soft_graph *from)
+{
+    for (size_t i = 0; i < from->n; i++) {
+        to->nodes[i]->origin = from->nodes[i]->origin;
+        for (size_t k = 0; k < from->nodes[i]->ngraphs; k++)
+            inherit(to->nodes[i]->graphs[k], from->nodes[i]->graphs[k]);
+    }
+}
+
+static CUresult update(CUgraphExec exec_handle, CUgraph graph_handle,
+                       CUgraphExecUpdateResultInfo *info)
+{
+    *info = (CUgraphExecUpdateResultInfo){.result = CU_GRAPH_EXEC_UPDATE_ERROR};
+    SOFT_GRAPHS_LOCKED;
+    struct soft_exec *exec = get_exec(exec_handle);
+    const struct soft_graph *graph = soft_graph_get(graph_handle);
+    if (!exec || !graph)
+        return CUDA_ERROR_INVALID_VALUE;
+    info->result = compare(exec->graph, graph, info);
+    if (info->result != CU_GRAPH_EXEC_UPDATE_SUCCESS)
+        return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+    struct soft_graph *copy = soft_graph_copy(graph);
+    if (!copy)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    inherit(copy, exec->graph);
+    soft_object_release(exec->graph);
+    exec->graph = copy;
+    return CUDA_SUCCESS;
+}
+
+SOFT_API CUresult cuGraphExecUpdate_v2(CUgraphExec exec, CUgraph graph,
+                                       CUgraphExecUpdateResultInfo *info)
+{
+    CUgraphExecUpdateResultInfo own;
+    return update(exec, graph, info ? info : &own);
+}
+
+SOFT_API CUresult cuGraphExecUpdate(CUgraphExec exec, CUgraph graph, CUgraphNode *node,
+                                    CUgraphExecUpdateResult *answer)
+{
+    CUgraphExecUpdateResultInfo info;
+    CUresult result = update(exec, graph, &info);
+    if (node)
+        *node = info.errorNode;
+    if (answer)
+        *answer = info.result;
+    return result;
+}
+
+SOFT_API CUresult cuGraphExecChildGraphNodeSetParams(CUgraphExec exec_handle, CUgraphNode handle,
+                                                     CUgraph child)
+{
+    CUgraphExecUpdateResultInfo info;
+    SOFT_GRAPHS_LOCKED;
+    const struct soft_exec *exec = get_exec(exec_handle);
+    const struct soft_node *original = soft_node_get(handle);
+    const struct soft_graph *graph = soft_graph_get(child);
+    struct soft_node *node = exec && original ? soft_graph_find(exec->graph, original->id) : NULL;
+    if (!node || !graph || node->body->type != CU_GRAPH_NODE_TYPE_GRAPH)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (compare(node->graphs[0], graph, &info) != CU_GRAPH_EXEC_UPDATE_SUCCESS)
+        return CUDA_ERROR_GRAPH_EXEC_UPDATE_FAILURE;
+    struct soft_graph *copy = soft_graph_copy(graph);
+    if (!copy)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    inherit(copy, node->graphs[0]);
+    soft_object_unlist(node->graphs[0]);
+    soft_object_list(copy);
+    copy->owner = node;
+    node->graphs[0] = copy;
+    return CUDA_SUCCESS;
+}
