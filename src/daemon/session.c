@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "channel/park.h"
+#include "daemon/exchange.h"
 #include "daemon/ledger.h"
 #include "daemon/spawn.h"
 
@@ -48,6 +49,7 @@ static void unlink_session(struct wh_served *session)
 static void free_session(struct wh_served *session)
 {
     int pidfd = session->exit.fd;
+    wh_exchange_close(session);
     wh_loop_remove(&session->server->loop, &session->exit);
     wh_close_fd(&pidfd);
     if (session->head)
@@ -158,10 +160,14 @@ struct wh_served *wh_session_start(struct wh_server *server,
                                   .number = ++server->last_session,
                                   .ended = request->ended,
                                   .owner = request->owner,
-                                  .exit.fd = -1};
+                                  .exit.fd = -1,
+                                  .exchange.fd = -1};
+    WH_CLEANUP_CLOSE int exchange = -1;
     struct wh_session_request complete = *request;
     wh_ledger_assign(session, &complete);
-    if (map_head(session, request, error) == 0) {
+    if (map_head(session, request, error) == 0 &&
+        wh_exchange_open(session, &exchange, error) == 0) {
+        complete.exchange = exchange;
         session->pid = wh_spawn_worker(server->config, &complete, session->number, error);
         if (session->pid > 0 && watch_worker(session, error) == 0) {
             enter(server, session);

@@ -22,6 +22,7 @@ struct wh_session_request {
     uint64_t offset, size;
     int ledger; /* or -1; of this, what is the session's: filled in when it starts */
     uint32_t account;
+    int exchange; /* the worker's end of the socket to the daemon, likewise */
     /* Called when the worker is gone and the reason is told; may be NULL. */
     void (*ended)(void *owner);
     void *owner;
@@ -34,6 +35,7 @@ struct wh_served {
     struct wh_segment *head;    /* the segment's first page */
     struct wh_account *account; /* in the tenant's ledger, or NULL */
     struct wh_source exit;      /* the worker's pidfd */
+    struct wh_source exchange;  /* the socket to the worker (exchange.c) */
     pid_t pid;
     uint32_t number;
     void (*ended)(void *owner);

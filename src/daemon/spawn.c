@@ -20,7 +20,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define FIRST_FD     3      /* life, memory, bell, ledger */
+#define FIRST_FD     3 /* life, memory, bell, ledger, exchange */
+#define NFDS         5
 #define PARKING_FD   10     /* above all of those */
 #define USUAL_NOFILE 1024u  /* select(2) takes no more */
 #define MOST_NOFILE  16384u /* for libraries that ask for more */
@@ -164,20 +165,21 @@ static int make_home(const char *state_dir, const char *tenant, const struct ide
 /* Puts the descriptors in their places; sources may be anywhere, also in each other's places. */
 static int place_descriptors(const struct wh_session_request *request)
 {
-    const int wanted[] = {request->life, request->memory, request->bell, request->ledger};
-    int parked[4], count = 4;
+    const int wanted[NFDS] = {request->life, request->memory, request->bell, request->ledger,
+                              request->exchange};
+    int parked[NFDS];
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
         return -1;
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < NFDS; i++)
         if ((parked[i] = fcntl(wanted[i], F_DUPFD_CLOEXEC, PARKING_FD)) < 0 && wanted[i] >= 0)
             return -1;
-    for (int i = 0; i < count; i++)
+    for (int i = 0; i < NFDS; i++)
         if (parked[i] < 0)
             close(FIRST_FD + i);
         else if (dup2(parked[i], FIRST_FD + i) < 0)
             return -1;
-    return close_range((unsigned)(FIRST_FD + count), ~0u, 0);
+    return close_range(FIRST_FD + NFDS, ~0u, 0);
 }
 
 static void reset_process(void)

@@ -9,6 +9,8 @@
 #include "daemon/log_limit.h"
 #include "daemon/server.h"
 
+struct wh_offer;
+
 struct wh_tenant {
     struct wh_tenant *next;
     char name[64]; /* also the name of its folder: no '/' and no leading '.' */
@@ -18,6 +20,8 @@ struct wh_tenant {
     struct wh_account *accounts; /* its ledger (ledger.h), NULL before its first session */
     size_t naccounts;
     int ledger;
+    struct wh_offer *offers; /* what its sessions offer to one another (exchange.c) */
+    unsigned noffers, ndescriptors;
 };
 
 /* The tenant that a local user belongs to; one is made for users without any. NULL: out of memory.

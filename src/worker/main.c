@@ -3,7 +3,8 @@
  * wormhole-worker: one process that serves one session and ends with it. Started by the daemon
  * only, with fixed descriptors: 3 is the sign of life of client or server (for `unix` the client's
  * own socket), 4 the shared memory, 5 the eventfd that the guest rings (`ivshmem`), 6 its tenant's
- * ledger. It must never outlive its client, and never touch descriptors that it was not given.
+ * ledger, 7 the socket through which sessions of one tenant exchange things. It must never outlive
+ * its client, and never touch descriptors that it was not given.
  */
 #include "backend/cuda/backend.h"
 #include "backend/nvml/backend.h"
@@ -13,6 +14,7 @@
 #include "channel/shm.h"
 #include "channel/unix.h"
 #include "worker/crash.h"
+#include "worker/exchange.h"
 #include "worker/sandbox.h"
 #include "worker/worker.h"
 
@@ -29,6 +31,7 @@
 #define MEMORY_FD 4
 #define BELL_FD   5
 #define LEDGER_FD 6
+#define TALK_FD   7
 
 #define LONGEST_NAP_US 1000u
 
@@ -183,7 +186,9 @@ static int claim_descriptors(const struct job *job, struct wh_error *error)
         if ((fd != BELL_FD || bell) && (fd != LEDGER_FD || job->ledger) &&
             fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
             return wh_error_set(error, EBADF, "the worker was started without descriptor %d", fd);
-    int log = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, LEDGER_FD + 1);
+    if (fcntl(TALK_FD, F_SETFD, FD_CLOEXEC) == 0)
+        wh_exchange_use(TALK_FD);
+    int log = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, TALK_FD + 1);
     if (log >= 0)
         wh_log_to(log);
     return 0;

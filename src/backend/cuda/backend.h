@@ -19,6 +19,7 @@
 
 struct wh_cuda_contexts;
 struct wh_cuda_stages;
+struct wh_cuda_shares;
 struct wh_cuda_images;
 struct wh_cuda_graphs;
 
@@ -37,6 +38,7 @@ enum wh_cuda_range_kind {
     WH_CUDA_RANGE_ALIAS,  /* a piece of the arena, mapped once more at the program's own address */
     WH_CUDA_RANGE_GLOBAL,
     WH_CUDA_RANGE_GRAPH, /* of a graph's node: the address is the graph's as long as there is one */
+    WH_CUDA_RANGE_IMPORTED, /* another session's memory */
 };
 
 struct wh_cuda_state {
@@ -46,6 +48,7 @@ struct wh_cuda_state {
     struct wh_cuda_contexts *contexts;
     struct wh_cuda_images *images; /* on their way */
     struct wh_cuda_stages *stages; /* of big copies */
+    struct wh_cuda_shares *shares; /* with other sessions */
     uint32_t calls;                /* entered so far; the leading thread's */
     struct wh_cuda_memory_info memory_info;
     struct wh_cuda_graphs *graphs;
@@ -135,6 +138,17 @@ bool wh_cuda_stage_is_free_soon(struct wh_call *call, unsigned place);
 
 /* The context is gone, and what was made in it. */
 void wh_cuda_stages_forget(const struct wh_cuda_state *state, const void *context);
+
+/* ---- between sessions (share.c) ---- */
+
+struct wh_cuda_shares *wh_cuda_shares_new(void *library);
+
+/* What is about to go is offered no more: an object, an allocation. */
+void wh_cuda_shares_forget_object(const struct wh_entry *entry);
+void wh_cuda_shares_forget(const struct wh_cuda_state *state, CUdeviceptr address);
+
+/* The context is gone, and what was opened in it. */
+void wh_cuda_shares_forget_context(const struct wh_cuda_state *state, const void *context);
 
 /* ---- virtual memory (virtual.c) ---- */
 

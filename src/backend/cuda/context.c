@@ -85,9 +85,13 @@ static void forget_memory(struct wh_call *call, const void *context)
 {
     struct wh_cuda_range range;
     wh_cuda_stages_forget(wh_cuda_state(call), context);
-    while (context && wh_cuda_ranges_take_owned(wh_cuda_state(call)->ranges, context, &range))
+    wh_cuda_shares_forget_context(wh_cuda_state(call), context);
+    while (context && wh_cuda_ranges_take_owned(wh_cuda_state(call)->ranges, context, &range)) {
         if (range.kind == WH_CUDA_RANGE_ALIAS)
             munmap((void *)(uintptr_t)range.start, range.size);
+        else
+            wh_cuda_shares_forget(wh_cuda_state(call), range.start);
+    }
     atomic_fetch_add_explicit(&wh_cuda_state(call)->contexts->generation, 1, memory_order_relaxed);
 }
 

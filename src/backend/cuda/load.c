@@ -130,6 +130,7 @@ static void forget(struct wh_worker *worker, struct wh_entry *entry)
         (entry->type == WH_CUDA_TYPE_CUmodule || entry->type == WH_CUDA_TYPE_CUlibrary))
         while (wh_cuda_ranges_take_owned(state->ranges, entry->real, NULL))
             ;
+    wh_cuda_shares_forget_object(entry);
     if (entry->real && entry->type == WH_CUDA_TYPE_wh_cuda_allocation)
         wh_cuda_forget_allocation(state, entry->real);
     free(entry->extra);
@@ -155,6 +156,9 @@ int wh_cuda_open(struct wh_worker *worker, struct wh_backend *backend, struct wh
     void *library = wh_cuda_driver_library(error);
     if (!library)
         return -1;
+    state->shares = wh_cuda_shares_new(library);
+    if (!state->shares)
+        return wh_error_set(error, ENOMEM, "out of memory");
     fill_table(&state->f, library);
     if (!dlsym(library, "cuInit") || !dlsym(library, "cuCtxSetCurrent"))
         return wh_error_set(error, ENOEXEC, "the server's CUDA driver library is incomplete");

@@ -54,6 +54,7 @@ CUresult wh_cuda_do_cuMemFree_v2(struct wh_call *call, CUdeviceptr address)
         return state->f.cuMemFree_v2(address);
     if (!wh_cuda_ranges_take(state->ranges, address, &range))
         return CUDA_ERROR_INVALID_VALUE;
+    wh_cuda_shares_forget(state, address);
     CUresult result = state->f.cuMemFree_v2(address);
     if (result != CUDA_SUCCESS)
         wh_cuda_ranges_add(state->ranges, &range);

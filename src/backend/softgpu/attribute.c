@@ -138,7 +138,7 @@ static const struct {
     A(CAN_USE_64_BIT_STREAM_MEM_OPS) = {true, 1},
     A(CAN_USE_STREAM_WAIT_VALUE_NOR) = {true, 1},
     A(DMA_BUF_SUPPORTED) = {true, 0},
-    A(IPC_EVENT_SUPPORTED) = {true, 0},
+    A(IPC_EVENT_SUPPORTED) = {true, 1},
     A(MEM_SYNC_DOMAIN_COUNT) = {true, 1},
     A(TENSOR_MAP_ACCESS_SUPPORTED) = {true, 0},
     A(HANDLE_TYPE_FABRIC_SUPPORTED) = {true, 0},

@@ -1,18 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Events: a point in a stream, and the time when the stream came to it. */
-#include "backend/softgpu/graph.h"
+#include "backend/softgpu/event.h"
 
 #include "base/util.h"
-
-struct soft_event {
-    struct soft_object object;
-    unsigned flags;
-    struct soft_captured_point captured; /* guarded by the graphs' lock */
-    /* Guarded by the queues' lock. */
-    bool recorded;
-    struct soft_mark mark; /* of the last record */
-    uint64_t time;         /* nanoseconds; of the last record that was reached */
-};
 
 struct record_command {
     struct soft_command command;
@@ -26,11 +16,20 @@ static void destroy_event(void *object)
     struct soft_event *event = object;
     soft_object_release(event->mark.stream);
     soft_captured_point_clear(&event->captured);
+    soft_shared_event_free(event->shared);
 }
 
 struct soft_captured_point *soft_event_point(struct soft_event *event)
 {
     return &event->captured;
+}
+
+struct soft_event *soft_event_new(struct soft_context *context, unsigned flags)
+{
+    struct soft_event *event = soft_object_new(SOFT_EVENT, sizeof(*event), context, destroy_event);
+    if (event)
+        event->flags = flags;
+    return event;
 }
 
 SOFT_API CUresult cuEventCreate(CUevent *handle, unsigned flags)
@@ -43,12 +42,13 @@ SOFT_API CUresult cuEventCreate(CUevent *handle, unsigned flags)
     if (!handle || (flags & ~known) ||
         ((flags & CU_EVENT_INTERPROCESS) && !(flags & CU_EVENT_DISABLE_TIMING)))
         return CUDA_ERROR_INVALID_VALUE;
-    if (flags & CU_EVENT_INTERPROCESS)
-        return CUDA_ERROR_NOT_SUPPORTED;
-    struct soft_event *event = soft_object_new(SOFT_EVENT, sizeof(*event), context, destroy_event);
+    struct soft_event *event = soft_event_new(context, flags);
+    if (event && (flags & CU_EVENT_INTERPROCESS) && !(event->shared = soft_shared_event_new())) {
+        soft_object_release(event);
+        event = NULL;
+    }
     if (!event)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    event->flags = flags;
     soft_object_list(event);
     *handle = (CUevent)event;
     return CUDA_SUCCESS;
@@ -131,6 +131,8 @@ CUresult soft_event_record(struct soft_event *event, struct soft_stream *stream)
         if (taken)
             return captured;
     }
+    if (event->shared)
+        return soft_shared_record(event, stream);
     struct record_command *record = soft_command_new(sizeof(*record), run_record);
     if (!record)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -209,6 +211,8 @@ SOFT_API CUresult cuStreamWaitEvent(CUstream stream_handle, CUevent handle, unsi
         result = soft_capture_wait(stream, event, &taken);
     if (taken)
         return result;
+    if (event->shared)
+        return soft_shared_stream_wait(event, stream);
     struct soft_command *barrier = soft_command_new(sizeof(*barrier), run_nothing);
     if (!barrier)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -241,7 +245,7 @@ SOFT_API CUresult cuEventQuery(CUevent handle)
     if (result != CUDA_SUCCESS)
         return result;
     soft_queue_lock();
-    bool reached = soft_mark_reached(&event->mark);
+    bool reached = event->shared ? soft_shared_reached(event) : soft_mark_reached(&event->mark);
     soft_queue_unlock();
     return reached ? soft_context_state(event->object.context) : CUDA_ERROR_NOT_READY;
 }
@@ -255,6 +259,10 @@ SOFT_API CUresult cuEventSynchronize(CUevent handle)
     result = check_captured(event, false);
     if (result != CUDA_SUCCESS)
         return result;
+    if (event->shared) {
+        soft_shared_wait(event);
+        return soft_context_state(event->object.context);
+    }
     soft_queue_lock();
     struct soft_mark mark = event->mark;
     if (mark.stream)

@@ -227,6 +227,8 @@ static void give(const struct soft_range *range)
         soft_pool_give(range);
     else if (soft_range_on_host(range))
         soft_host_give(range);
+    else if (range->kind == SOFT_MEMORY_IMPORTED)
+        soft_ipc_give(range);
     else if (range->kind != SOFT_MEMORY_GRAPH)
         soft_memory_give(range->device, range->extent.start, range->size);
 }
@@ -410,7 +412,7 @@ SOFT_API CUresult cuMemFree_v2(CUdeviceptr pointer)
     struct soft_range range;
     if (!soft_range_find(pointer, &range) || range.extent.start != pointer ||
         soft_range_on_host(&range) || range.kind == SOFT_MEMORY_GLOBAL ||
-        range.kind == SOFT_MEMORY_MAPPED || range.freeing)
+        range.kind == SOFT_MEMORY_MAPPED || range.kind == SOFT_MEMORY_IMPORTED || range.freeing)
         return CUDA_ERROR_INVALID_VALUE;
     result = soft_capture_unsafe();
     if (result != CUDA_SUCCESS)

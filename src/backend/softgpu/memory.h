@@ -16,7 +16,8 @@ enum soft_memory_kind {
     SOFT_MEMORY_GRAPH,  /* of nodes of graphs; see graph_memory.c */
     SOFT_MEMORY_HOST,
     SOFT_MEMORY_REGISTERED,
-    SOFT_MEMORY_MAPPED /* by the program, at an address that it reserved */
+    SOFT_MEMORY_IMPORTED, /* another process's */
+    SOFT_MEMORY_MAPPED    /* by the program, at an address that it reserved */
 };
 
 /* One allocation. */
@@ -79,6 +80,9 @@ void soft_memory_release_all(struct soft_context *context);
 
 /* host.c: gives back what a range of host memory holds, when it is out of the map. */
 void soft_host_give(const struct soft_range *range);
+
+/* ipc.c: the same for memory of another process. */
+void soft_ipc_give(const struct soft_range *range);
 
 /* ---- pool.c ---- */
 

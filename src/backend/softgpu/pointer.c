@@ -60,6 +60,8 @@ static size_t read_attribute(const struct soft_range *range, uint64_t address, i
         value->word = 1;
         return sizeof(value->word);
     case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+        value->word = range->kind == SOFT_MEMORY_DEVICE;
+        return sizeof(value->word);
     case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
         return sizeof(value->word);
     case CU_POINTER_ATTRIBUTE_ALLOWED_HANDLE_TYPES:

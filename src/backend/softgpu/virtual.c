@@ -4,8 +4,9 @@
  * part of a file, and mapping is mmap. Memory that may be handed to another process is a file of
  * its own, which the last who has it frees; other memory is a part of the device's.
  */
-#include "backend/softgpu/memory.h"
+#include "backend/softgpu/virtual.h"
 
+#include "backend/softgpu/memory.h"
 #include "backend/softgpu/queue.h"
 #include "base/util.h"
 
@@ -74,6 +75,22 @@ static uint64_t reserve_anywhere(uint64_t size, uint64_t alignment)
             return address; /* what is taken in vain is in somebody's use: it stays taken */
     }
     return 0;
+}
+
+uint64_t soft_address_take(uint64_t size, uint64_t alignment)
+{
+    pthread_mutex_lock(&lock);
+    uint64_t address = reserve_anywhere(size, alignment);
+    pthread_mutex_unlock(&lock);
+    return address;
+}
+
+void soft_address_give(uint64_t address, uint64_t size)
+{
+    pthread_mutex_lock(&lock);
+    (void)munmap((void *)(uintptr_t)address, size);
+    (void)soft_space_give(&vacant, address, size);
+    pthread_mutex_unlock(&lock);
 }
 
 static bool is_vacant(uint64_t address, uint64_t size)
@@ -188,10 +205,20 @@ static bool charge(struct soft_device *device, uint64_t size)
 {
     pthread_mutex_lock(&device->lock);
     bool room = size <= device->total - device->used;
-    if (room)
+    if (room) {
         device->used += size;
+        soft_meter_memory(device);
+    }
     pthread_mutex_unlock(&device->lock);
     return room;
+}
+
+static void discharge(struct soft_device *device, uint64_t size)
+{
+    pthread_mutex_lock(&device->lock);
+    device->used -= size;
+    soft_meter_memory(device);
+    pthread_mutex_unlock(&device->lock);
 }
 
 static void destroy_allocation(void *object)
@@ -203,11 +230,8 @@ static void destroy_allocation(void *object)
     if (allocation->file < 0)
         return;
     close(allocation->file);
-    if (allocation->imported)
-        return;
-    pthread_mutex_lock(&device->lock);
-    device->used -= allocation->size;
-    pthread_mutex_unlock(&device->lock);
+    if (!allocation->imported)
+        discharge(device, allocation->size);
 }
 
 static struct soft_allocation *new_allocation(struct soft_device *device, uint64_t size,
@@ -257,9 +281,7 @@ static bool furnish(struct soft_allocation *allocation)
     allocation->file = make_file(allocation);
     if (allocation->file >= 0)
         return true;
-    pthread_mutex_lock(&device->lock);
-    device->used -= allocation->size;
-    pthread_mutex_unlock(&device->lock);
+    discharge(device, allocation->size);
     return false;
 }
 

@@ -144,7 +144,7 @@ WH_EXPORT CUresult cuMemFree_v2(CUdeviceptr address)
     if (!wh_cuda_ranges_find(wh_cuda_memory(), address, 0, &range) || range.start != address ||
         range.kind == WH_CUDA_HOST || range.kind == WH_CUDA_REGISTERED ||
         range.kind == WH_CUDA_GLOBAL || range.kind == WH_CUDA_MAPPED ||
-        !wh_cuda_ranges_take(wh_cuda_memory(), address, &range))
+        range.kind == WH_CUDA_IMPORTED || !wh_cuda_ranges_take(wh_cuda_memory(), address, &range))
         return CUDA_ERROR_INVALID_VALUE;
     if (range.kind == WH_CUDA_MANAGED) {
         wh_cuda_forget_advice(range.start);

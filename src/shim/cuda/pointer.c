@@ -115,6 +115,8 @@ static CUresult get(CUpointer_attribute attribute, CUdeviceptr address,
         *value = range->kind == WH_CUDA_MAPPED ? wh_cuda_chunk_handle_types(range) : 0;
         return CUDA_SUCCESS;
     case CU_POINTER_ATTRIBUTE_IS_LEGACY_CUDA_IPC_CAPABLE:
+        *value = range->kind == WH_CUDA_DEVICE;
+        return CUDA_SUCCESS;
     case CU_POINTER_ATTRIBUTE_IS_GPU_DIRECT_RDMA_CAPABLE:
         *value = 0;
         return CUDA_SUCCESS;

@@ -123,6 +123,7 @@ enum wh_cuda_memory_kind {
     WH_CUDA_MANAGED, /* likewise, under another name */
     WH_CUDA_REGISTERED,
     WH_CUDA_GLOBAL,   /* a variable of a module */
+    WH_CUDA_IMPORTED, /* another process's, by cuIpcOpenMemHandle */
     WH_CUDA_MAPPED,   /* by cuMemMap; `extra` is the allocation's object, pinned */
     WH_CUDA_OF_GRAPH, /* of a graph's node */
 };

@@ -7,7 +7,7 @@
  */
 #include "shim/cuda/virtual.h"
 
-#include "base/log.h"
+#include "shim/cuda/share.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -17,7 +17,6 @@
 /* An allocation's state (wh_object.extra). */
 struct allocation {
     unsigned handles; /* of the program's; guarded by `lock` */
-    size_t size;
     CUmemAllocationProp prop;
 };
 
@@ -123,7 +122,7 @@ static struct wh_object *hold(CUmemGenericAllocationHandle handle)
 }
 
 /* Makes the handle of an allocation that the worker just made. */
-static CUresult enter(wh_cuda_allocation made, size_t size, const CUmemAllocationProp *prop,
+static CUresult enter(wh_cuda_allocation made, const CUmemAllocationProp *prop,
                       CUmemGenericAllocationHandle *handle)
 {
     struct wh_object *object = (struct wh_object *)made;
@@ -132,7 +131,7 @@ static CUresult enter(wh_cuda_allocation made, size_t size, const CUmemAllocatio
         wh_cuda_call_memory_release(made);
         return CUDA_ERROR_OUT_OF_MEMORY;
     }
-    *allocation = (struct allocation){.handles = 1, .size = size, .prop = *prop};
+    *allocation = (struct allocation){.handles = 1, .prop = *prop};
     allocation->prop.win32HandleMetaData = NULL;
     object->extra = allocation;
     *handle = number_of(object);
@@ -149,8 +148,66 @@ WH_EXPORT CUresult cuMemCreate(CUmemGenericAllocationHandle *handle, size_t size
     if (!handle || !prop)
         return CUDA_ERROR_INVALID_VALUE;
     result = wh_cuda_call_memory_create(size, prop, flags, &made);
-    return result == CUDA_SUCCESS ? enter(made, size, prop, handle) : result;
+    return result == CUDA_SUCCESS ? enter(made, prop, handle) : result;
 }
+
+/* ---- between processes ---- */
+
+static const char magic[8] = "WHMEMORY";
+
+WH_EXPORT CUresult cuMemExportToShareableHandle(void *shareable,
+                                                CUmemGenericAllocationHandle handle,
+                                                CUmemAllocationHandleType type,
+                                                unsigned long long flags)
+{
+    uint8_t token[16];
+    CUresult result = wh_cuda_ready();
+    if (result != CUDA_SUCCESS)
+        return result;
+    struct wh_object *object = shareable && !flags ? hold(handle) : NULL;
+    if (!object)
+        return CUDA_ERROR_INVALID_VALUE;
+    const struct allocation *allocation = object->extra;
+    if (type == CU_MEM_HANDLE_TYPE_FABRIC)
+        result = CUDA_ERROR_NOT_SUPPORTED;
+    else if (type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR ||
+             !(allocation->prop.requestedHandleTypes & type))
+        result = CUDA_ERROR_INVALID_VALUE;
+    else
+        result = wh_cuda_call_memory_export((wh_cuda_allocation)object, token);
+    wh_object_unpin(object);
+    if (result != CUDA_SUCCESS)
+        return result;
+    int fd = wh_cuda_token_to_file(magic, token);
+    memcpy(shareable, &fd, sizeof(fd));
+    return fd >= 0 ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+WH_EXPORT CUresult cuMemImportFromShareableHandle(CUmemGenericAllocationHandle *handle,
+                                                  void *descriptor, CUmemAllocationHandleType type)
+{
+    wh_cuda_allocation made = NULL;
+    CUmemAllocationProp prop;
+    uint8_t token[16];
+    CUresult result = wh_cuda_ready();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (type == CU_MEM_HANDLE_TYPE_FABRIC)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (!handle || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR ||
+        !wh_cuda_token_from_file((int)(intptr_t)descriptor, magic, token))
+        return CUDA_ERROR_INVALID_VALUE;
+    result = wh_cuda_call_memory_import(token, &made);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = wh_cuda_call_memory_properties(made, &prop);
+    if (result == CUDA_SUCCESS)
+        return enter(made, &prop, handle);
+    wh_cuda_call_memory_release(made);
+    return result;
+}
+
+/* ---- handles ---- */
 
 WH_EXPORT CUresult cuMemRelease(CUmemGenericAllocationHandle handle)
 {

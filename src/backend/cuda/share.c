@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory and events that sessions of one tenant share. What the driver says of a thing (a handle, a
+ * descriptor) goes from worker to worker through the daemon; clients know it by a token, which the
+ * daemon drew and gives to the same tenant only. A thing that its session lets go of is offered no
+ * more.
+ */
+#include "backend/cuda/backend.h"
+
+#include "backend/softgpu/ipc.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "worker/exchange.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+
+enum kind { MEMORY = 1, IPC_MEMORY, IPC_EVENT };
+
+/* What is said of shared memory and events. */
+struct ipc_memory {
+    CUipcMemHandle handle;
+    uint64_t size;
+};
+
+/* An allocation of this session that is offered. */
+struct offer {
+    struct offer *next;
+    CUdeviceptr address;
+    uint8_t token[WH_EXCHANGE_TOKEN];
+};
+
+/* One of another session that is open here. */
+struct import {
+    struct import *next;
+    CUdeviceptr address;
+    const void *context;
+    unsigned references;
+};
+
+struct wh_cuda_shares {
+    pthread_mutex_t lock;
+    struct offer *offers;
+    struct import *imports;
+    /* A driver whose handles need a file beside them. */
+    int (*file_of)(const void *handle);
+    int (*adopt)(const void *handle, int fd);
+};
+
+struct wh_cuda_shares *wh_cuda_shares_new(void *library)
+{
+    struct wh_cuda_shares *shares = calloc(1, sizeof(*shares));
+    if (!shares)
+        return NULL;
+    pthread_mutex_init(&shares->lock, NULL);
+    *(void **)&shares->file_of = dlsym(library, WH_SOFT_IPC_FILE);
+    *(void **)&shares->adopt = dlsym(library, WH_SOFT_IPC_ADOPT);
+    return shares;
+}
+
+static CUresult result_of(int code)
+{
+    switch (code) {
+    case 0:
+        return CUDA_SUCCESS;
+    case ENOENT:
+        return CUDA_ERROR_INVALID_VALUE;
+    case ENOTCONN:
+        return CUDA_ERROR_NOT_SUPPORTED;
+    default:
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+}
+
+/* ---- objects, whose token is kept with them ---- */
+
+/* The token of an object that was offered before; false: it was not. */
+static bool known_token(const struct wh_entry *entry, uint8_t *token)
+{
+    if (entry->extra)
+        memcpy(token, entry->extra, WH_EXCHANGE_TOKEN);
+    return entry->extra;
+}
+
+static CUresult offer_object(struct wh_entry *entry, enum kind kind, const void *bytes, size_t size,
+                             int fd, uint8_t *token)
+{
+    uint8_t *kept = malloc(WH_EXCHANGE_TOKEN);
+    CUresult result =
+        kept ? result_of(wh_exchange_put(kind, bytes, size, fd, kept)) : CUDA_ERROR_OUT_OF_MEMORY;
+    if (result != CUDA_SUCCESS) {
+        free(kept);
+        return result;
+    }
+    entry->extra = kept;
+    memcpy(token, kept, WH_EXCHANGE_TOKEN);
+    return CUDA_SUCCESS;
+}
+
+void wh_cuda_shares_forget_object(const struct wh_entry *entry)
+{
+    if (entry->extra)
+        (void)wh_exchange_drop(entry->extra);
+}
+
+CUresult wh_cuda_do_memory_export(struct wh_call *call, wh_cuda_allocation allocation,
+                                  uint8_t *token)
+{
+    struct wh_entry *entry = call->entries[0];
+    const CUmemAllocationHandleType type = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+    CUmemGenericAllocationHandle handle = (uintptr_t)allocation;
+    WH_CLEANUP_CLOSE int fd = -1;
+    if (!entry || !token)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (known_token(entry, token))
+        return CUDA_SUCCESS;
+    CUresult result = wh_cuda_driver(call)->cuMemExportToShareableHandle(&fd, handle, type, 0);
+    return result == CUDA_SUCCESS ? offer_object(entry, MEMORY, "", 0, fd, token) : result;
+}
+
+CUresult wh_cuda_do_memory_import(struct wh_call *call, const uint8_t *token,
+                                  wh_cuda_allocation *allocation)
+{
+    CUmemGenericAllocationHandle handle = 0;
+    WH_CLEANUP_CLOSE int fd = -1;
+    uint8_t nothing[1];
+    if (!token || !allocation)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = result_of(wh_exchange_get(MEMORY, token, nothing, 0, &fd));
+    if (result == CUDA_SUCCESS)
+        result = wh_cuda_driver(call)->cuMemImportFromShareableHandle(
+            &handle, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR);
+    if (result == CUDA_SUCCESS)
+        *allocation = (wh_cuda_allocation)(uintptr_t)handle;
+    return result;
+}
+
+/* ---- events ---- */
+
+CUresult wh_cuda_do_ipc_event_export(struct wh_call *call, CUevent event, uint8_t *token)
+{
+    const struct wh_cuda_shares *shares = wh_cuda_state(call)->shares;
+    struct wh_entry *entry = call->entries[0];
+    CUipcEventHandle handle;
+    WH_CLEANUP_CLOSE int fd = -1;
+    if (!entry || !token)
+        return CUDA_ERROR_INVALID_HANDLE;
+    if (known_token(entry, token))
+        return CUDA_SUCCESS;
+    CUresult result = wh_cuda_driver(call)->cuIpcGetEventHandle(&handle, event);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (shares->file_of)
+        fd = shares->file_of(&handle);
+    return offer_object(entry, IPC_EVENT, &handle, sizeof(handle), fd, token);
+}
+
+CUresult wh_cuda_do_ipc_event_open(struct wh_call *call, const uint8_t *token, CUevent *event)
+{
+    struct wh_cuda_shares *shares = wh_cuda_state(call)->shares;
+    CUipcEventHandle handle;
+    WH_CLEANUP_CLOSE int fd = -1;
+    if (!token || !event)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = result_of(wh_exchange_get(IPC_EVENT, token, &handle, sizeof(handle), &fd));
+    if (result != CUDA_SUCCESS)
+        return result;
+    pthread_mutex_lock(&shares->lock);
+    if (fd >= 0 && shares->adopt)
+        (void)shares->adopt(&handle, fd);
+    result = wh_cuda_driver(call)->cuIpcOpenEventHandle(event, handle);
+    pthread_mutex_unlock(&shares->lock);
+    return result;
+}
+
+/* ---- allocations that are offered ---- */
+
+/* Lock held. */
+static struct offer **find_offer(struct wh_cuda_shares *shares, CUdeviceptr address)
+{
+    struct offer **link = &shares->offers;
+    while (*link && (*link)->address != address)
+        link = &(*link)->next;
+    return link;
+}
+
+void wh_cuda_shares_forget(const struct wh_cuda_state *state, CUdeviceptr address)
+{
+    struct wh_cuda_shares *shares = state->shares;
+    pthread_mutex_lock(&shares->lock);
+    struct offer **link = find_offer(shares, address), *offer = *link;
+    if (offer)
+        *link = offer->next;
+    pthread_mutex_unlock(&shares->lock);
+    if (offer)
+        (void)wh_exchange_drop(offer->token);
+    free(offer);
+}
+
+/* Lock held. */
+static CUresult offer_memory(struct wh_call *call, const struct wh_cuda_range *range,
+                             struct offer **made)
+{
+    struct wh_cuda_shares *shares = wh_cuda_state(call)->shares;
+    struct ipc_memory memory = {.size = range->size};
+    WH_CLEANUP_CLOSE int fd = -1;
+    CUresult result = wh_cuda_driver(call)->cuIpcGetMemHandle(&memory.handle, range->start);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (shares->file_of)
+        fd = shares->file_of(&memory.handle);
+    struct offer *offer = malloc(sizeof(*offer));
+    if (!offer)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *offer = (struct offer){.next = shares->offers, .address = range->start};
+    result = result_of(wh_exchange_put(IPC_MEMORY, &memory, sizeof(memory), fd, offer->token));
+    if (result == CUDA_SUCCESS)
+        *made = shares->offers = offer;
+    else
+        free(offer);
+    return result;
+}
+
+/* As natively, the handle is the whole allocation's, wherever in it the address is. */
+CUresult wh_cuda_do_ipc_export(struct wh_call *call, CUdeviceptr address, uint8_t *token)
+{
+    struct wh_cuda_shares *shares = wh_cuda_state(call)->shares;
+    struct wh_cuda_range range;
+    CUresult result = CUDA_SUCCESS;
+    if (!token || !wh_cuda_ranges_find(wh_cuda_state(call)->ranges, address, 0, &range) ||
+        range.kind != WH_CUDA_RANGE_DEVICE || range.chunk)
+        return CUDA_ERROR_INVALID_VALUE;
+    pthread_mutex_lock(&shares->lock);
+    struct offer *offer = *find_offer(shares, range.start);
+    if (!offer)
+        result = offer_memory(call, &range, &offer);
+    if (result == CUDA_SUCCESS)
+        memcpy(token, offer->token, WH_EXCHANGE_TOKEN);
+    pthread_mutex_unlock(&shares->lock);
+    return result;
+}
+
+/* ---- allocations of other sessions ---- */
+
+/* Lock held. */
+static struct import **find_import(struct wh_cuda_shares *shares, CUdeviceptr address)
+{
+    struct import **link = &shares->imports;
+    while (*link && (*link)->address != address)
+        link = &(*link)->next;
+    return link;
+}
+
+/* Enters what the driver opened; one that is open already counts once more. Lock held. */
+static CUresult enter(struct wh_call *call, CUdeviceptr address, size_t size)
+{
+    struct wh_cuda_shares *shares = wh_cuda_state(call)->shares;
+    struct import *import = *find_import(shares, address);
+    const struct wh_cuda_range range = {.start = address,
+                                        .size = size,
+                                        .kind = WH_CUDA_RANGE_IMPORTED,
+                                        .owner = wh_cuda_current(call)};
+    if (import) {
+        import->references++;
+        return CUDA_SUCCESS;
+    }
+    import = malloc(sizeof(*import));
+    if (!import || !wh_cuda_ranges_add(wh_cuda_state(call)->ranges, &range)) {
+        free(import);
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    }
+    *import = (struct import){
+        .next = shares->imports, .address = address, .context = range.owner, .references = 1};
+    shares->imports = import;
+    return CUDA_SUCCESS;
+}
+
+CUresult wh_cuda_do_ipc_open(struct wh_call *call, const uint8_t *token, unsigned int flags,
+                             CUdeviceptr *address, size_t *size)
+{
+    struct wh_cuda_shares *shares = wh_cuda_state(call)->shares;
+    const struct wh_cuda_functions_table *f = wh_cuda_driver(call);
+    struct ipc_memory memory;
+    WH_CLEANUP_CLOSE int fd = -1;
+    if (!token || !address || !size)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = result_of(wh_exchange_get(IPC_MEMORY, token, &memory, sizeof(memory), &fd));
+    if (result != CUDA_SUCCESS)
+        return result;
+    pthread_mutex_lock(&shares->lock);
+    if (fd >= 0 && shares->adopt)
+        (void)shares->adopt(&memory.handle, fd);
+    result = f->cuIpcOpenMemHandle_v2(address, memory.handle, flags);
+    if (result == CUDA_SUCCESS)
+        result = enter(call, *address, memory.size);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY && *address)
+        f->cuIpcCloseMemHandle(*address);
+    pthread_mutex_unlock(&shares->lock);
+    *size = memory.size;
+    return result;
+}
+
+CUresult wh_cuda_do_ipc_close(struct wh_call *call, CUdeviceptr address, unsigned int *left)
+{
+    struct wh_cuda_shares *shares = wh_cuda_state(call)->shares;
+    CUresult result = CUDA_ERROR_INVALID_VALUE;
+    pthread_mutex_lock(&shares->lock);
+    struct import **link = find_import(shares, address), *import = *link;
+    if (import)
+        result = wh_cuda_driver(call)->cuIpcCloseMemHandle(address);
+    if (result == CUDA_SUCCESS && left)
+        *left = import->references - 1;
+    if (result == CUDA_SUCCESS && --import->references == 0) {
+        wh_cuda_ranges_take(wh_cuda_state(call)->ranges, address, NULL);
+        *link = import->next;
+        free(import);
+    }
+    pthread_mutex_unlock(&shares->lock);
+    return result;
+}
+
+void wh_cuda_shares_forget_context(const struct wh_cuda_state *state, const void *context)
+{
+    struct wh_cuda_shares *shares = state->shares;
+    pthread_mutex_lock(&shares->lock);
+    for (struct import **link = &shares->imports; *link;) {
+        struct import *import = *link;
+        if (import->context != context) {
+            link = &import->next;
+            continue;
+        }
+        *link = import->next;
+        free(import);
+    }
+    pthread_mutex_unlock(&shares->lock);
+}

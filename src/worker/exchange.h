@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What this session offers to others of its tenant, and takes from them, through the daemon. Used
+ * by backends, with kinds of their own. All functions return 0 or an errno value: ENOTCONN when
+ * there is no daemon to ask, ENOENT when there is no such thing, EDQUOT when there are too many.
+ * Thread-safe; they wait for the daemon, which answers at once.
+ */
+#ifndef WH_WORKER_EXCHANGE_H
+#define WH_WORKER_EXCHANGE_H
+
+#include "wire/exchange.h"
+
+#include <stddef.h>
+
+/* The socket to the daemon; without one, nothing can be exchanged. */
+void wh_exchange_use(int socket);
+
+/* Offers a thing: some bytes about it and, if `fd` is not -1, a descriptor, which stays the
+ * caller's. */
+int wh_exchange_put(uint32_t kind, const void *bytes, size_t size, int fd,
+                    uint8_t token[WH_EXCHANGE_TOKEN]);
+
+/* What somebody offered; all of `size` bytes must be there. `*fd` is the caller's, -1: none came
+ * along. */
+int wh_exchange_get(uint32_t kind, const uint8_t token[WH_EXCHANGE_TOKEN], void *bytes, size_t size,
+                    int *fd);
+
+/* Takes an offer of this session's back. */
+int wh_exchange_drop(const uint8_t token[WH_EXCHANGE_TOKEN]);
+
+#endif
