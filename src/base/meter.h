@@ -7,9 +7,10 @@
 #ifndef WH_BASE_METER_H
 #define WH_BASE_METER_H
 
+#include "base/util.h"
+
 #include <stdatomic.h>
 #include <stdint.h>
-#include <time.h>
 
 #define WH_METER_PERIOD_NS 1000000000u /* busy time is told by whole seconds */
 
@@ -22,13 +23,6 @@ struct wh_meter {
     _Atomic uint64_t contexts; /* that exist: the process is at work there, or may be */
     uint64_t reserved[2];
 };
-
-static inline uint64_t wh_meter_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
 
 /* The part of [from, to) that lies in a period, in ns. */
 static inline uint64_t wh_meter_overlap(uint64_t from, uint64_t to, uint64_t period)
@@ -43,7 +37,7 @@ static inline uint64_t wh_meter_overlap(uint64_t from, uint64_t to, uint64_t per
  * in between shows for a moment. */
 static inline uint64_t wh_meter_busy(const struct wh_meter *meter)
 {
-    uint64_t now = wh_meter_now(), last = now / WH_METER_PERIOD_NS - 1;
+    uint64_t now = wh_now_ns(), last = now / WH_METER_PERIOD_NS - 1;
     uint64_t since = atomic_load_explicit(&meter->since, memory_order_relaxed);
     uint64_t period = atomic_load_explicit(&meter->period, memory_order_relaxed);
     uint64_t busy = since ? wh_meter_overlap(since, now, last) : 0;

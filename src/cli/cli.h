@@ -13,5 +13,6 @@
 int wh_cli_run(int argc, char **argv);
 int wh_cli_serve(int argc, char **argv);
 int wh_cli_doctor(int argc, char **argv);
+int wh_cli_top(int argc, char **argv);
 
 #endif

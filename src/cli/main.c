@@ -16,6 +16,7 @@ static const struct {
     {"run", wh_cli_run, "run a command with Wormhole's accelerators"},
     {"vm", wh_cli_vm, "run a command in a throwaway virtual machine"},
     {"serve", wh_cli_serve, "serve this machine's accelerators (the daemon, in the foreground)"},
+    {"top", wh_cli_top, "show the sessions of this machine's daemon"},
     {"doctor", wh_cli_doctor, "say what works on this machine, and what to do about the rest"},
 };
 

@@ -98,9 +98,9 @@ uint32_t wh_thread_number(void)
     return thread_number;
 }
 
-static uint64_t wanted_arena(void)
+static uint64_t wanted_arena(const struct wh_shim *shim)
 {
-    uint64_t size = 0;
+    uint64_t size = shim->arena;
     const char *text = getenv("WORMHOLE_ARENA");
     if (text && wh_parse_size(text, &size) < 0)
         wh_log("WORMHOLE_ARENA=%s is not a size such as 256M; using the server's default", text);
@@ -151,7 +151,7 @@ static struct wh_session *open_session(const struct wh_shim *shim, struct wh_err
 {
     struct wh_hello hello;
     struct wh_channel *channel;
-    wh_hello_init(&hello, shim->api->name, shim->api->hash, wanted_arena());
+    wh_hello_init(&hello, shim->api->name, shim->api->hash, wanted_arena(shim));
     if (connect_somewhere(&hello, &channel, error) < 0)
         return NULL;
     struct wh_session *session = wh_session_over(shim, channel, error);

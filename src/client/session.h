@@ -22,6 +22,7 @@
 struct wh_shim {
     const struct wh_api *api;
     const void *dispatch; /* first member of every object */
+    uint64_t arena;       /* bytes of it that do; 0: the server decides */
     /* Frees wh_object.extra; may be NULL. */
     void (*free_extra)(struct wh_object *object);
     /* A callback arrived: `words` are the API's own. Runs in the session's callback thread. */

@@ -69,6 +69,7 @@ void wh_config_free(struct wh_config *config)
     free(config->worker_user);
     free(config->state_dir);
     free(config->region_url);
+    free(config->admin);
 }
 
 static int check_path(const char *path, struct wh_error *error)

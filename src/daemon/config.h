@@ -60,6 +60,7 @@ struct wh_config {
     unsigned stall_ms; /* a client that began to open a session and does not go on is given up after
                           this long */
     char *region_url;  /* a service VM: "ivshmem:" or "ivshmem:ADDRESS", else NULL */
+    char *admin;       /* path of the admin socket, or NULL */
     struct wh_config_tenant *tenants;
     size_t ntenants;
     struct wh_config_vm *vms;

@@ -208,6 +208,7 @@ static int take_all(struct wh_config *config, cfg_t *cfg, struct wh_error *error
             return -1;
     if (take_string(&config->worker_user, cfg, "worker_user") < 0 ||
         take_string(&config->state_dir, cfg, "state_dir") < 0 ||
+        take_string(&config->admin, cfg, "admin") < 0 ||
         take_paths(&config->worker_reads, cfg, "worker_reads") < 0 ||
         take_paths(&config->worker_writes, cfg, "worker_writes") < 0)
         return wh_error_set(error, ENOMEM, "out of memory");
@@ -235,6 +236,7 @@ static void set_checks(cfg_t *cfg)
         {"worker", check_absolute},
         {"worker_user", check_user},
         {"state_dir", check_absolute},
+        {"admin", check_absolute},
         {"worker_reads", check_absolute},
         {"worker_writes", check_absolute},
         {"session_memory", check_size},
@@ -277,6 +279,7 @@ int wh_config_read(struct wh_config *config, const char *path, struct wh_error *
                            CFG_STR_LIST("worker_reads", NULL, CFGF_NONE),
                            CFG_STR_LIST("worker_writes", NULL, CFGF_NONE),
                            CFG_STR("state_dir", NULL, CFGF_NONE),
+                           CFG_STR("admin", NULL, CFGF_NONE),
                            CFG_INT("stall_timeout", 0, CFGF_NONE),
                            CFG_SEC("tenant", tenant, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),
                            CFG_SEC("vm", vm, CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES),

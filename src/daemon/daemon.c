@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "channel/unix.h"
+#include "daemon/admin.h"
 #include "daemon/config.h"
 #include "daemon/server.h"
 #include "daemon/spawn.h"
@@ -124,6 +125,15 @@ static int choose_worker_user(struct wh_config *config, struct wh_error *error)
     return 0;
 }
 
+/* The machine's own daemon can be asked at the usual place, too; others where they are told to. */
+static bool listens_as_usual(const struct wh_config *config)
+{
+    for (size_t i = 0; i < config->nlisten; i++)
+        if (strcmp(config->listen[i], WH_DEFAULT_SOCKET) == 0)
+            return true;
+    return false;
+}
+
 /* Without a word about where to listen, a daemon that serves local clients listens at the usual
  * place. */
 static int add_defaults(struct wh_config *config, struct wh_error *error)
@@ -132,6 +142,8 @@ static int add_defaults(struct wh_config *config, struct wh_error *error)
         wh_config_add_listen(config, "unix:" WH_DEFAULT_SOCKET, error) < 0)
         return -1;
     if (!config->state_dir && !(config->state_dir = default_state_dir()))
+        return wh_error_set(error, ENOMEM, "out of memory");
+    if (!config->admin && listens_as_usual(config) && !(config->admin = strdup(WH_DEFAULT_ADMIN)))
         return wh_error_set(error, ENOMEM, "out of memory");
     return choose_worker_user(config, error);
 }

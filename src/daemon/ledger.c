@@ -61,12 +61,12 @@ void wh_ledger_assign(struct wh_served *session, struct wh_session_request *requ
     }
 }
 
-void wh_ledger_enter(struct wh_served *session, uint32_t client)
+void wh_ledger_enter(struct wh_served *session)
 {
     struct wh_account *account = session->account;
     if (!account)
         return;
-    account->client = client;
+    account->client = session->client;
     account->worker = (uint32_t)session->pid;
     /* Release pairs with the readers' acquire: whose it is stands there. */
     atomic_store_explicit(&account->session, session->number, memory_order_release);

@@ -15,7 +15,7 @@
 void wh_ledger_assign(struct wh_served *session, struct wh_session_request *request);
 
 /* The account belongs to the session from here on: its worker runs. */
-void wh_ledger_enter(struct wh_served *session, uint32_t client);
+void wh_ledger_enter(struct wh_served *session);
 
 /* The session is over. */
 void wh_ledger_clear(struct wh_served *session);

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/admin.h"
 #include "daemon/ivshmem_server.h"
 #include "daemon/listener.h"
 #include "daemon/notify.h"
@@ -32,6 +33,7 @@ static void on_linger_end(struct wh_timer *timer)
 static void close_doors(struct wh_server *server)
 {
     wh_listeners_close(server);
+    wh_admin_close(server);
     wh_ivshmem_servers_close(server);
     if (server->region)
         wh_region_end(server->region, "the server was stopped");
@@ -95,6 +97,8 @@ static int start(struct wh_server *server, struct wh_error *error)
 {
     const struct wh_config *config = server->config;
     if (wh_spawn_check(config, error) < 0 || watch_signals(server, error) < 0)
+        return -1;
+    if (config->admin && wh_admin_open(server, config->admin, error) < 0)
         return -1;
     for (size_t i = 0; i < config->nlisten; i++) {
         if (wh_listener_open(server, config->listen[i], error) < 0)

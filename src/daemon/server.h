@@ -11,6 +11,7 @@
 #include "daemon/config.h"
 #include "daemon/loop.h"
 
+struct wh_admin;
 struct wh_listener;
 struct wh_served;
 struct wh_tenant;
@@ -21,6 +22,7 @@ struct wh_server {
     const struct wh_config *config;
     struct wh_loop loop;
     struct wh_listener *listeners;
+    struct wh_admin *admin; /* or NULL */
     struct wh_vm_server *vms;
     struct wh_region_server *region; /* in a service VM, with its device */
     struct wh_ivshmem_device device;

@@ -160,8 +160,12 @@ struct wh_served *wh_session_start(struct wh_server *server,
                                   .number = ++server->last_session,
                                   .ended = request->ended,
                                   .owner = request->owner,
+                                  .client = request->hello->pid,
+                                  .shared = request->size,
+                                  .since = wh_now_ns(),
                                   .exit.fd = -1,
                                   .exchange.fd = -1};
+    memcpy(session->api, request->hello->api, sizeof(session->api)); /* it ends with a zero byte */
     WH_CLEANUP_CLOSE int exchange = -1;
     struct wh_session_request complete = *request;
     wh_ledger_assign(session, &complete);
@@ -171,7 +175,7 @@ struct wh_served *wh_session_start(struct wh_server *server,
         session->pid = wh_spawn_worker(server->config, &complete, session->number, error);
         if (session->pid > 0 && watch_worker(session, error) == 0) {
             enter(server, session);
-            wh_ledger_enter(session, request->hello->pid);
+            wh_ledger_enter(session);
             wh_debug("session %u: %s for %s (pid %u), worker %d, %llu MiB", session->number,
                      request->hello->api, request->tenant->name, request->hello->pid, session->pid,
                      (unsigned long long)(request->size >> 20));

@@ -38,6 +38,10 @@ struct wh_served {
     struct wh_source exchange;  /* the socket to the worker (exchange.c) */
     pid_t pid;
     uint32_t number;
+    uint32_t client; /* for people: the process's number, by its own word, */
+    char api[16];    /* what it uses, */
+    uint64_t shared; /* bytes of its segment, */
+    uint64_t since;  /* and when it began, in ns */
     void (*ended)(void *owner);
     void *owner;
 };

@@ -253,6 +253,16 @@ static uint8_t *find_reply_room(struct wh_call *call, const struct wh_message *m
     return wh_call_arena(call, message->reply_at, message->reply_room);
 }
 
+/* For people who watch. Only the leading thread gets here: nobody else adds. */
+static void count_call(struct wh_worker *worker)
+{
+    struct wh_account *own = worker->ledger.own;
+    if (own)
+        atomic_store_explicit(&own->calls,
+                              atomic_load_explicit(&own->calls, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
+}
+
 const char *wh_worker_dispatch(struct wh_worker *worker, const struct wh_message *message,
                                struct wh_pool *pool, bool *leads)
 {
@@ -264,6 +274,7 @@ const char *wh_worker_dispatch(struct wh_worker *worker, const struct wh_message
                            .pool = pool,
                            .leads = leads};
     uint8_t *room = NULL;
+    count_call(worker);
     call.fault = check_header(worker, message);
     if (call.fault)
         return call.fault;

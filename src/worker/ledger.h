@@ -20,7 +20,10 @@ struct wh_account {
     _Atomic uint32_t session; /* its number; 0: nobody's. Release: what follows is written */
     uint32_t client;          /* the client's process, by its own word */
     uint32_t worker;          /* the worker's process */
-    uint32_t reserved[13];
+    uint32_t reserved;
+    _Atomic uint64_t calls;     /* messages that the worker took */
+    _Atomic uint64_t allocated; /* bytes of device memory that the session holds */
+    uint64_t reserved2[4];
     struct wh_meter meters[WH_LEDGER_DEVICES]; /* by the device's number in the worker */
 };
 

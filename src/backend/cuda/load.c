@@ -137,12 +137,15 @@ static void forget(struct wh_worker *worker, struct wh_entry *entry)
 }
 
 /* The software device says where it is told to what it uses; NVIDIA's driver tells NVML itself. */
-static void keep_account(struct wh_worker *worker, void *library)
+static void keep_account(struct wh_worker *worker, struct wh_cuda_state *state, void *library)
 {
     void (*meter)(struct wh_meter * meters, unsigned count) = NULL;
     *(void **)&meter = dlsym(library, WH_CUDA_SOFTGPU_METER);
-    if (meter && worker->ledger.own)
+    if (!worker->ledger.own)
+        return;
+    if (meter)
         meter(worker->ledger.own->meters, WH_LEDGER_DEVICES);
+    wh_cuda_ranges_tell(state->ranges, &worker->ledger.own->allocated);
 }
 
 int wh_cuda_open(struct wh_worker *worker, struct wh_backend *backend, struct wh_error *error)
@@ -162,7 +165,7 @@ int wh_cuda_open(struct wh_worker *worker, struct wh_backend *backend, struct wh
     fill_table(&state->f, library);
     if (!dlsym(library, "cuInit") || !dlsym(library, "cuCtxSetCurrent"))
         return wh_error_set(error, ENOEXEC, "the server's CUDA driver library is incomplete");
-    keep_account(worker, library);
+    keep_account(worker, state, library);
     worker->state = state;
     *backend = (struct wh_backend){.api = &wh_cuda_api,
                                    .thunks = wh_cuda_thunks,

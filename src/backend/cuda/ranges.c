@@ -4,6 +4,7 @@
 #include "backend/cuda/ranges.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@ struct wh_cuda_ranges {
     pthread_rwlock_t lock;
     struct wh_cuda_range *at; /* ascending, disjoint */
     size_t n, room;
+    _Atomic uint64_t *told; /* or NULL */
 };
 
 struct wh_cuda_ranges *wh_cuda_ranges_new(void)
@@ -28,6 +30,19 @@ void wh_cuda_ranges_free(struct wh_cuda_ranges *ranges)
     pthread_rwlock_destroy(&ranges->lock);
     free(ranges->at);
     free(ranges);
+}
+
+void wh_cuda_ranges_tell(struct wh_cuda_ranges *ranges, _Atomic uint64_t *bytes)
+{
+    ranges->told = bytes;
+}
+
+/* Lock held. */
+static void tell(const struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range, bool more)
+{
+    if (ranges->told && range->kind == 0)
+        atomic_fetch_add_explicit(ranges->told, more ? range->size : -range->size,
+                                  memory_order_relaxed);
 }
 
 /* The number of ranges that start at or before `address`. */
@@ -69,6 +84,7 @@ static bool is_free(const struct wh_cuda_ranges *ranges, size_t place,
 
 static void take_at(struct wh_cuda_ranges *ranges, size_t place, struct wh_cuda_range *taken)
 {
+    tell(ranges, &ranges->at[place], false);
     if (taken)
         *taken = ranges->at[place];
     memmove(ranges->at + place, ranges->at + place + 1,
@@ -96,6 +112,7 @@ static bool add(struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range
     memmove(ranges->at + place + 1, ranges->at + place, (ranges->n - place) * sizeof(*ranges->at));
     ranges->at[place] = *range;
     ranges->n++;
+    tell(ranges, range, true);
     return true;
 }
 

@@ -24,6 +24,9 @@ struct wh_cuda_range {
 struct wh_cuda_ranges *wh_cuda_ranges_new(void);
 void wh_cuda_ranges_free(struct wh_cuda_ranges *ranges);
 
+/* From here on *bytes is the size of all ranges of kind 0 together, for others to see. */
+void wh_cuda_ranges_tell(struct wh_cuda_ranges *ranges, _Atomic uint64_t *bytes);
+
 /* False when memory is short, or a range is there already. */
 bool wh_cuda_ranges_add(struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range);
 

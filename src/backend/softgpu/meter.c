@@ -69,7 +69,7 @@ void soft_meter_kernels(const struct soft_device *device, int change)
         return;
     pthread_mutex_lock(&kernels.lock);
     unsigned *running = &kernels.running[device->ordinal];
-    uint64_t now = wh_meter_now();
+    uint64_t now = wh_now_ns();
     if (change > 0 && (*running)++ == 0) {
         atomic_store(&meter->since, now);
     } else if (change < 0 && --*running == 0) {

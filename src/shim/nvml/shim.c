@@ -10,7 +10,7 @@
 
 static _Atomic unsigned initialised;
 
-static const struct wh_shim wh_nvml_shim = {.api = &wh_nvml_api};
+static const struct wh_shim wh_nvml_shim = {.api = &wh_nvml_api, .arena = 4u << 20};
 
 nvmlReturn_t wh_nvml_ready(void)
 {

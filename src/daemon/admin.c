@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * See admin.h. The text goes into a file in memory whose descriptor is sent: that never waits, so a
+ * connection needs no state and cannot hold the daemon up.
+ */
+#include "daemon/admin.h"
+
+#include "base/log.h"
+#include "base/util.h"
+#include "daemon/listener.h"
+#include "daemon/session.h"
+#include "wire/hello.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+struct wh_admin {
+    struct wh_server *server;
+    struct wh_source source;
+    uint64_t since;
+    char path[108];
+};
+
+/* Figures of the worker's own: shown, not believed. */
+static void print_session(FILE *file, const struct wh_served *session, uint64_t now)
+{
+    const struct wh_account *account = session->account;
+    unsigned long long calls = 0, memory = 0;
+    if (account) {
+        calls = atomic_load_explicit(&account->calls, memory_order_relaxed);
+        memory = atomic_load_explicit(&account->allocated, memory_order_relaxed);
+    }
+    (void)fprintf(file,
+                  "session %u tenant %s api %s client %u worker %d age %llu calls %llu memory %llu "
+                  "shared %llu\n",
+                  session->number, session->tenant->name, session->api, session->client,
+                  session->pid, (unsigned long long)(now - session->since) / 1000000, calls, memory,
+                  (unsigned long long)session->shared);
+}
+
+/* Everything as text in a file that is read from its start; -1: no memory. */
+static int write_report(const struct wh_admin *admin)
+{
+    WH_CLEANUP_CLOSE int fd = memfd_create("wormhole-report", MFD_CLOEXEC);
+    WH_CLEANUP_CLOSE int copy = fd < 0 ? -1 : dup(fd);
+    FILE *file = copy < 0 ? NULL : fdopen(copy, "w");
+    uint64_t now = wh_now_ns();
+    if (!file)
+        return -1;
+    copy = -1; /* the stream's */
+    (void)fprintf(file, "wormholed %s age %llu\n", WH_VERSION,
+                  (unsigned long long)(now - admin->since) / 1000000);
+    for (const struct wh_served *s = admin->server->sessions; s; s = s->next)
+        print_session(file, s, now);
+    bool whole = !ferror(file);
+    if (fclose(file) != 0 || !whole || lseek(fd, 0, SEEK_SET) < 0)
+        return -1;
+    return wh_steal_fd(&fd);
+}
+
+static void on_connect(struct wh_source *source, uint32_t events)
+{
+    const struct wh_admin *admin = WH_CONTAINER(source, struct wh_admin, source);
+    (void)events;
+    WH_CLEANUP_CLOSE int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    WH_CLEANUP_CLOSE int report = fd < 0 ? -1 : write_report(admin);
+    if (report >= 0)
+        (void)wh_send_fds(fd, "", 1, &report, 1);
+}
+
+int wh_admin_open(struct wh_server *server, const char *path, struct wh_error *error)
+{
+    WH_CLEANUP_CLOSE int fd = wh_listener_make_socket(path, SOCK_SEQPACKET, 0600, error);
+    if (fd < 0)
+        return -1;
+    struct wh_admin *admin = calloc(1, sizeof(*admin));
+    if (!admin)
+        return wh_error_set(error, ENOMEM, "out of memory");
+    admin->server = server;
+    admin->since = wh_now_ns();
+    (void)snprintf(admin->path, sizeof(admin->path), "%s", path);
+    if (wh_loop_add(&server->loop, &admin->source, fd, on_connect, error) < 0) {
+        free(admin);
+        return -1;
+    }
+    fd = -1;
+    server->admin = admin;
+    return 0;
+}
+
+void wh_admin_close(struct wh_server *server)
+{
+    struct wh_admin *admin = server->admin;
+    if (!admin)
+        return;
+    int fd = admin->source.fd;
+    server->admin = NULL;
+    (void)unlink(admin->path);
+    wh_loop_remove(&server->loop, &admin->source);
+    wh_close_fd(&fd);
+    free(admin);
+}

@@ -1,0 +1,67 @@
+#!/bin/bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# top.sh PROGRAM: `wormhole top` shows the sessions of a daemon while they are there. PROGRAM does what its stdin says
+# (tests/fault/nvml_victim.c): `init` opens an NVML session, `take` a CUDA session with a MiB of device memory.
+set -u
+program=$(realpath "$1")
+folder=$(mktemp -d)
+failed=0
+daemon='' client=''
+trap 'kill $daemon $client 2>/dev/null; wait; rm -rf "$folder"' EXIT
+
+fail() {
+    echo "FAIL: $1"
+    echo "$said"
+    failed=1
+}
+
+top() {
+    said=$("$WORMHOLE" top --admin "$folder/admin" 2>&1)
+}
+
+# shows PATTERN: a line of what was said matches.
+shows() {
+    grep -Eq "$1" <<<"$said" || fail "no line matches /$1/"
+}
+
+said=$("$WORMHOLE" top --admin "$folder/admin" 2>&1) && fail "there is no daemon, and top is content"
+shows "no daemon can be asked at $folder/admin \(No such file or directory\)"
+
+printf 'admin = "%s"\nstate_dir = "%s"\n' "$folder/admin" "$folder/state" >"$folder/config"
+mkfifo "$folder/log"
+WORMHOLE_CUDA_LIBRARY=softgpu "$WORMHOLED" --config "$folder/config" --listen "unix:$folder/socket" 2>"$folder/log" &
+daemon=$!
+exec 3<"$folder/log"
+while read -r line <&3; do
+    [[ $line == *"listening at"* ]] && break
+done
+top
+shows '^wormholed [0-9.]+, up 0:00:[0-9]+: 0 sessions of 0 tenants, 0 calls/s, 0B of device memory$'
+[ "$(stat -c %a "$folder/admin")" = 600 ] || fail "others may ask: mode $(stat -c %a "$folder/admin")"
+
+coproc PROGRAM { exec "$WORMHOLE" run --server "unix:$folder/socket" -- "$program"; }
+client=$PROGRAM_PID
+for word in init take take; do
+    echo $word >&"${PROGRAM[1]}"
+    read -r _ <&"${PROGRAM[0]}"
+done
+top
+tenant=user-$(id -u)
+shows '2 sessions of 1 tenant, [0-9]+ calls/s, 2.0M of device memory$'
+shows "^ +[12] $tenant +nvml +[0-9]+ +[0-9]+ +0:00:[0-9]+ +[0-9]+ +[0-9]+ +0B +12.0M$"
+shows "^ +[12] $tenant +cuda +[0-9]+ +[0-9]+ +0:00:[0-9]+ +[0-9]+ +[1-9][0-9]* +2.0M +[0-9.]+[MG]$"
+shown=$(awk '$3 == "cuda" { print $4 }' <<<"$said")
+[ "$shown" = "$client" ] || fail "process $shown is not the client, which is $client"
+
+eval "exec ${PROGRAM[1]}>&-"
+wait "$client"
+until=$((SECONDS + 20))
+while top && ! grep -q ' 0 sessions' <<<"$said" && [ $SECONDS -lt $until ]; do
+    :
+done
+shows ' 0 sessions of 0 tenants, .* 0B of device memory$'
+kill $daemon
+wait $daemon
+[ ! -e "$folder/admin" ] || fail "the socket is left behind"
+exit $failed
