@@ -236,20 +236,20 @@ static void whole(struct subject *s)
         fail_msg("%s: the session ends", s->what);
 }
 
+/* One lie about each object, another kind of lie each time. */
 static void false_ids(struct subject *s)
 {
     static const uint64_t lies[] = {500, (1ull << 32) | FIRST_DEVICE, ~0ull, FIRST_DEVICE + 100,
                                     FIRST_DEVICE - 1};
+    static unsigned turn;
     for (unsigned i = 0; i < s->call->nparams; i++) {
         if (s->call->params[i].kind != WH_HANDLE)
             continue;
-        for (size_t k = 0; k < sizeof(lies) / sizeof(*lies); k++) {
-            be_honest(s);
-            say_what(s, "a false id", i);
-            s->args[i] = lies[k];
-            write_letter(s);
-            send_lie(s, UNKNOWN_OBJECT);
-        }
+        be_honest(s);
+        say_what(s, "a false id", i);
+        s->args[i] = lies[turn++ % (sizeof(lies) / sizeof(*lies))];
+        write_letter(s);
+        send_lie(s, UNKNOWN_OBJECT);
     }
 }
 
@@ -276,23 +276,29 @@ static void false_lengths(struct subject *s)
 }
 
 /* The library believes the size in a version: it must be the size of what is there. */
+static void false_version(struct subject *s, unsigned i, uint32_t version)
+{
+    be_honest(s);
+    say_what(s, "a false version", i);
+    s->version[i] = version;
+    write_letter(s);
+    if ((version & WH_VERSION_SIZE) == claim(&s->call->params[i]))
+        send_odd(s); /* true, but of no known version */
+    else
+        send_lie(s, FALSE_VERSION);
+}
+
+/* Three of the lies about each structure, others each time. */
 static void false_versions(struct subject *s)
 {
     static const uint32_t lies[] = {
         0, 4, 8, 16, 24, 0xffffff, 2u << 24, 0xffffffff, 0x1000010, 1u << 24 | 4096, 0x7f000008};
+    static unsigned turn;
     for (unsigned i = 0; i < s->call->nparams; i++) {
         if (s->call->params[i].kind != WH_VERSIONED)
             continue;
-        for (size_t k = 0; k < sizeof(lies) / sizeof(*lies); k++) {
-            be_honest(s);
-            say_what(s, "a false version", i);
-            s->version[i] = lies[k];
-            write_letter(s);
-            if ((lies[k] & WH_VERSION_SIZE) == claim(&s->call->params[i]))
-                send_odd(s); /* true, but of no known version */
-            else
-                send_lie(s, FALSE_VERSION);
-        }
+        for (unsigned k = 0; k < 3; k++)
+            false_version(s, i, lies[turn++ % (sizeof(lies) / sizeof(*lies))]);
         be_honest(s);
         write_letter(s);
         say_what(s, "an empty structure", i);
@@ -303,16 +309,18 @@ static void false_versions(struct subject *s)
 
 typedef void lie(struct subject *s);
 
+/* One session after the other: whoever ends one leaves a new one. */
 static void tell_all(lie *tell)
 {
+    struct wh_shm *shm = begin();
     for (unsigned i = 0; i < wh_nvml_api.ncalls; i++) {
-        struct subject s = {.call = &wh_nvml_api.calls[i]};
+        struct subject s = {.shm = shm, .call = &wh_nvml_api.calls[i]};
         if (!wh_nvml_thunks[i])
             continue;
-        s.shm = begin();
         tell(&s);
-        raw_close(s.shm);
+        shm = s.shm;
     }
+    raw_close(shm);
     expect_neighbour();
 }
 

@@ -568,14 +568,18 @@ static void private_table(void)
 
 static void in_a_child(void)
 {
+    nvmlDevice_t parents = device_at(1);
     printf("-- in a child\n");
     fflush(stdout);
     pid_t pid = fork();
     if (pid == 0) {
         unsigned count = 0;
         char uuid[96] = "";
+        must("uuid", N(nvmlDeviceGetUUID)(parents, uuid, sizeof(uuid)));
+        printf("the parent's handle is of %s\n", uuid);
         say("init", N(nvmlInit_v2)());
         say("count", N(nvmlDeviceGetCount_v2)(&count));
+        printf("the handle is %s\n", device_at(1) == parents ? "the same" : "another");
         must("uuid", N(nvmlDeviceGetUUID)(device_at(1), uuid, sizeof(uuid)));
         printf("%u devices, the second is %s\n", count, uuid);
         say("shutdown", N(nvmlShutdown)());

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # stats.sh CMD...: what `wormhole run --stats` prints when a program ends: a line for each call that it made, and a sum;
-# nothing of that without the option. CMD asks nvmlDeviceGetIndex twice about one device and once about another, and
-# nvmlDeviceGetMemoryInfo_v2 once.
+# nothing of that without the option. CMD asks for the UUIDs of two devices once, for their numbers eight times (five of
+# those because it looks for a device), and calls nvmlDeviceGetMemoryInfo_v2 once.
 set -u
 
 errors=$(mktemp)
@@ -21,13 +21,14 @@ expect() {
 }
 
 "${WORMHOLE:?}" run --stats -- "$@" >/dev/null 2>"$errors" || failures=1
-expect nvmlDeviceGetIndex "1 0 2"
+expect nvmlDeviceGetIndex "6 0 2"
+expect nvmlDeviceGetUUID "0 0 2"
 expect nvmlDeviceGetMemoryInfo_v2 "0 0 1"
 awk '$3 == "nvmlDeviceGetMemoryInfo_v2" && $7 >= 100 && $8 > 0 { found = 1 } END { exit !found }' "$errors" || {
     echo "FAIL: no bytes or no time for nvmlDeviceGetMemoryInfo_v2"
     failures=1
 }
-grep -q 'nvml: 0 calls posted, [0-9]* waited for ([0-9.]* ms), 1 answered locally; bytes:' "$errors" || {
+grep -q 'nvml: 0 calls posted, [0-9]* waited for ([0-9.]* ms), 6 answered locally; bytes:' "$errors" || {
     echo "FAIL: there is no sum"
     failures=1
 }

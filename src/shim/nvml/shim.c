@@ -10,7 +10,8 @@
 
 static _Atomic unsigned initialised;
 
-static const struct wh_shim wh_nvml_shim = {.api = &wh_nvml_api, .arena = 4u << 20};
+static const struct wh_shim wh_nvml_shim = {
+    .api = &wh_nvml_api, .arena = 4u << 20, .inherited = wh_nvml_inherited};
 
 nvmlReturn_t wh_nvml_ready(void)
 {

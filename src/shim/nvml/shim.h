@@ -18,6 +18,9 @@
 /* Whether the program has initialised the library: NVML_ERROR_UNINITIALIZED otherwise. */
 nvmlReturn_t wh_nvml_ready(void);
 
+/* What stands for a handle that was given before a fork (wh_shim.inherited). */
+uint64_t wh_nvml_inherited(struct wh_session *session, uint16_t type, uint64_t handle);
+
 /*
  * The tenant's processes on a device: *count has the room in `list` and becomes how many there are.
  * INSUFFICIENT_SIZE when those are more.
