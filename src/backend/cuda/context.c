@@ -80,19 +80,32 @@ CUresult wh_cuda_do_set_current(struct wh_call *call, CUcontext context)
     return CUDA_SUCCESS;
 }
 
-/* Everything that was allocated in a context goes with it. */
-static void forget_memory(struct wh_call *call, const void *context)
+/* Everything that was allocated in a context goes with it: out of the map first, because behind the
+ * driver the same addresses may be another thread's. */
+static struct wh_cuda_ranges *take_memory(struct wh_call *call, const void *context)
 {
+    const struct wh_cuda_state *state = wh_cuda_state(call);
+    struct wh_cuda_ranges *gone = wh_cuda_ranges_new();
     struct wh_cuda_range range;
-    wh_cuda_stages_forget(wh_cuda_state(call), context);
-    wh_cuda_shares_forget_context(wh_cuda_state(call), context);
-    while (context && wh_cuda_ranges_take_owned(wh_cuda_state(call)->ranges, context, &range)) {
+    while (context && gone && wh_cuda_ranges_take_owned(state->ranges, context, &range)) {
+        wh_cuda_ranges_add(gone, &range);
+        wh_cuda_shares_forget(state, range.start);
+    }
+    return gone;
+}
+
+/* The driver is done with the context: so is this process with what it mapped for it. */
+static void end_memory(struct wh_call *call, const void *context, struct wh_cuda_ranges *gone)
+{
+    const struct wh_cuda_state *state = wh_cuda_state(call);
+    struct wh_cuda_range range;
+    wh_cuda_stages_forget(state, context);
+    wh_cuda_shares_forget_context(state, context);
+    while (gone && wh_cuda_ranges_take_owned(gone, context, &range))
         if (range.kind == WH_CUDA_RANGE_ALIAS)
             munmap((void *)(uintptr_t)range.start, range.size);
-        else
-            wh_cuda_shares_forget(wh_cuda_state(call), range.start);
-    }
-    atomic_fetch_add_explicit(&wh_cuda_state(call)->contexts->generation, 1, memory_order_relaxed);
+    wh_cuda_ranges_free(gone);
+    atomic_fetch_add_explicit(&state->contexts->generation, 1, memory_order_relaxed);
 }
 
 /* ---- primary contexts ---- */
@@ -134,8 +147,9 @@ CUresult wh_cuda_do_primary_release(struct wh_call *call, CUdevice device, CUcon
         return no_context(call);
     if (!context)
         return CUDA_ERROR_INVALID_CONTEXT;
+    struct wh_cuda_ranges *gone = take_memory(call, context);
     CUresult result = wh_cuda_driver(call)->cuDevicePrimaryCtxRelease_v2(device);
-    forget_memory(call, context);
+    end_memory(call, context, gone);
     call->entries[1]->real = NULL;
     return result;
 }
@@ -148,9 +162,10 @@ CUresult wh_cuda_do_primary_reset(struct wh_call *call, CUdevice device, CUconte
         return no_context(call);
     if (!context)
         return CUDA_SUCCESS;
+    struct wh_cuda_ranges *gone = take_memory(call, context);
     CUresult result = f->cuDevicePrimaryCtxReset_v2(device);
     f->cuDevicePrimaryCtxRelease_v2(device);
-    forget_memory(call, context);
+    end_memory(call, context, gone);
     call->entries[1]->real = NULL;
     return result;
 }
@@ -172,8 +187,9 @@ CUresult wh_cuda_do_context_create(struct wh_call *call, unsigned int flags, CUd
 
 CUresult wh_cuda_do_context_destroy(struct wh_call *call, CUcontext context)
 {
+    struct wh_cuda_ranges *gone = take_memory(call, context);
     CUresult result = wh_cuda_driver(call)->cuCtxDestroy_v2(context);
-    forget_memory(call, context);
+    end_memory(call, context, gone);
     if (call->entries[0])
         call->entries[0]->real = NULL;
     told_in = NOTHING;

@@ -292,8 +292,9 @@ WH_EXPORT CUresult cuCtxDestroy_v2(CUcontext context)
     if (current_object(thread) == (struct wh_object *)context)
         thread->depth--;
     wh_cuda_tell_current(wh_cuda_session());
+    struct wh_cuda_ranges *gone = wh_cuda_take_memory(context);
     CUresult result = wh_cuda_call_context_destroy(context);
-    wh_cuda_forget_memory(context);
+    wh_cuda_end_memory(context, gone);
     wh_cuda_recovered();
     wh_object_unpin((struct wh_object *)context);
     return result;
@@ -418,9 +419,10 @@ static CUresult end_primary(CUdevice device, bool reset)
     wh_cuda_storage_end(context);
     wh_object_forget_answers((struct wh_object *)context);
     pthread_mutex_lock(&primary.lock);
+    struct wh_cuda_ranges *gone = wh_cuda_take_memory(context);
     result = reset ? wh_cuda_call_primary_reset(device, context)
                    : wh_cuda_call_primary_release(device, context);
-    wh_cuda_forget_memory(context);
+    wh_cuda_end_memory(context, gone);
     wh_cuda_recovered();
     primary.device[device].active = false;
     pthread_mutex_unlock(&primary.lock);

@@ -73,11 +73,20 @@ void wh_cuda_memory_add_graph(CUdeviceptr address, size_t size)
         wh_debug("memory at %llx is known already", (unsigned long long)address);
 }
 
-void wh_cuda_forget_memory(CUcontext context)
+struct wh_cuda_ranges *wh_cuda_take_memory(CUcontext context)
 {
+    struct wh_cuda_ranges *gone = wh_cuda_ranges_new();
     struct wh_cuda_range range;
     wh_cuda_stage_forget(context);
-    while (wh_cuda_ranges_take_owned(wh_cuda_memory(), context, &range)) {
+    while (gone && wh_cuda_ranges_take_owned(wh_cuda_memory(), context, &range))
+        wh_cuda_ranges_add(gone, &range);
+    return gone;
+}
+
+void wh_cuda_end_memory(CUcontext context, struct wh_cuda_ranges *gone)
+{
+    struct wh_cuda_range range;
+    while (gone && wh_cuda_ranges_take_owned(gone, context, &range)) {
         struct wh_cuda_host *host = range.extra;
         if (range.kind == WH_CUDA_REGISTERED)
             wh_cuda_end_registration((void *)(uintptr_t)range.start, host);
@@ -86,6 +95,7 @@ void wh_cuda_forget_memory(CUcontext context)
         if (range.kind != WH_CUDA_REGISTERED)
             free(host);
     }
+    wh_cuda_ranges_free(gone);
 }
 
 bool wh_cuda_is_shared(const void *address, size_t size)

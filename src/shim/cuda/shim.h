@@ -160,8 +160,13 @@ void wh_cuda_memory_add(CUdeviceptr address, size_t size, enum wh_cuda_memory_ki
 /* The same for a node of a graph: the address stays, and may be another node's, too. */
 void wh_cuda_memory_add_graph(CUdeviceptr address, size_t size);
 
-/* A context is over: what was allocated in it is forgotten. */
-void wh_cuda_forget_memory(CUcontext context);
+/*
+ * A context is about to go: what was allocated in it is forgotten first, because behind the message
+ * the same addresses may be another thread's. What of it lies here ends when the worker is done
+ * with it.
+ */
+struct wh_cuda_ranges *wh_cuda_take_memory(CUcontext context);
+void wh_cuda_end_memory(CUcontext context, struct wh_cuda_ranges *gone);
 
 /* Whether all of [address, address + size) is memory that both sides have at this address. */
 bool wh_cuda_is_shared(const void *address, size_t size);
