@@ -4,6 +4,7 @@
  * token behind the opcode.
  */
 #include "decode.h"
+#include "short.h"
 
 #include <string.h>
 
@@ -31,6 +32,7 @@ static const struct wh_root roots[] = {
     {"copysign", wh_decode_plain, OP_COPYSIGN, 2},
     {"cos", wh_decode_math, OP_COS, 1},
     {"cp", wh_decode_copy, 0, 0},
+    {"createpolicy", wh_decode_policy, 0, 0},
     {"cvt", wh_decode_cvt, 0, 0},
     {"cvta", wh_decode_cvta, 0, 0},
     {"discard", wh_decode_ignored, 0, 0},
@@ -43,6 +45,7 @@ static const struct wh_root roots[] = {
     {"fence", wh_decode_fence, 0, 0},
     {"fma", wh_decode_arithmetic, OP_FMA, 3},
     {"fns", wh_decode_bits, OP_FNS, 3},
+    {"getctarank", wh_decode_rank, 0, 0},
     {"griddepcontrol", wh_decode_ignored, 0, 0},
     {"isspacep", wh_decode_isspacep, 0, 0},
     {"ld", wh_decode_load, 0, 0},
@@ -106,7 +109,21 @@ static const struct wh_root roots[] = {
     {"tld4", wh_decode_gather, 0, 0},
     {"trap", wh_decode_end, 2, 0},
     {"txq", wh_decode_texture_query, 0, 0},
+    {"vabsdiff2", wh_decode_video, VIDEO_DIFFERENCE, 0},
+    {"vabsdiff4", wh_decode_video, VIDEO4(VIDEO_DIFFERENCE), 0},
+    {"vadd2", wh_decode_video, VIDEO_ADD, 0},
+    {"vadd4", wh_decode_video, VIDEO4(VIDEO_ADD), 0},
+    {"vavrg2", wh_decode_video, VIDEO_AVERAGE, 0},
+    {"vavrg4", wh_decode_video, VIDEO4(VIDEO_AVERAGE), 0},
+    {"vmax2", wh_decode_video, VIDEO_MAX, 0},
+    {"vmax4", wh_decode_video, VIDEO4(VIDEO_MAX), 0},
+    {"vmin2", wh_decode_video, VIDEO_MIN, 0},
+    {"vmin4", wh_decode_video, VIDEO4(VIDEO_MIN), 0},
     {"vote", wh_decode_vote, 0, 0},
+    {"vset2", wh_decode_video, VIDEO_SET, 0},
+    {"vset4", wh_decode_video, VIDEO4(VIDEO_SET), 0},
+    {"vsub2", wh_decode_video, VIDEO_SUB, 0},
+    {"vsub4", wh_decode_video, VIDEO4(VIDEO_SUB), 0},
     {"wmma", wh_decode_wmma, 0, 0},
     {"xor", wh_decode_logic, OP_XOR, 2},
 };
@@ -245,11 +262,14 @@ static void give_up(struct wh_ptx *ptx, const char *why)
 void wh_ptx_decode(struct wh_ptx *ptx)
 {
     const struct wh_root *root = find_root(&ptx->op);
-    if (!root || ptx->op.unknown) {
+    bool ignored = root && (root->decode == wh_decode_ignored || root->decode == wh_decode_policy);
+    if (!root || (ptx->op.unknown && !ignored)) {
         give_up(ptx, root ? "not supported in this form" : "not supported");
     } else if (reads_itself(root)) {
         root->decode(ptx, root);
     } else if (wh_ptx_operands(ptx)) {
+        if (wh_has(&ptx->op, M_CACHE_HINT) && ptx->noperands > 1)
+            ptx->noperands--; /* the policy */
         if (!root->decode(ptx, root))
             give_up(ptx, "not supported in this form");
     } else if (ptx->function->broken) {

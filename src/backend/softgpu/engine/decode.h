@@ -7,8 +7,12 @@
 #define WH_SOFTGPU_DECODE_H
 
 #include "alu.h"
+#include "atomic.h"
 #include "exec.h"
 #include "ptx.h"
+
+/* Bit 4 of a video instruction's operation: four parts, else two. */
+#define VIDEO4(op) (16 + (op))
 
 /* Operation, and how many operands it reads. */
 struct wh_root {
@@ -18,6 +22,9 @@ struct wh_root {
 };
 
 /* decode.c */
+/* The operation of an atomic instruction by its words, and whether it goes with a type. */
+bool wh_decode_atomic_op(const struct wh_opcode *op, enum wh_atomic *atomic);
+bool wh_decode_atomic_type(enum wh_atomic atomic, enum wh_type type);
 bool wh_decode_count(struct wh_ptx *ptx, unsigned least, unsigned most);
 enum wh_type wh_decode_type(const struct wh_ptx *ptx, unsigned i);
 wh_run wh_decode_handler(struct wh_ptx *ptx, unsigned op, enum wh_type type);
@@ -58,9 +65,16 @@ bool wh_decode_store(struct wh_ptx *ptx, const struct wh_root *root);
 bool wh_decode_atomic(struct wh_ptx *ptx, const struct wh_root *root);
 bool wh_decode_cvta(struct wh_ptx *ptx, const struct wh_root *root);
 bool wh_decode_isspacep(struct wh_ptx *ptx, const struct wh_root *root);
-bool wh_decode_copy(struct wh_ptx *ptx, const struct wh_root *root);
 bool wh_decode_mapa(struct wh_ptx *ptx, const struct wh_root *root);
+bool wh_decode_reduce_async(struct wh_ptx *ptx);
+bool wh_decode_rank(struct wh_ptx *ptx, const struct wh_root *root);
+bool wh_decode_policy(struct wh_ptx *ptx, const struct wh_root *root);
+
+/* decode_async.c */
+bool wh_decode_copy(struct wh_ptx *ptx, const struct wh_root *root);
 bool wh_decode_mbarrier(struct wh_ptx *ptx, const struct wh_root *root);
+/* Behind what was done at once: the barrier of operand i is told so. */
+bool wh_decode_complete(struct wh_ptx *ptx, unsigned i, uint32_t bytes);
 
 /* decode_matrix.c */
 bool wh_decode_wmma(struct wh_ptx *ptx, const struct wh_root *root);
@@ -74,6 +88,11 @@ bool wh_decode_gather(struct wh_ptx *ptx, const struct wh_root *root);
 bool wh_decode_texture_query(struct wh_ptx *ptx, const struct wh_root *root);
 bool wh_decode_surface(struct wh_ptx *ptx, const struct wh_root *root);
 bool wh_decode_surface_reduce(struct wh_ptx *ptx, const struct wh_root *root);
+
+/* decode_short.c */
+bool wh_decode_video(struct wh_ptx *ptx, const struct wh_root *root);
+/* A conversion with floats of 8 bits; false: it is none. */
+bool wh_decode_cvt_tiny(struct wh_ptx *ptx, enum wh_type target, enum wh_type source);
 
 /* decode_flow.c */
 bool wh_decode_branch(struct wh_ptx *ptx, const struct wh_root *root);

@@ -20,6 +20,19 @@ static bool vector_of(const struct wh_ptx *ptx, unsigned n)
     return n == said;
 }
 
+/* Both halves of a register of 128 bits, as of a vector of two. */
+static uint32_t *wide_list(struct wh_ptx *ptx, const struct wh_operand *operand, bool load)
+{
+    uint32_t *list = wh_arena_take(ptx->arena, 2 * sizeof(*list));
+    if (!list)
+        wh_ptx_no_memory(ptx);
+    if (!list || !wh_ptx_halves(ptx, operand, load, list))
+        return NULL;
+    for (unsigned i = 0; i < 2; i++)
+        list[i] |= WH_LIST_WIDE;
+    return list;
+}
+
 /* Registers of a load or a store; a bit of each entry says that it has 64 bits. */
 static uint32_t *register_list(struct wh_ptx *ptx, const struct wh_operand *operand,
                                enum wh_type type, bool load, unsigned *n)
@@ -77,10 +90,13 @@ static bool emit_param(struct wh_ptx *ptx, const struct wh_operand *address, str
 static bool emit_access(struct wh_ptx *ptx, unsigned data, unsigned address, bool load)
 {
     enum wh_type type = wh_decode_type(ptx, 0);
-    unsigned n;
+    unsigned n = 2;
+    bool wide = type == T_B128 && vector_of(ptx, 1);
+    type = wide ? T_B64 : type;
     if (!memory_type(type) || ptx->op.ntypes != 1 || !wh_decode_count(ptx, 2, 3))
         return false;
-    const uint32_t *list = register_list(ptx, &ptx->operands[data], type, load, &n);
+    const uint32_t *list = wide ? wide_list(ptx, &ptx->operands[data], load)
+                                : register_list(ptx, &ptx->operands[data], type, load, &n);
     if (!list)
         return false;
     struct wh_ins ins = {.type = (uint8_t)type, .n = (uint8_t)n, .list = list};
@@ -104,15 +120,17 @@ bool wh_decode_load(struct wh_ptx *ptx, const struct wh_root *root)
     return emit_access(ptx, 0, 1, true);
 }
 
+static bool store_async(struct wh_ptx *ptx);
+
 bool wh_decode_store(struct wh_ptx *ptx, const struct wh_root *root)
 {
     (void)root;
-    return emit_access(ptx, 1, 0, false);
+    return wh_has(&ptx->op, M_ASYNC) ? store_async(ptx) : emit_access(ptx, 1, 0, false);
 }
 
 /* ---- atomics ---- */
 
-static bool atomic_of(const struct wh_opcode *op, enum wh_atomic *atomic)
+bool wh_decode_atomic_op(const struct wh_opcode *op, enum wh_atomic *atomic)
 {
     static const struct {
         uint8_t word, atomic;
@@ -128,7 +146,7 @@ static bool atomic_of(const struct wh_opcode *op, enum wh_atomic *atomic)
     return false;
 }
 
-static bool atomic_type(enum wh_atomic atomic, enum wh_type type)
+bool wh_decode_atomic_type(enum wh_atomic atomic, enum wh_type type)
 {
     bool number = wh_type_float(type) || type == T_F16X2 || type == T_BF16X2;
     if (number)
@@ -140,29 +158,99 @@ static bool atomic_type(enum wh_atomic atomic, enum wh_type type)
     return (size == 4 || size == 8) && type != T_TF32;
 }
 
+static bool emit_atomic(struct wh_ptx *ptx, struct wh_ins ins, const struct wh_operand *value,
+                        const struct wh_operand *swap, const struct wh_operand *target)
+{
+    enum wh_type type = (enum wh_type)ins.type;
+    ins.n = target != NULL;
+    ins.b = wh_ptx_source(ptx, value, type);
+    ins.c = swap ? wh_ptx_source(ptx, swap, type) : 0;
+    ins.d = target ? wh_ptx_target(ptx, target, type) : 0;
+    return ins.b != WH_NONE && ins.c != WH_NONE && ins.d != WH_NONE &&
+           wh_decode_place(ptx, wh_do_atomic, ins);
+}
+
+/* Several values behind each other: each is done atomically, not all of them together. */
+static bool atomic_vector(struct wh_ptx *ptx, struct wh_ins ins, unsigned first)
+{
+    unsigned n, results = 0;
+    const struct wh_operand *values = wh_ptx_elements(ptx, &ptx->operands[first + 1], &n),
+                            *targets =
+                                first ? wh_ptx_elements(ptx, &ptx->operands[0], &results) : NULL;
+    enum wh_type type = (enum wh_type)ins.type;
+    if (!vector_of(ptx, n) || (first && results != n) ||
+        !(wh_type_float(type) || type == T_F16X2 || type == T_BF16X2) || type == T_F64)
+        return false;
+    for (unsigned i = 0; i < n; i++, ins.offset += wh_type_size(type))
+        if (!emit_atomic(ptx, ins, &values[i], NULL, targets ? &targets[i] : NULL))
+            return false;
+    return true;
+}
+
+/* atom.exch.b128, atom.cas.b128 */
+static bool atomic_wide(struct wh_ptx *ptx, struct wh_ins ins)
+{
+    uint32_t *list = wh_arena_take(ptx->arena, 6 * sizeof(*list));
+    bool cas = ins.sub == ATOMIC_CAS;
+    if (!list)
+        return wh_ptx_no_memory(ptx);
+    if ((!cas && ins.sub != ATOMIC_EXCH) || !wh_ptx_halves(ptx, &ptx->operands[0], true, list) ||
+        !wh_ptx_halves(ptx, &ptx->operands[2], false, list + 2) ||
+        (cas && !wh_ptx_halves(ptx, &ptx->operands[3], false, list + 4)))
+        return false;
+    ins.list = list;
+    return wh_decode_place(ptx, wh_do_atomic_wide, ins);
+}
+
 bool wh_decode_atomic(struct wh_ptx *ptx, const struct wh_root *root)
 {
-    bool returns = root->op;
     enum wh_type type = wh_decode_type(ptx, 0);
     enum wh_atomic atomic;
-    unsigned first = returns ? 1 : 0;
-    if (ptx->op.ntypes != 1 || !atomic_of(&ptx->op, &atomic) || !atomic_type(atomic, type) ||
-        wh_has(&ptx->op, M_ASYNC) || wh_has(&ptx->op, M_V2) || wh_has(&ptx->op, M_V4) ||
-        wh_has(&ptx->op, M_V8))
+    unsigned first = root->op;
+    if (wh_has(&ptx->op, M_ASYNC))
+        return !first && wh_decode_reduce_async(ptx);
+    if (ptx->op.ntypes != 1 || !wh_decode_atomic_op(&ptx->op, &atomic))
         return false;
-    unsigned n = first + 2 + (atomic == ATOMIC_CAS);
-    if (!wh_decode_count(ptx, n, n))
-        return false;
+    bool cas = atomic == ATOMIC_CAS;
     struct wh_ins ins = {
         .type = (uint8_t)type, .sub = (uint8_t)atomic, .space = (uint8_t)wh_decode_space(ptx)};
-    ins.n = returns;
-    ins.b = wh_ptx_source(ptx, &ptx->operands[first + 1], type);
-    ins.c = atomic == ATOMIC_CAS ? wh_ptx_source(ptx, &ptx->operands[first + 2], type) : 0;
-    ins.d = returns ? wh_ptx_target(ptx, &ptx->operands[0], type) : 0;
-    if (ins.b == WH_NONE || ins.c == WH_NONE || ins.d == WH_NONE ||
+    if (!wh_decode_count(ptx, first + 2 + cas, first + 2 + cas) ||
         !wh_decode_address(ptx, first, &ins))
         return false;
-    return wh_decode_place(ptx, wh_do_atomic, ins);
+    if (type == T_B128)
+        return first && atomic_wide(ptx, ins);
+    if (!wh_decode_atomic_type(atomic, type))
+        return false;
+    if (ptx->operands[first + 1].kind == O_VECTOR)
+        return !cas && atomic_vector(ptx, ins, first);
+    return emit_atomic(ptx, ins, &ptx->operands[first + 1], cas ? &ptx->operands[first + 2] : NULL,
+                       first ? &ptx->operands[0] : NULL);
+}
+
+/* red.async.add.u32 [to], value, [mbarrier] */
+bool wh_decode_reduce_async(struct wh_ptx *ptx)
+{
+    enum wh_type type = wh_decode_type(ptx, 0);
+    enum wh_atomic atomic;
+    struct wh_ins ins = {.type = (uint8_t)type, .space = SPACE_SHARED};
+    if (ptx->op.ntypes != 1 || !wh_has(&ptx->op, M_COMPLETE_TX) || !wh_decode_count(ptx, 3, 3) ||
+        !wh_decode_atomic_op(&ptx->op, &atomic) || !wh_decode_atomic_type(atomic, type) ||
+        atomic == ATOMIC_CAS || !wh_decode_address(ptx, 0, &ins))
+        return false;
+    ins.sub = (uint8_t)atomic;
+    return emit_atomic(ptx, ins, &ptx->operands[1], NULL, NULL) &&
+           wh_decode_complete(ptx, 2, wh_ptx_constant(ptx, wh_type_size(type), 4));
+}
+
+/* st.async.v4.b32 [to], values, [mbarrier] */
+static bool store_async(struct wh_ptx *ptx)
+{
+    unsigned n;
+    wh_ptx_elements(ptx, &ptx->operands[1], &n);
+    return wh_has(&ptx->op, M_COMPLETE_TX) && wh_decode_count(ptx, 3, 3) &&
+           emit_access(ptx, 1, 0, false) &&
+           wh_decode_complete(ptx, 2,
+                              wh_ptx_constant(ptx, n * wh_type_size(wh_decode_type(ptx, 0)), 4));
 }
 
 /* ---- addresses ---- */
@@ -207,156 +295,26 @@ bool wh_decode_mapa(struct wh_ptx *ptx, const struct wh_root *root)
     return true;
 }
 
-static bool copy_arrive(struct wh_ptx *ptx);
-static bool copy_bulk(struct wh_ptx *ptx);
-
-/* cp.async.ca.shared.global [to], [from], size{, bytes read}: done at once, so that groups never
- * wait. */
-bool wh_decode_copy(struct wh_ptx *ptx, const struct wh_root *root)
+/* getctarank d, a: whose shared memory an address is of */
+bool wh_decode_rank(struct wh_ptx *ptx, const struct wh_root *root)
 {
-    struct wh_ins to = {.space = SPACE_SHARED}, from = {0};
+    enum wh_type type = wh_decode_type(ptx, 0);
     (void)root;
-    if (wh_has(&ptx->op, M_ASYNC) && wh_has(&ptx->op, M_MBARRIER))
-        return copy_arrive(ptx);
-    if (wh_has(&ptx->op, M_ASYNC) && wh_has(&ptx->op, M_BULK))
-        return copy_bulk(ptx);
-    if (!wh_has(&ptx->op, M_ASYNC))
+    if ((type != T_U32 && type != T_U64) || !wh_decode_emit(ptx, wh_do_rank, T_U32, &type, 1))
         return false;
-    if (wh_has(&ptx->op, M_COMMIT_GROUP) || wh_has(&ptx->op, M_WAIT_GROUP) ||
-        wh_has(&ptx->op, M_WAIT_ALL))
-        return wh_ptx_emit(ptx, wh_do_nothing) != NULL;
-    if (!wh_decode_count(ptx, 3, 4) || ptx->operands[2].kind != O_IMMEDIATE)
-        return false;
-    uint64_t size = ptx->operands[2].imm;
-    if (size != 4 && size != 8 && size != 16)
-        return wh_ptx_fail(ptx, "%.*s copies %llu bytes", (int)ptx->op.length, ptx->op.text,
-                           (unsigned long long)size);
-    if (!wh_decode_address(ptx, 0, &to) || !wh_decode_address(ptx, 1, &from))
-        return false;
-    uint32_t bytes = ptx->noperands == 4 ? wh_ptx_source(ptx, &ptx->operands[3], T_U32)
-                                         : wh_ptx_constant(ptx, size, 4);
-    struct wh_ins *ins = bytes == WH_NONE ? NULL : wh_ptx_emit(ptx, wh_do_copy_async);
-    if (!ins)
-        return false;
-    ins->a = to.a;
-    ins->offset = to.offset;
-    ins->flags = to.flags;
-    ins->b = from.a;
-    ins->imm = from.offset;
-    ins->sub = from.flags;
-    ins->c = bytes;
-    ins->n = (uint8_t)size;
+    last(ptx)->flags = type == T_U64 ? F_WIDE_ADDRESS : 0;
     return true;
 }
 
-/* ---- mbarrier ---- */
-
-static bool emit_mbarrier(struct wh_ptx *ptx, struct wh_ins ins)
+/* Policies of caches: a value that nothing depends on. */
+bool wh_decode_policy(struct wh_ptx *ptx, const struct wh_root *root)
 {
-    return wh_decode_place(ptx, wh_do_mbarrier, ins);
-}
-
-/* mbarrier.arrive state, [address]{, count}: count in b, bytes to expect in c. */
-static bool mbarrier_arrive(struct wh_ptx *ptx, struct wh_ins ins)
-{
-    bool expects = wh_has(&ptx->op, M_EXPECT_TX);
-    uint32_t one = wh_ptx_constant(ptx, 1, 4), more;
-    ins.sub = wh_has(&ptx->op, M_ARRIVE_DROP) ? MBARRIER_DROP : MBARRIER_ARRIVE;
-    if (!wh_decode_count(ptx, expects ? 3 : 2, 3))
-        return false;
-    ins.b = one;
-    ins.c = wh_ptx_constant(ptx, 0, 4);
-    ins.d = wh_ptx_target(ptx, &ptx->operands[0], T_B64);
-    more = ptx->noperands == 3 ? wh_ptx_source(ptx, &ptx->operands[2], T_U32) : one;
-    if (expects)
-        ins.c = more;
-    else
-        ins.b = more;
-    if (ins.b == WH_NONE || ins.c == WH_NONE || ins.d == WH_NONE ||
-        !wh_decode_address(ptx, 1, &ins))
-        return false;
-    return emit_mbarrier(ptx, ins);
-}
-
-/* mbarrier.test_wait done, [address], state or parity{, patience} */
-static bool mbarrier_wait(struct wh_ptx *ptx, struct wh_ins ins)
-{
-    bool parity = wh_has(&ptx->op, M_PARITY);
-    ins.sub = parity ? MBARRIER_PARITY : MBARRIER_TEST;
-    if (!wh_decode_count(ptx, 3, 4))
-        return false;
-    ins.d = wh_ptx_target(ptx, &ptx->operands[0], T_PRED);
-    ins.b = wh_ptx_source(ptx, &ptx->operands[2], parity ? T_U32 : T_B64);
-    return ins.d != WH_NONE && ins.b != WH_NONE && wh_decode_address(ptx, 1, &ins) &&
-           emit_mbarrier(ptx, ins);
-}
-
-bool wh_decode_mbarrier(struct wh_ptx *ptx, const struct wh_root *root)
-{
-    struct wh_ins ins = {.space = (uint8_t)wh_decode_space(ptx), .type = T_B64};
+    struct wh_ins *ins;
     (void)root;
-    if (wh_has(&ptx->op, M_ARRIVE) || wh_has(&ptx->op, M_ARRIVE_DROP))
-        return mbarrier_arrive(ptx, ins);
-    if (wh_has(&ptx->op, M_TEST_WAIT) || wh_has(&ptx->op, M_TRY_WAIT))
-        return mbarrier_wait(ptx, ins);
-    if (wh_has(&ptx->op, M_PENDING_COUNT)) {
-        static const enum wh_type state = T_B64;
-        if (!wh_decode_emit(ptx, wh_do_mbarrier, T_U32, &state, 1))
-            return false;
-        last(ptx)->sub = MBARRIER_PENDING;
-        return true;
-    }
-    bool init = wh_has(&ptx->op, M_INIT), expects = wh_has(&ptx->op, M_EXPECT_TX);
-    ins.sub = init ? MBARRIER_INIT : expects ? MBARRIER_EXPECT : MBARRIER_INVAL;
-    if ((!init && !expects && !wh_has(&ptx->op, M_INVAL)) ||
-        !wh_decode_count(ptx, 1 + (init || expects), 1 + (init || expects)))
+    if (ptx->noperands == 0 || !(ins = wh_ptx_emit(ptx, wh_decode_handler(ptx, OP_MOV, T_B64))))
         return false;
-    ins.b = init || expects ? wh_ptx_source(ptx, &ptx->operands[1], T_U32) : 0;
-    return ins.b != WH_NONE && wh_decode_address(ptx, 0, &ins) && emit_mbarrier(ptx, ins);
-}
-
-/* cp.async.bulk.shared::cluster.global.mbarrier::complete_tx::bytes [to], [from], size, [mbarrier],
- * and back to global. */
-static bool copy_bulk(struct wh_ptx *ptx)
-{
-    struct wh_ins to = {0}, from = {0},
-                  barrier = {.space = SPACE_SHARED, .type = T_B64, .sub = MBARRIER_COMPLETE};
-    bool completes = wh_has(&ptx->op, M_COMPLETE_TX), global = wh_has(&ptx->op, M_GLOBAL);
-    if (wh_has(&ptx->op, M_COMMIT_GROUP) || wh_has(&ptx->op, M_WAIT_GROUP))
-        return wh_ptx_emit(ptx, wh_do_nothing) != NULL;
-    if (!wh_decode_count(ptx, 3 + completes, 3 + completes) ||
-        (completes && !wh_has(&ptx->op, M_SHARED_CLUSTER)))
-        return false;
-    uint32_t size = wh_ptx_source(ptx, &ptx->operands[2], T_U32);
-    if (size == WH_NONE || !wh_decode_address(ptx, 0, &to) || !wh_decode_address(ptx, 1, &from))
-        return false;
-    struct wh_ins *ins = wh_ptx_emit(ptx, wh_do_copy_bulk);
-    if (!ins)
-        return false;
-    ins->a = to.a;
-    ins->offset = to.offset;
-    ins->flags = to.flags;
-    ins->b = from.a;
-    ins->imm = from.offset;
-    ins->sub = from.flags;
-    ins->c = size;
-    ins->space = completes ? SPACE_SHARED : SPACE_GLOBAL;
-    ins->type2 = completes && global ? SPACE_GLOBAL : SPACE_SHARED;
-    barrier.b = size;
-    return !completes || (wh_decode_address(ptx, 3, &barrier) && emit_mbarrier(ptx, barrier));
-}
-
-/* cp.async.mbarrier.arrive [address]: the copies are done; without .noinc the count was raised for
- * it, and it is nothing. */
-static bool copy_arrive(struct wh_ptx *ptx)
-{
-    struct wh_ins ins = {
-        .space = (uint8_t)wh_decode_space(ptx), .type = T_B64, .sub = MBARRIER_ARRIVE};
-    if (!wh_has(&ptx->op, M_NOINC))
-        return wh_ptx_emit(ptx, wh_do_nothing) != NULL;
-    ins.b = wh_ptx_constant(ptx, 1, 4);
-    ins.c = wh_ptx_constant(ptx, 0, 4);
-    ins.d = wh_ptx_slot(ptx, T_B64);
-    return ins.d != WH_NONE && wh_decode_count(ptx, 1, 1) && wh_decode_address(ptx, 0, &ins) &&
-           emit_mbarrier(ptx, ins);
+    uint32_t d = wh_ptx_target(ptx, &ptx->operands[0], T_B64), a = wh_ptx_constant(ptx, 0, 8);
+    ins->d = d;
+    ins->a = a;
+    return d != WH_NONE && a != WH_NONE;
 }

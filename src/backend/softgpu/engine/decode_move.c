@@ -196,11 +196,30 @@ static bool emit_vector(struct wh_ptx *ptx, unsigned vector, unsigned scalar, wh
     return true;
 }
 
+/* mov.b128: a register of 128 bits is two of 64. */
+static bool move_wide(struct wh_ptx *ptx)
+{
+    uint32_t to[2], from[2];
+    if (!wh_ptx_halves(ptx, &ptx->operands[1], false, from) ||
+        !wh_ptx_halves(ptx, &ptx->operands[0], true, to))
+        return false;
+    for (unsigned i = 0; i < 2; i++) {
+        struct wh_ins *ins = wh_ptx_emit(ptx, wh_decode_handler(ptx, OP_MOV, T_B64));
+        if (!ins)
+            return false;
+        ins->d = to[i];
+        ins->a = from[i];
+    }
+    return true;
+}
+
 bool wh_decode_mov(struct wh_ptx *ptx, const struct wh_root *root)
 {
     enum wh_type type = wh_decode_type(ptx, 0), bits = bits_of(type);
     if (!wh_decode_count(ptx, 2, 2))
         return false;
+    if (type == T_B128)
+        return move_wide(ptx);
     if (ptx->operands[1].kind == O_VECTOR)
         return emit_vector(ptx, 1, 0, wh_do_pack, type);
     if (ptx->operands[0].kind == O_VECTOR)
@@ -259,6 +278,8 @@ bool wh_decode_cvt(struct wh_ptx *ptx, const struct wh_root *root)
     (void)root;
     if ((target == T_F16X2 || target == T_BF16X2) && source == T_F32)
         return emit_pair(ptx, target);
+    if (wh_decode_cvt_tiny(ptx, target, source))
+        return true;
     bool tf32 = target == T_TF32 && source == T_F32;
     if (!wh_decode_count(ptx, 2, 2) || (!tf32 && !convertible(target)) || !convertible(source))
         return false;

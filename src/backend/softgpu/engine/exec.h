@@ -232,6 +232,10 @@ void wh_do_store(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 void wh_do_load_param(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 void wh_do_param_word(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 void wh_do_atomic(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
+/* Of 128 bits; `list`: halves of the result, of what is put or expected, of what then is put. */
+void wh_do_atomic_wide(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
+void wh_do_rank(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
+void wh_do_reduce_bulk(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 void wh_do_copy_async(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 void wh_do_copy_bulk(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 void wh_do_isspacep(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);

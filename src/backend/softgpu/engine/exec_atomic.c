@@ -88,8 +88,10 @@ EXCHANGE(64)
 uint64_t wh_atomic_at(unsigned op, unsigned type, void *at, uint64_t b)
 {
     const struct wh_ins ins = {.sub = (uint8_t)op, .type = (uint8_t)type};
-    return wh_type_size((enum wh_type)type) == 8 ? exchange64(&ins, at, b, 0)
-                                                 : exchange32(&ins, at, b, 0);
+    unsigned size = wh_type_size((enum wh_type)type);
+    return size == 8   ? exchange64(&ins, at, b, 0)
+           : size == 4 ? exchange32(&ins, at, b, 0)
+                       : exchange16(&ins, at, b, 0);
 }
 
 void wh_do_atomic(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
@@ -112,5 +114,37 @@ void wh_do_atomic(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
             old = exchange16(ins, at, b, c);
         if (ins->n)
             wh_put(warp, ins->d, lane, size == 8, old);
+    }
+}
+
+/* Processors of 64 bits have this, which compilers reach only through a library. */
+static bool exchange128(uint64_t *at, uint64_t old[2], const uint64_t wanted[2])
+{
+    bool done;
+    __asm__ volatile("lock cmpxchg16b %1"
+                     : "=@ccz"(done), "+m"(*(unsigned __int128 *)at), "+a"(old[0]), "+d"(old[1])
+                     : "b"(wanted[0]), "c"(wanted[1])
+                     : "memory");
+    return done;
+}
+
+void wh_do_atomic_wide(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
+{
+    uint64_t pointers[WH_LANES];
+    bool cas = ins->sub == ATOMIC_CAS;
+    warp->spins++;
+    if (!wh_translate(warp, ins, mask, 16, true, pointers))
+        return;
+    WH_EACH_LANE(lane, mask)
+    {
+        uint64_t values[6], old[2], *at = (uint64_t *)(uintptr_t)pointers[lane]; /* NOLINT */
+        for (unsigned i = 2; i < (cas ? 6 : 4); i++)
+            values[i] = wh_get(warp, ins->list[i], lane, true);
+        old[0] = cas ? values[2] : at[0];
+        old[1] = cas ? values[3] : at[1];
+        while (!exchange128(at, old, cas ? values + 4 : values + 2) && !cas)
+            ;
+        for (unsigned i = 0; i < 2; i++)
+            wh_put(warp, ins->list[i], lane, true, old[i]);
     }
 }

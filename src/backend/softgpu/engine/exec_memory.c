@@ -461,6 +461,17 @@ void wh_do_mapa(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
     }
 }
 
+/* Whose shared memory an address is of: the block's own without a rank in it. */
+void wh_do_rank(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
+{
+    WH_EACH_LANE(lane, mask)
+    {
+        uint64_t address = wh_get(warp, ins->a, lane, ins->flags & F_WIDE_ADDRESS),
+                 rank = (address & (WH_WINDOW_SIZE - 1)) >> WH_RANK_SHIFT;
+        wh_put(warp, ins->d, lane, false, rank ? rank - 1 : warp->block->rank);
+    }
+}
+
 void wh_do_local_address(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
     WH_EACH_LANE(lane, mask)
@@ -512,22 +523,50 @@ void wh_do_copy_async(struct wh_warp *warp, const struct wh_ins *ins, uint32_t m
     }
 }
 
-/* cp.async.bulk: c bytes at the address in b (space: type2), to the one in a (space). */
+/* cp.async.bulk: c bytes at the address in b (space: type2), to the one in a (space). False after a
+ * fault. */
+static bool bulk_places(struct wh_warp *warp, const struct wh_ins *ins, unsigned lane,
+                        void **to_place, const void **from_place, uint64_t *size)
+{
+    uint64_t bytes = wh_get(warp, ins->c, lane, false), room;
+    uint64_t to = wh_get(warp, ins->a, lane, ins->flags & F_WIDE_ADDRESS) + (uint64_t)ins->offset;
+    uint64_t from = wh_get(warp, ins->b, lane, ins->sub & F_WIDE_ADDRESS) + (uint64_t)ins->imm;
+    *to_place = resolve(warp, lane, (enum wh_space)ins->space, to, bytes, true, &room);
+    *from_place = resolve(warp, lane, (enum wh_space)ins->type2, from, bytes, false, &room);
+    *size = bytes;
+    if (*to_place && *from_place && (to | from | bytes) % 16 == 0)
+        return true;
+    return bad_address(warp, ins, lane, !*from_place || from % 16 ? from : to, 16);
+}
+
 void wh_do_copy_bulk(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
     WH_EACH_LANE(lane, mask)
     {
-        uint64_t bytes = wh_get(warp, ins->c, lane, false), room;
-        uint64_t to =
-            wh_get(warp, ins->a, lane, ins->flags & F_WIDE_ADDRESS) + (uint64_t)ins->offset;
-        uint64_t from = wh_get(warp, ins->b, lane, ins->sub & F_WIDE_ADDRESS) + (uint64_t)ins->imm;
-        void *target = resolve(warp, lane, (enum wh_space)ins->space, to, bytes, true, &room);
-        const void *source =
-            resolve(warp, lane, (enum wh_space)ins->type2, from, bytes, false, &room);
-        if (!target || !source || (to | from | bytes) % 16 != 0) {
-            bad_address(warp, ins, lane, !source || from % 16 ? from : to, 16);
+        void *to;
+        const void *from;
+        uint64_t size;
+        if (!bulk_places(warp, ins, lane, &to, &from, &size))
             return;
+        memmove(to, from, size);
+    }
+}
+
+/* order: the operation, type: of the elements */
+void wh_do_reduce_bulk(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
+{
+    unsigned unit = wh_type_size((enum wh_type)ins->type);
+    WH_EACH_LANE(lane, mask)
+    {
+        void *to;
+        const void *from;
+        uint64_t size;
+        if (!bulk_places(warp, ins, lane, &to, &from, &size))
+            return;
+        for (uint64_t at = 0; at + unit <= size; at += unit) {
+            uint64_t value = 0;
+            memcpy(&value, (const uint8_t *)from + at, unit);
+            wh_atomic_at(ins->order, ins->type, (uint8_t *)to + at, value);
         }
-        memmove(target, source, bytes);
     }
 }

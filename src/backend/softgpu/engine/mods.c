@@ -67,6 +67,8 @@ bool wh_type_integer(enum wh_type type)
 static bool is_hint(const char *text, unsigned length)
 {
     static const char *const hints[] = {"L1::", "L2::", "level::", "evict", "no_allocate"};
+    if (length == 2 && text[0] == 'L' && (text[1] == '1' || text[1] == '2'))
+        return true;
     for (unsigned i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
         if (length >= strlen(hints[i]) && strncmp(text, hints[i], strlen(hints[i])) == 0)
             return true;

@@ -96,6 +96,21 @@ bool wh_ptx_word(const struct wh_ptx *ptx, const char *word)
     return wh_token_is(&ptx->token, word);
 }
 
+void wh_ptx_split(struct wh_ptx *ptx)
+{
+    static const char *const words[] = {".reg", ".param", ".global", ".shared", ".local", ".const"};
+    struct wh_token *token = &ptx->token;
+    for (unsigned i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
+        unsigned length = (unsigned)strlen(words[i]);
+        if (token->kind == TOKEN_WORD && token->length > length && token->text[length] == '.' &&
+            memcmp(token->text, words[i], length) == 0) {
+            ptx->lexer.at = token->text + length;
+            token->length = length;
+            return;
+        }
+    }
+}
+
 bool wh_ptx_integer(struct wh_ptx *ptx, int64_t *value)
 {
     bool negative = wh_ptx_accept(ptx, '-');

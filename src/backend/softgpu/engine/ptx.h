@@ -88,6 +88,8 @@ bool wh_ptx_is(const struct wh_ptx *ptx, char mark);
 bool wh_ptx_accept(struct wh_ptx *ptx, char mark);
 bool wh_ptx_expect(struct wh_ptx *ptx, char mark);
 bool wh_ptx_word(const struct wh_ptx *ptx, const char *word);
+/* `.reg.b16` without a blank is two words as well. */
+void wh_ptx_split(struct wh_ptx *ptx);
 /* An integer, perhaps negative. */
 bool wh_ptx_integer(struct wh_ptx *ptx, int64_t *value);
 
@@ -120,6 +122,9 @@ uint32_t wh_ptx_source_any(struct wh_ptx *ptx, const struct wh_operand *operand,
 uint32_t wh_ptx_target(struct wh_ptx *ptx, const struct wh_operand *operand, enum wh_type type);
 uint32_t wh_ptx_target_any(struct wh_ptx *ptx, const struct wh_operand *operand, enum wh_type type,
                            bool *wide);
+/* The two places of 64 bits of a register of 128, or of a vector of two. */
+bool wh_ptx_halves(struct wh_ptx *ptx, const struct wh_operand *operand, bool written,
+                   uint32_t halves[2]);
 /* Base and offset of an address; sets F_WIDE_ADDRESS in *flags. */
 uint32_t wh_ptx_address(struct wh_ptx *ptx, const struct wh_operand *operand, int64_t *offset,
                         uint8_t *flags);

@@ -216,6 +216,7 @@ static void skip_location(struct wh_ptx *ptx)
 
 static void parse_directive(struct wh_ptx *ptx)
 {
+    wh_ptx_split(ptx);
     if (wh_ptx_word(ptx, ".reg"))
         declare_registers(ptx);
     else if (wh_ptx_word(ptx, ".param"))

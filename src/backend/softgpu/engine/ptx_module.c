@@ -642,6 +642,7 @@ static enum wh_linkage parse_linkage(struct wh_ptx *ptx)
 static void parse_item(struct wh_ptx *ptx)
 {
     enum wh_linkage linkage = parse_linkage(ptx);
+    wh_ptx_split(ptx);
     if (wh_ptx_word(ptx, ".entry") || wh_ptx_word(ptx, ".func"))
         parse_function(ptx, linkage, wh_ptx_word(ptx, ".entry"));
     else if (wh_ptx_word(ptx, ".section"))

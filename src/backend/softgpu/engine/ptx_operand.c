@@ -636,6 +636,32 @@ uint32_t wh_ptx_target_any(struct wh_ptx *ptx, const struct wh_operand *operand,
     return wh_ptx_target(ptx, operand, as);
 }
 
+bool wh_ptx_halves(struct wh_ptx *ptx, const struct wh_operand *operand, bool written,
+                   uint32_t halves[2])
+{
+    if (operand->kind == O_VECTOR) {
+        const struct wh_operand *list = &ptx->elements[operand->first];
+        for (unsigned i = 0; i < 2; i++) {
+            halves[i] = operand->count != 2 ? WH_NONE
+                        : written           ? wh_ptx_target(ptx, &list[i], T_B64)
+                                            : wh_ptx_source(ptx, &list[i], T_B64);
+            if (halves[i] == WH_NONE)
+                return false;
+        }
+        return true;
+    }
+    if (operand->kind == O_SINK && written) {
+        halves[0] = wh_ptx_slot(ptx, T_B128);
+    } else if (operand->kind != O_REGISTER || operand->type != T_B128) {
+        named_wrong(ptx, operand);
+        return false;
+    } else {
+        halves[0] = operand->slot;
+    }
+    halves[1] = halves[0] + 8 * WH_LANES;
+    return halves[0] != WH_NONE;
+}
+
 uint32_t wh_ptx_address(struct wh_ptx *ptx, const struct wh_operand *operand, int64_t *offset,
                         uint8_t *flags)
 {

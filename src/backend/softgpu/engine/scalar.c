@@ -315,8 +315,7 @@ static double integer_value(const struct number *number, enum wh_rounding roundi
     return number->negative ? -value : value;
 }
 
-/* To a shorter float, in any direction, by its count of bits and its least exponent. */
-static double narrow(double value, int digits, int least, double most, enum wh_rounding rounding)
+double wh_narrow_to(double value, int digits, int least, double most, enum wh_rounding rounding)
 {
     if (value != value || isinf(value) || value == 0.0)
         return value;
@@ -335,7 +334,7 @@ static double narrow(double value, int digits, int least, double most, enum wh_r
 
 float wh_narrow(double value, enum wh_rounding rounding)
 {
-    return (float)narrow(value, 24, -126, 0x1.fffffep127, rounding);
+    return (float)wh_narrow_to(value, 24, -126, 0x1.fffffep127, rounding);
 }
 
 static uint64_t write_short(const struct wh_ins *ins, double value, enum wh_type type)
@@ -343,7 +342,8 @@ static uint64_t write_short(const struct wh_ins *ins, double value, enum wh_type
     bool half = type == T_F16;
     double most = half ? 65504.0 : 0x1.fep127;
     enum wh_rounding rounding = (enum wh_rounding)ins->order;
-    value = half ? narrow(value, 11, -14, most, rounding) : narrow(value, 8, -126, most, rounding);
+    value = half ? wh_narrow_to(value, 11, -14, most, rounding)
+                 : wh_narrow_to(value, 8, -126, most, rounding);
     if (ins->flags & F_MULTI)
         value = value > 0 || value != value ? value : 0.0;
     if (ins->flags & F_SAT && ins->space & CONVERT_PAIR)
@@ -370,8 +370,8 @@ static uint64_t write_float(const struct wh_ins *ins, double value, enum wh_type
     case T_F64:
         return wh_bits64(saturate ? wh_saturate64(value) : value);
     case T_TF32: {
-        uint32_t bits =
-            wh_bits32((float)narrow(value, 11, -126, 0x1.ffcp127, (enum wh_rounding)ins->order));
+        uint32_t bits = wh_bits32(
+            (float)wh_narrow_to(value, 11, -126, 0x1.ffcp127, (enum wh_rounding)ins->order));
         bits &= 0xffffe000u; /* of NaN */
         return ins->flags & F_MULTI && value < 0 ? 0 : bits;
     }

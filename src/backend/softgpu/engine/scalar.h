@@ -16,6 +16,9 @@ void wh_do_round(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
 
 /* A value x of the mode, carried out in it; used by conversions as well. */
 float wh_narrow(double value, enum wh_rounding rounding);
+/* To a shorter float, in any direction, by its count of bits, its least exponent and its largest
+ * number. */
+double wh_narrow_to(double value, int digits, int least, double most, enum wh_rounding rounding);
 
 enum wh_carry_op { CARRY_ADD, CARRY_SUB, CARRY_MADLO, CARRY_MADHI };
 

@@ -233,7 +233,10 @@ enum wh_type {
     X(ELEMENT_U4, "u4")                            \
     X(ELEMENT_B1, "b1")                            \
     X(ELEMENT_E4M3, "e4m3")                        \
-    X(ELEMENT_E5M2, "e5m2")
+    X(ELEMENT_E5M2, "e5m2")                        \
+    X(CACHE_HINT, "L2::cache_hint")                \
+    X(PREFETCH, "prefetch")                        \
+    X(REDUCE, "reduce")
 
 enum wh_modifier {
 #define X(name, text) M_##name,
