@@ -8,7 +8,7 @@
 #include "scalar.h"
 #include "short.h"
 
-static int32_t part_of(uint32_t word, unsigned i, unsigned n, enum wh_type type)
+static inline int32_t part_of(uint32_t word, unsigned i, unsigned n, enum wh_type type)
 {
     unsigned bits = 32 / n, shift = 32 - bits * (i + 1);
     return type == T_S32 ? (int32_t)(word << shift) >> (32 - bits)
@@ -33,7 +33,7 @@ static bool holds(unsigned comparison, int32_t a, int32_t b)
     }
 }
 
-static int32_t part_result(const struct wh_ins *ins, int32_t a, int32_t b)
+static inline int32_t part_result(const struct wh_ins *ins, int32_t a, int32_t b)
 {
     int32_t sum = a + b;
     switch (ins->sub) {
@@ -55,9 +55,9 @@ static int32_t part_result(const struct wh_ins *ins, int32_t a, int32_t b)
 }
 
 /* Into the range of a part, or what is left of it there. */
-static int32_t fitted(const struct wh_ins *ins, int32_t value)
+static inline int32_t fitted(const struct wh_ins *ins, unsigned n, int32_t value)
 {
-    unsigned bits = 32u / ins->n;
+    unsigned bits = 32u / n;
     bool is_signed = ins->flags & F_SIGNED;
     int32_t most = (int32_t)((1u << (is_signed ? bits - 1 : bits)) - 1),
             least = is_signed ? -most - 1 : 0;
@@ -67,23 +67,33 @@ static int32_t fitted(const struct wh_ins *ins, int32_t value)
     return is_signed ? (int32_t)kept >> (32 - bits) : (int32_t)(kept >> (32 - bits));
 }
 
-void wh_do_video(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
+static inline __attribute__((always_inline)) void video(struct wh_warp *warp,
+                                                        const struct wh_ins *ins, uint32_t mask,
+                                                        unsigned n)
 {
     WH_EACH_LANE(lane, mask)
     {
         uint32_t a = (uint32_t)wh_get(warp, ins->a, lane, false),
                  b = (uint32_t)wh_get(warp, ins->b, lane, false), word = 0,
                  sum = (uint32_t)wh_get(warp, ins->c, lane, false);
-        for (unsigned i = 0; i < ins->n; i++) {
-            int32_t part =
-                fitted(ins, part_result(ins, part_of(a, i, ins->n, (enum wh_type)ins->type),
-                                        part_of(b, i, ins->n, (enum wh_type)ins->type2)));
-            unsigned bits = 32u / ins->n;
+        for (unsigned i = 0; i < n; i++) {
+            int32_t part = fitted(ins, n,
+                                  part_result(ins, part_of(a, i, n, (enum wh_type)ins->type),
+                                              part_of(b, i, n, (enum wh_type)ins->type2)));
+            unsigned bits = 32u / n;
             word |= ((uint32_t)part & ((1u << bits) - 1)) << i * bits;
             sum += (uint32_t)part;
         }
         wh_put(warp, ins->d, lane, false, ins->flags & F_MULTI ? sum : word);
     }
+}
+
+void wh_do_video(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
+{
+    if (ins->n == 4)
+        video(warp, ins, mask, 4);
+    else
+        video(warp, ins, mask, 2);
 }
 
 /* ---- floats of 8 bits ---- */

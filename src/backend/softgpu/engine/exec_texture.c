@@ -65,7 +65,13 @@ static void coordinates_of(struct wh_warp *warp, const struct wh_texturing *t, u
                            struct wh_coordinates *at)
 {
     static const uint8_t n[GEOMETRY_COUNT] = {1, 2, 3, 1, 2, 3, 3};
-    *at = (struct wh_coordinates){.whole = t->whole};
+    at->whole = t->whole;
+    at->layer = 0;
+    at->level = 0;
+    for (unsigned d = n[t->geometry]; d < 3; d++) {
+        at->x[d] = 0;
+        at->i[d] = 0;
+    }
     for (unsigned d = 0; d < n[t->geometry]; d++) {
         uint32_t bits = (uint32_t)wh_get(warp, t->coordinates[d], lane, false);
         at->x[d] = wh_float32(bits);

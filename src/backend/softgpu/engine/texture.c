@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-#define FAR (1 << 30) /* farther out, all texels are alike */
+#define FAR (1ll << 40) /* farther out, all texels are alike */
 
 /* ---- one texel ---- */
 
@@ -117,11 +117,8 @@ static void read_border(const struct wh_soft_texture *texture, uint32_t texel[4]
 
 /* ---- addressing ---- */
 
-/* Texel number i of n, or -1 for the border. */
-static int64_t addressed(int64_t i, int64_t n, enum wh_soft_wrap wrap)
+static int64_t addressed_outside(int64_t i, int64_t n, enum wh_soft_wrap wrap)
 {
-    if (i >= 0 && i < n)
-        return i;
     int64_t back;
     switch (wrap) {
     case WH_SOFT_WRAP:
@@ -136,6 +133,12 @@ static int64_t addressed(int64_t i, int64_t n, enum wh_soft_wrap wrap)
     default:
         return -1;
     }
+}
+
+/* Texel number i of n, or -1 for the border. */
+static inline int64_t addressed(int64_t i, int64_t n, enum wh_soft_wrap wrap)
+{
+    return i >= 0 && i < n ? i : addressed_outside(i, n, wrap);
 }
 
 /* Wrapping and mirroring are for normalized coordinates only; others are clamped. */
@@ -171,7 +174,7 @@ static struct spot spot_of(const struct wh_soft_texture *texture, float coordina
     double x = texture->normalized ? (double)coordinate * n : (double)coordinate;
     if (!filtered)
         return (struct spot){.first = whole_of(x)};
-    int64_t steps = whole_of(fmin(fmax(x, -FAR / 256.0), FAR / 256.0) * 256 - 128 + 0.5);
+    int64_t steps = whole_of(x * 256 - 128 + 0.5); /* stays far enough out */
     return (struct spot){.first = steps >> 8, .weight = (float)(steps & 255) / 256.0f};
 }
 
@@ -331,6 +334,51 @@ static void mix(const struct sample *sample, uint32_t texel[4])
         texel[i] = wh_bits32(sum[i]);
 }
 
+/* What most fetches are: one texel in one or two dimensions. */
+static void read_nearest(struct wh_fetch *fetch, const struct wh_soft_level *level, bool rows,
+                         const struct wh_coordinates *at, uint32_t texel[4])
+{
+    const struct wh_soft_texture *texture = fetch->texture;
+    int64_t x = at->i[0], y = rows ? at->i[1] : 0;
+    if (!at->whole) {
+        x = spot_of(texture, at->x[0], level->width, false).first;
+        y = rows ? spot_of(texture, at->x[1], level->height, false).first : 0;
+    }
+    x = addressed(x, level->width, wrap_of(texture, 0));
+    y = addressed(y, level->height, wrap_of(texture, 1));
+    if (x < 0 || y < 0)
+        read_border(texture, texel);
+    else
+        read_texel(fetch, level, (uint32_t)x, (uint32_t)y, 0, texel);
+}
+
+/* Four around a place in two dimensions. */
+static void mix_plane(struct wh_fetch *fetch, const struct wh_soft_level *level,
+                      const struct wh_coordinates *at, uint32_t texel[4])
+{
+    const struct wh_soft_texture *texture = fetch->texture;
+    struct spot across = spot_of(texture, at->x[0], level->width, true),
+                down = spot_of(texture, at->x[1], level->height, true);
+    float sum[4] = {0};
+    for (unsigned corner = 0; corner < 4; corner++) {
+        float weight = (corner & 1 ? across.weight : 1 - across.weight) *
+                       (corner & 2 ? down.weight : 1 - down.weight);
+        if (weight == 0)
+            continue; /* what is not a number there does not count */
+        uint32_t part[4];
+        int64_t x = addressed(across.first + (corner & 1), level->width, wrap_of(texture, 0)),
+                y = addressed(down.first + (corner >> 1), level->height, wrap_of(texture, 1));
+        if (x < 0 || y < 0)
+            read_border(texture, part);
+        else
+            read_texel(fetch, level, (uint32_t)x, (uint32_t)y, 0, part);
+        for (unsigned i = 0; i < 4; i++)
+            sum[i] += weight * wh_float32(part[i]);
+    }
+    for (unsigned i = 0; i < 4; i++)
+        texel[i] = wh_bits32(sum[i]);
+}
+
 static void read_level(struct wh_fetch *fetch, const struct wh_soft_level *level,
                        enum wh_geometry geometry, const struct wh_coordinates *at,
                        uint32_t texel[4])
@@ -338,6 +386,14 @@ static void read_level(struct wh_fetch *fetch, const struct wh_soft_level *level
     const struct wh_soft_texture *texture = fetch->texture;
     bool filtered = texture->filtered && !at->whole && as_floats(texture) && !texture->linear;
     struct sample sample;
+    if (!filtered && (geometry == GEOMETRY_1D || geometry == GEOMETRY_2D)) {
+        read_nearest(fetch, level, geometry == GEOMETRY_2D, at, texel);
+        return;
+    }
+    if (filtered && geometry == GEOMETRY_2D) {
+        mix_plane(fetch, level, at, texel);
+        return;
+    }
     set_sample(&sample, fetch, level, geometry, at, filtered);
     if (filtered)
         mix(&sample, texel);
