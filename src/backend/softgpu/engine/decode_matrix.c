@@ -168,7 +168,8 @@ static bool access(struct wh_ptx *ptx, struct wh_matrix *matrix, bool load)
     unsigned which = 0, nwords = word_elements(&ptx->op, found);
     while (which < FRAGMENT_COUNT && !wh_has(&ptx->op, words[which]))
         which++;
-    if (which == FRAGMENT_COUNT || ptx->op.ntypes + nwords != 1 || !wh_decode_count(ptx, 2, 3))
+    if (which == FRAGMENT_COUNT || load == (which == FRAGMENT_D) || ptx->op.ntypes + nwords != 1 ||
+        !wh_decode_count(ptx, 2, 3))
         return false;
     matrix->which = (uint8_t)which;
     matrix->element[which] =

@@ -31,37 +31,82 @@ static uint8_t *line_at(struct wh_warp *warp, const struct wh_ins *ins, unsigned
                     line_bytes(matrix, length), write);
 }
 
-/* An element of a line of memory, as bits. */
-static uint64_t line_get(const uint8_t *at, unsigned i, unsigned bits)
+/* ---- elements of a whole matrix, as bits ---- */
+
+union elements {
+    uint32_t words[WH_MATRIX_ELEMENTS];
+    uint64_t wide[WH_MATRIX_ELEMENTS];
+};
+
+/* `step`: from one element of a line to the next one's place in the matrix. */
+static void take_line(const uint8_t *at, unsigned bits, unsigned length, unsigned first,
+                      unsigned step, union elements *all)
 {
-    uint64_t value = 0;
-    if (bits == 4)
-        return at[i / 2] >> i % 2 * 4 & 15;
-    memcpy(&value, at + i * (bits / 8), bits / 8);
-    return value;
+    const uint16_t *shorts = (const void *)at;
+    const uint32_t *words = (const void *)at;
+    const uint64_t *wide = (const void *)at;
+    for (unsigned i = 0; i < length; i++, first += step)
+        if (bits == 16)
+            all->words[first] = shorts[i];
+        else if (bits == 32)
+            all->words[first] = words[i];
+        else if (bits == 64)
+            all->wide[first] = wide[i];
+        else
+            all->words[first] = bits == 8 ? at[i] : at[i / 2] >> i % 2 * 4 & 15;
 }
 
-static uint64_t get_element(const struct wh_warp *warp, const struct wh_matrix *matrix, unsigned i)
+static void give_line(uint8_t *at, unsigned bits, unsigned length, unsigned first, unsigned step,
+                      const union elements *all)
 {
-    unsigned bits = wh_element_bits(matrix->element[matrix->which]), slot = i / WH_LANES,
-             each = bits < 32 ? 32 / bits : 1;
-    uint32_t place = matrix->registers[matrix->which][slot / each];
-    uint64_t word = wh_get(warp, place, i % WH_LANES, bits == 64);
-    return bits < 32 ? word >> slot % each * bits & ((1u << bits) - 1) : word;
+    for (unsigned i = 0; i < length; i++, first += step)
+        if (bits == 16)
+            ((uint16_t *)(void *)at)[i] = (uint16_t)all->words[first];
+        else if (bits == 32)
+            ((uint32_t *)(void *)at)[i] = all->words[first];
+        else
+            ((uint64_t *)(void *)at)[i] = all->wide[first];
 }
 
-static void put_element(struct wh_warp *warp, const struct wh_matrix *matrix, unsigned i,
-                        uint64_t value)
+/* Registers hold elements in the order of the matrix: 32 for the lanes, then the next 32. */
+static void to_registers(struct wh_warp *warp, const struct wh_matrix *matrix, uint32_t mask,
+                         const union elements *all)
 {
-    unsigned bits = wh_element_bits(matrix->element[matrix->which]), slot = i / WH_LANES,
-             each = bits < 32 ? 32 / bits : 1;
-    uint32_t place = matrix->registers[matrix->which][slot / each];
-    if (bits < 32) /* the register is zero before */
-        value = wh_get(warp, place, i % WH_LANES, false) | value << slot % each * bits;
-    wh_put(warp, place, i % WH_LANES, bits == 64, value);
+    unsigned which = matrix->which, bits = wh_element_bits(matrix->element[which]),
+             each = bits < 32 ? 32 / bits : 1,
+             n = wh_matrix_rows(matrix, which) * wh_matrix_columns(matrix, which);
+    for (unsigned i = 0; i < matrix->count[which]; i++) {
+        uint64_t words[WH_LANES] = {0};
+        for (unsigned k = 0; k < each && (i * each + k) * WH_LANES < n; k++)
+            for (unsigned lane = 0; lane < WH_LANES; lane++) {
+                unsigned element = (i * each + k) * WH_LANES + lane;
+                words[lane] |=
+                    bits == 64 ? all->wide[element] : (uint64_t)all->words[element] << k * bits;
+            }
+        WH_EACH_LANE(lane, mask)
+        wh_put(warp, matrix->registers[which][i], lane, bits == 64, words[lane]);
+    }
 }
 
-static void move(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask, bool write)
+static void from_registers(const struct wh_warp *warp, const struct wh_matrix *matrix,
+                           union elements *all)
+{
+    unsigned which = matrix->which, bits = wh_element_bits(matrix->element[which]),
+             each = bits < 32 ? 32 / bits : 1,
+             n = wh_matrix_rows(matrix, which) * wh_matrix_columns(matrix, which);
+    for (unsigned i = 0; i < n; i++) {
+        unsigned slot = i / WH_LANES;
+        uint64_t word =
+            wh_get(warp, matrix->registers[which][slot / each], i % WH_LANES, bits == 64);
+        if (bits == 64)
+            all->wide[i] = word;
+        else
+            all->words[i] = (uint32_t)(word >> slot % each * bits);
+    }
+}
+
+static bool move(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask, bool write,
+                 union elements *all)
 {
     const struct wh_matrix *matrix = ins->matrix;
     unsigned which = matrix->which, across = wh_matrix_columns(matrix, which),
@@ -70,35 +115,32 @@ static void move(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask, 
              lane = (unsigned)__builtin_ctz(mask);
     for (unsigned line = 0; line < lines; line++) {
         uint8_t *at = line_at(warp, ins, lane, line, length, write);
+        unsigned first = matrix->row_major ? line * across : line,
+                 step = matrix->row_major ? 1 : across;
         if (!at)
-            return;
-        for (unsigned i = 0; i < length; i++) {
-            unsigned element = matrix->row_major ? line * across + i : i * across + line;
-            uint64_t value = write ? get_element(warp, matrix, element) : 0;
-            if (write)
-                memcpy(at + i * (bits / 8), &value, bits / 8); /* results have whole bytes */
-            else
-                put_element(warp, matrix, element, line_get(at, i, bits));
-        }
+            return false;
+        if (write)
+            give_line(at, bits, length, first, step, all);
+        else
+            take_line(at, bits, length, first, step, all);
     }
+    return true;
 }
 
 void wh_do_matrix_load(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
-    const struct wh_matrix *matrix = ins->matrix;
-    bool wide = matrix->element[matrix->which] == ELEMENT_F64;
-    if (!wh_together(warp, UINT32_MAX))
-        return;
-    for (unsigned i = 0; i < matrix->count[matrix->which]; i++)
-        WH_EACH_LANE(lane, mask)
-    wh_put(warp, matrix->registers[matrix->which][i], lane, wide, 0);
-    move(warp, ins, mask, false);
+    union elements all;
+    if (wh_together(warp, UINT32_MAX) && move(warp, ins, mask, false, &all))
+        to_registers(warp, ins->matrix, mask, &all);
 }
 
 void wh_do_matrix_store(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
-    if (wh_together(warp, UINT32_MAX))
-        move(warp, ins, mask, true);
+    union elements all;
+    if (!wh_together(warp, UINT32_MAX))
+        return;
+    from_registers(warp, ins->matrix, &all);
+    move(warp, ins, mask, true, &all);
 }
 
 /* ---- ldmatrix, stmatrix: tiles of 8 by 8 shorts; a lane names a row of one of them ---- */
