@@ -15,44 +15,50 @@
 
 #define PAGE 4096u
 
-static struct {
-    pthread_mutex_t lock;
-    const struct wh_session *session; /* what the rest is about */
-    struct wh_cuda_ranges *_Atomic ranges;
-    struct wh_cuda_ranges *reserved;
-    int shares; /* the arena's address is agreed: 1 yes, -1 no, 0 not asked yet */
-} memory = {.lock = PTHREAD_MUTEX_INITIALIZER};
+/* What is known in one session. After a fork, the parent's is not ours: it is left alone. */
+struct known {
+    const struct wh_session *session;
+    struct wh_cuda_ranges *ranges, *reserved;
+    int shares; /* the arena's address is agreed: 1 yes, -1 no, 0 not asked yet; under the lock */
+};
+
+static struct known *_Atomic known;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* ---- what is known of addresses ---- */
 
-static struct wh_cuda_ranges *begin_session(const struct wh_session *session)
+static struct known *begin_session(const struct wh_session *session)
 {
-    pthread_mutex_lock(&memory.lock);
-    if (memory.session != session || !atomic_load(&memory.ranges)) {
-        /* After a fork, the parent's are not ours; what they held is left alone. */
-        struct wh_cuda_ranges *ranges = wh_cuda_ranges_new();
-        memory.reserved = wh_cuda_ranges_new();
-        if (!ranges || !memory.reserved)
+    pthread_mutex_lock(&lock);
+    struct known *here = atomic_load_explicit(&known, memory_order_relaxed);
+    if (!here || here->session != session) {
+        here = calloc(1, sizeof(*here));
+        if (!here || !(here->ranges = wh_cuda_ranges_new()) ||
+            !(here->reserved = wh_cuda_ranges_new()))
             abort();
-        memory.shares = 0;
-        memory.session = session;
-        atomic_store(&memory.ranges, ranges);
+        here->session = session;
+        /* Release pairs with the acquire in known_here: who sees it sees all of it. */
+        atomic_store_explicit(&known, here, memory_order_release);
     }
-    pthread_mutex_unlock(&memory.lock);
-    return atomic_load(&memory.ranges);
+    pthread_mutex_unlock(&lock);
+    return here;
+}
+
+static struct known *known_here(void)
+{
+    const struct wh_session *session = wh_cuda_session();
+    struct known *here = atomic_load_explicit(&known, memory_order_acquire);
+    return here && here->session == session ? here : begin_session(session);
 }
 
 struct wh_cuda_ranges *wh_cuda_memory(void)
 {
-    const struct wh_session *session = wh_cuda_session();
-    struct wh_cuda_ranges *ranges = atomic_load_explicit(&memory.ranges, memory_order_acquire);
-    return ranges && memory.session == session ? ranges : begin_session(session);
+    return known_here()->ranges;
 }
 
 struct wh_cuda_ranges *wh_cuda_reserved(void)
 {
-    (void)wh_cuda_memory();
-    return memory.reserved;
+    return known_here()->reserved;
 }
 
 void wh_cuda_memory_add(CUdeviceptr address, size_t size, enum wh_cuda_memory_kind kind)
@@ -170,13 +176,14 @@ WH_EXPORT CUresult cuMemFree_v2(CUdeviceptr address)
 
 bool wh_cuda_shares_arena(struct wh_session *session)
 {
-    pthread_mutex_lock(&memory.lock);
-    if (memory.shares == 0) {
+    struct known *here = known_here();
+    pthread_mutex_lock(&lock);
+    if (here->shares == 0) {
         const uint8_t *arena = wh_session_channel(session)->arena;
-        memory.shares = wh_cuda_call_share_arena((uintptr_t)arena) == CUDA_SUCCESS ? 1 : -1;
+        here->shares = wh_cuda_call_share_arena((uintptr_t)arena) == CUDA_SUCCESS ? 1 : -1;
     }
-    bool shares = memory.shares > 0;
-    pthread_mutex_unlock(&memory.lock);
+    bool shares = here->shares > 0;
+    pthread_mutex_unlock(&lock);
     return shares;
 }
 
