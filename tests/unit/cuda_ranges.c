@@ -145,6 +145,31 @@ static void test_take(void **state)
     wh_cuda_ranges_free(ranges);
 }
 
+/* A module's variable goes with the module, or with the context that it lies in. */
+static void test_within(void **state)
+{
+    struct wh_cuda_ranges *ranges = wh_cuda_ranges_new();
+    struct wh_cuda_range taken;
+    int module, first, second;
+    (void)state;
+    for (uint64_t i = 0; i < 4; i++) {
+        const struct wh_cuda_range range = {.start = 64 * i,
+                                            .size = 64,
+                                            .owner = i < 3 ? &module : NULL,
+                                            .within = i < 2 ? &first : &second};
+        assert_true(wh_cuda_ranges_add(ranges, &range));
+    }
+    assert_true(wh_cuda_ranges_take_owned(ranges, &first, &taken));
+    assert_ptr_equal(taken.within, &first);
+    assert_true(wh_cuda_ranges_take_owned(ranges, &first, NULL));
+    assert_false(wh_cuda_ranges_take_owned(ranges, &first, NULL));
+    assert_true(wh_cuda_ranges_take_owned(ranges, &module, &taken));
+    assert_int_equal(taken.start, 128);
+    assert_false(wh_cuda_ranges_take_owned(ranges, &module, NULL));
+    assert_true(inside(ranges, 192, 64));
+    wh_cuda_ranges_free(ranges);
+}
+
 /* ---- threads ---- */
 
 struct job {
@@ -183,9 +208,9 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_edges),   cmocka_unit_test(test_ranges_are_disjoint),
-        cmocka_unit_test(test_chunks),  cmocka_unit_test(test_take),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_edges),  cmocka_unit_test(test_ranges_are_disjoint),
+        cmocka_unit_test(test_chunks), cmocka_unit_test(test_take),
+        cmocka_unit_test(test_within), cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -288,6 +288,7 @@ CUresult wh_cuda_do_get_global(struct wh_call *call, CUmodule module, CUlibrary 
     range.start = at;
     range.size = bytes;
     range.owner = module ? (void *)module : (void *)library;
+    range.within = wh_cuda_current(call);
     wh_cuda_ranges_add(wh_cuda_state(call)->ranges, &range); /* asked for again: it is there */
     if (address)
         *address = at;

@@ -215,7 +215,7 @@ bool wh_cuda_ranges_take_owned(struct wh_cuda_ranges *ranges, const void *owner,
     bool there = false;
     pthread_rwlock_wrlock(&ranges->lock);
     for (size_t i = 0; i < ranges->n && !there; i++)
-        if (ranges->at[i].owner == owner) {
+        if (ranges->at[i].owner == owner || ranges->at[i].within == owner) {
             take_at(ranges, i, taken);
             there = true;
         }

@@ -13,7 +13,8 @@ struct wh_cuda_ranges;
 
 struct wh_cuda_range {
     uint64_t start, size;
-    void *owner;   /* what it goes with (a context), or NULL */
+    void *owner;   /* what it goes with (a context, a module), or NULL */
+    void *within;  /* the context that a module's variable lies in: it goes with that, too */
     uint32_t kind; /* the user's own */
     void *extra;   /* the user's own */
     bool chunk;    /* mapped by the program: bytes may lie in several chunks that touch */
@@ -43,7 +44,8 @@ bool wh_cuda_ranges_find(struct wh_cuda_ranges *ranges, uint64_t address, uint64
 bool wh_cuda_ranges_take(struct wh_cuda_ranges *ranges, uint64_t start,
                          struct wh_cuda_range *taken);
 
-/* Takes away one range of this owner after the other; false when there is none left. */
+/* Takes away one range of this owner, or within it, after the other; false when there is none left.
+ */
 bool wh_cuda_ranges_take_owned(struct wh_cuda_ranges *ranges, const void *owner,
                                struct wh_cuda_range *taken);
 

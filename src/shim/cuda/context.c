@@ -3,6 +3,7 @@
  * Contexts and which of them is current: that belongs to the program's threads, is asked more often
  * than anything else, and is answered here. The worker is told when a call follows.
  */
+#include "shim/cuda/mirror.h"
 #include "shim/cuda/shim.h"
 #include "shim/cuda/storage.h"
 
@@ -293,6 +294,7 @@ WH_EXPORT CUresult cuCtxDestroy_v2(CUcontext context)
         thread->depth--;
     wh_cuda_tell_current(wh_cuda_session());
     struct wh_cuda_ranges *gone = wh_cuda_take_memory(context);
+    wh_cuda_mirrors_end(context, false);
     CUresult result = wh_cuda_call_context_destroy(context);
     wh_cuda_end_memory(context, gone);
     wh_cuda_recovered();
@@ -342,12 +344,13 @@ static CUresult name_locked(CUdevice device)
     return result;
 }
 
-static CUresult retain_locked(CUdevice device)
+/* With *begins: the context is there from now on. */
+static CUresult retain_locked(CUdevice device, bool *begins)
 {
     CUresult result = name_locked(device);
     if (result == CUDA_SUCCESS && !primary.device[device].active) {
         result = wh_cuda_call_primary_retain(device, (CUcontext)primary.device[device].object);
-        primary.device[device].active = result == CUDA_SUCCESS;
+        *begins = primary.device[device].active = result == CUDA_SUCCESS;
     }
     if (result == CUDA_SUCCESS)
         primary.device[device].references++;
@@ -356,16 +359,19 @@ static CUresult retain_locked(CUdevice device)
 
 WH_EXPORT CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device)
 {
+    bool begins = false;
     CUresult result = wh_cuda_ready();
     if (result != CUDA_SUCCESS)
         return result;
     if (!context)
         return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&primary.lock);
-    result = retain_locked(device);
+    result = retain_locked(device, &begins);
     if (result == CUDA_SUCCESS)
         *context = (CUcontext)primary.device[device].object;
     pthread_mutex_unlock(&primary.lock);
+    if (begins)
+        wh_cuda_mirrors_begin(*context);
     return result;
 }
 
@@ -420,6 +426,7 @@ static CUresult end_primary(CUdevice device, bool reset)
     wh_object_forget_answers((struct wh_object *)context);
     pthread_mutex_lock(&primary.lock);
     struct wh_cuda_ranges *gone = wh_cuda_take_memory(context);
+    wh_cuda_mirrors_end(context, true);
     result = reset ? wh_cuda_call_primary_reset(device, context)
                    : wh_cuda_call_primary_release(device, context);
     wh_cuda_end_memory(context, gone);

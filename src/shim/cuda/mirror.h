@@ -5,9 +5,9 @@
 
 #include "shim/cuda/shim.h"
 
-/* Makes a variable of the module or library `owner` readable here, at its own address.
+/* Makes a variable of a library readable here, at its own address, as it is in the current context.
  * CUDA_ERROR_NOT_SUPPORTED when this process uses the address. */
-CUresult wh_cuda_mirror(CUdeviceptr address, size_t size, const void *owner);
+CUresult wh_cuda_mirror(CUdeviceptr address, size_t size, CUlibrary library, const char *name);
 
 /* Before a launch on `stream`: what the program changed goes out. Cheap when there is none. */
 CUresult wh_cuda_mirrors_push(CUstream stream);
@@ -15,7 +15,12 @@ CUresult wh_cuda_mirrors_push(CUstream stream);
 /* After the program synchronised: what the device changed comes back. */
 void wh_cuda_mirrors_pull(void);
 
-/* The module or library is unloaded. */
-void wh_cuda_mirrors_drop(const void *owner);
+/* The library is unloaded. */
+void wh_cuda_mirrors_drop(const void *library);
+
+/* A context is over, and its variables with it. Those of a primary context come back with that: the
+ * program has their addresses, which the runtime library does not ask for again. */
+void wh_cuda_mirrors_end(CUcontext context, bool is_primary);
+void wh_cuda_mirrors_begin(CUcontext context);
 
 #endif

@@ -425,10 +425,11 @@ static CUresult get_global(CUmodule module, CUlibrary library, const char *name,
     struct wh_cuda_range range = {.start = at,
                                   .size = size,
                                   .kind = WH_CUDA_GLOBAL,
-                                  .owner = module ? (void *)module : (void *)library};
+                                  .owner = module ? (void *)module : (void *)library,
+                                  .within = wh_cuda_current()};
     wh_cuda_ranges_add(wh_cuda_memory(), &range); /* known already: so much the better */
     if (managed)
-        result = wh_cuda_mirror(at, size, range.owner);
+        result = wh_cuda_mirror(at, size, library, name);
     if (result != CUDA_SUCCESS)
         return result;
     if (address)
@@ -454,12 +455,27 @@ WH_EXPORT CUresult cuLibraryGetGlobal(CUdeviceptr *address, size_t *bytes, CUlib
     return get_global(NULL, library, name, false, address, bytes);
 }
 
+/* cudart asks before any context is current: the first device's is used then, and kept, as the
+ * program is about to use it anyway. */
 WH_EXPORT CUresult cuLibraryGetManaged(CUdeviceptr *address, size_t *bytes, CUlibrary library,
                                        const char *name)
 {
+    CUcontext context = NULL;
+    CUresult result = CUDA_SUCCESS;
     if (!wh_cuda_object(library, WH_CUDA_TYPE_CUlibrary))
         return CUDA_ERROR_INVALID_HANDLE;
-    return get_global(NULL, library, name, true, address, bytes);
+    if (!wh_cuda_current())
+        result = cuDevicePrimaryCtxRetain(&context, 0);
+    if (context)
+        result = cuCtxPushCurrent_v2(context);
+    if (result == CUDA_SUCCESS)
+        result = get_global(NULL, library, name, true, address, bytes);
+    if (context) {
+        cuCtxPopCurrent_v2(NULL);
+        if (result != CUDA_SUCCESS)
+            cuDevicePrimaryCtxRelease_v2(0);
+    }
+    return result;
 }
 
 /* ---- names and lists ---- */
