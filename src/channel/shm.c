@@ -525,6 +525,13 @@ static void unmap_segment(struct wh_shm *shm)
     munmap(shm->segment, shm->size);
 }
 
+/*
+ * Where a worker maps its session's memory if it can: it is large, and where the system puts
+ * mappings by itself it would be in the way of the client's memory, which the worker maps at the
+ * client's own addresses. Clients map theirs elsewhere (unix.c).
+ */
+#define AWAY_FROM_PROGRAMS ((void *)0x300000000000)
+
 int wh_shm_open_worker(int fd, uint64_t offset, uint64_t size, struct wh_shm **made,
                        struct wh_error *error)
 {
@@ -532,8 +539,8 @@ int wh_shm_open_worker(int fd, uint64_t offset, uint64_t size, struct wh_shm **m
         return wh_error_set(error, EINVAL,
                             "a session needs %u MiB of shared memory, this one has %llu bytes",
                             WH_SEGMENT_LEAST >> 20, (unsigned long long)size);
-    void *memory =
-        mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
+    void *memory = mmap(AWAY_FROM_PROGRAMS, size, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_NORESERVE, fd, (off_t)offset);
     if (memory == MAP_FAILED)
         return wh_error_set(error, errno, "cannot map the session's memory: %s", strerror(errno));
     struct wh_shm *shm = wh_shm_new(memory, size, false);
