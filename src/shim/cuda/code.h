@@ -25,6 +25,9 @@ struct wh_cuda_code {
 /* A function's or kernel's parameters, asked for once. The layout lives as long as the object. */
 CUresult wh_cuda_layout_of(struct wh_object *object, const struct wh_cuda_layout **layout);
 
+/* A module, library or kernel ends: what was found in it goes before it. */
+void wh_cuda_drop_children(struct wh_object *object);
+
 /* What is remembered of the functions of a kernel, one for each context, no longer holds. */
 void wh_cuda_forget_functions(CUkernel kernel);
 

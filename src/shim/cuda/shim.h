@@ -100,7 +100,7 @@ struct wh_cuda_context *wh_cuda_context_here(struct wh_session *session);
  * or no memory. */
 struct wh_object *wh_cuda_thread_stream(struct wh_session *session);
 
-/* ---- code (module.c) ---- */
+/* ---- code (module.c, code.c) ---- */
 
 /* Loads the code behind a wrapper that nvcc made, as cudart's private interface does. */
 CUresult wh_cuda_module_from_wrapper(CUmodule *module, const void *wrapper);
