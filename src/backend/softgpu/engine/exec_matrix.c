@@ -53,7 +53,7 @@ static void take_line(const uint8_t *at, unsigned bits, unsigned length, unsigne
         else if (bits == 64)
             all->wide[first] = wide[i];
         else
-            all->words[first] = bits == 8 ? at[i] : at[i / 2] >> i % 2 * 4 & 15;
+            all->words[first] = (uint32_t)(bits == 8 ? at[i] : at[i / 2] >> i % 2 * 4 & 15);
 }
 
 static void give_line(uint8_t *at, unsigned bits, unsigned length, unsigned first, unsigned step,
