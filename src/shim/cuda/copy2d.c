@@ -360,39 +360,3 @@ WH_EXPORT CUresult cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *copy, CUstream 
 {
     return copy_peer(copy, stream, false);
 }
-
-/* Attributes are hints about when sources may be read and where memory is; each copy here is in
- * stream order, which satisfies all of them. */
-static CUresult copy_batch(const CUdeviceptr *to, const CUdeviceptr *from, const size_t *sizes,
-                           size_t count, const CUmemcpyAttributes *attributes, const size_t *starts,
-                           size_t nattributes, size_t *failed, CUstream stream)
-{
-    CUresult result = check_context();
-    if (failed)
-        *failed = SIZE_MAX;
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (!to || !from || !sizes || !count || !stream || !attributes || !starts || !nattributes ||
-        nattributes > count || starts[0] != 0)
-        return CUDA_ERROR_INVALID_VALUE;
-    for (size_t i = 0; i < count && result == CUDA_SUCCESS; i++) {
-        result = cuMemcpyAsync(to[i], from[i], sizes[i], stream);
-        if (result != CUDA_SUCCESS && failed)
-            *failed = i;
-    }
-    return result;
-}
-
-WH_EXPORT CUresult cuMemcpyBatchAsync(CUdeviceptr *to, CUdeviceptr *from, size_t *sizes,
-                                      size_t count, CUmemcpyAttributes *attributes, size_t *starts,
-                                      size_t nattributes, size_t *failed, CUstream stream)
-{
-    return copy_batch(to, from, sizes, count, attributes, starts, nattributes, failed, stream);
-}
-
-WH_EXPORT CUresult cuMemcpyBatchAsync_v2(CUdeviceptr *to, CUdeviceptr *from, size_t *sizes,
-                                         size_t count, CUmemcpyAttributes *attributes,
-                                         size_t *starts, size_t nattributes, CUstream stream)
-{
-    return copy_batch(to, from, sizes, count, attributes, starts, nattributes, NULL, stream);
-}

@@ -225,6 +225,14 @@ int32_t wh_cuda_unsupported(uint16_t number)
     return wh_cuda_api.unsupported;
 }
 
+/* What a program through Wormhole cannot have; said once it is known that there is a server. */
+int32_t wh_cuda_refused(uint16_t number, int32_t error)
+{
+    CUresult ready = wh_cuda_ready();
+    (void)number;
+    return ready == CUDA_SUCCESS ? error : (int32_t)ready;
+}
+
 /* Inside of a function named for the thread's own stream, the NULL stream is that. */
 void wh_cuda_variant_enter(void)
 {
