@@ -49,6 +49,16 @@ static CUresult write_piece(CUdeviceptr to, const uint8_t *from, size_t size, CU
     return result;
 }
 
+/* When the arena is full of pinned memory: slowly, in messages. */
+static CUresult write_in_messages(CUdeviceptr to, const uint8_t *from, size_t size, CUstream stream)
+{
+    CUresult result = CUDA_SUCCESS;
+    for (size_t at = 0; at < size && result == CUDA_SUCCESS; at += WH_INLINE_WRITE)
+        result = wh_cuda_call_write(
+            to + at, size - at < WH_INLINE_WRITE ? size - at : WH_INLINE_WRITE, from + at, stream);
+    return result;
+}
+
 CUresult wh_cuda_write(CUdeviceptr to, const void *from, size_t size, CUstream stream)
 {
     const uint8_t *bytes = from;
@@ -65,6 +75,8 @@ CUresult wh_cuda_write(CUdeviceptr to, const void *from, size_t size, CUstream s
         if (n >= WH_STAGES && wh_transfer_wait(wh_cuda_session(), tickets[n % WH_STAGES]) < 0)
             return (CUresult)wh_cuda_api.lost;
         result = write_piece(to + at, bytes + at, piece, stream, &tickets[n % WH_STAGES]);
+        if (result == CUDA_ERROR_OUT_OF_MEMORY)
+            return write_in_messages(to + at, bytes + at, size - at, stream);
         at += piece;
     }
     return result;
@@ -106,6 +118,15 @@ static CUresult read_piece(uint8_t *to, CUdeviceptr from, size_t size, CUstream 
     return result;
 }
 
+static CUresult read_in_replies(uint8_t *to, CUdeviceptr from, size_t size, CUstream stream)
+{
+    CUresult result = CUDA_SUCCESS;
+    for (size_t at = 0; at < size && result == CUDA_SUCCESS; at += WH_INLINE_READ)
+        result = wh_cuda_call_read(size - at < WH_INLINE_READ ? size - at : WH_INLINE_READ, to + at,
+                                   from + at, stream);
+    return result;
+}
+
 CUresult wh_cuda_read(void *to, CUdeviceptr from, size_t size, CUstream stream)
 {
     struct wh_session *session = wh_cuda_session();
@@ -118,14 +139,19 @@ CUresult wh_cuda_read(void *to, CUdeviceptr from, size_t size, CUstream stream)
         return wh_cuda_call_read(size, to, from, stream);
     if (size >= WH_CUDA_BIG && wh_cuda_stage_read(to, from, size, stream, &result))
         return result;
-    for (; size - at > WH_STAGE && result == CUDA_SUCCESS; at += WH_STAGE) {
+    while (size - at > WH_STAGE && result == CUDA_SUCCESS) {
         if (n >= WH_STAGES && wh_transfer_wait(session, tickets[n % WH_STAGES]) < 0)
             return (CUresult)wh_cuda_api.lost;
         result = read_piece(bytes + at, from + at, WH_STAGE, stream, &tickets[n % WH_STAGES]);
-        n += result == CUDA_SUCCESS;
+        if (result == CUDA_SUCCESS) {
+            at += WH_STAGE;
+            n++;
+        }
     }
     if (result == CUDA_SUCCESS)
         result = read_last(bytes + at, from + at, size - at, stream);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY)
+        result = read_in_replies(bytes + at, from + at, size - at, stream);
     for (unsigned i = 0; i < n && i < WH_STAGES; i++)
         if (wh_transfer_wait(session, tickets[i]) < 0)
             return (CUresult)wh_cuda_api.lost;

@@ -205,6 +205,19 @@ CUresult wh_cuda_host_add(const struct wh_block *block, const void *address, siz
     return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
+/* Programs rarely say why their memory ran out. */
+static void say_full(struct wh_session *session, size_t size)
+{
+    static atomic_flag said = ATOMIC_FLAG_INIT;
+    if (wh_session_lost(session) || atomic_flag_test_and_set(&said))
+        return;
+    wh_log("there is no room for %zu MiB of pinned or managed memory in the %llu MiB that the "
+           "session shares with its worker; WORMHOLE_ARENA asks for more, as far as the server's "
+           "session_memory allows it",
+           (size + (1u << 20) - 1) >> 20,
+           (unsigned long long)(wh_session_channel(session)->arena_size >> 20));
+}
+
 static CUresult allocate_host(void **place, size_t size, unsigned flags,
                               enum wh_cuda_memory_kind kind)
 {
@@ -221,8 +234,10 @@ static CUresult allocate_host(void **place, size_t size, unsigned flags,
         return CUDA_ERROR_NOT_SUPPORTED;
     size_t whole = wh_round_up(size, PAGE);
     const struct wh_block *block = wh_cuda_stage(whole, PAGE);
-    if (!block)
+    if (!block) {
+        say_full(session, whole);
         return CUDA_ERROR_OUT_OF_MEMORY;
+    }
     uint8_t *address = wh_arena_address(wh_session_arena(session), block);
     result = wh_cuda_call_host_register((uintptr_t)address, whole,
                                         CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP,

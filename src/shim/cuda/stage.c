@@ -13,8 +13,7 @@
 #define PLACES WH_CUDA_STAGE_PLACES
 #define LANE   4u
 #define PAGE   4096u
-/* The worker's words lie on the first page, then the places. */
-#define WHOLE (PAGE + (size_t)PLACES * WH_STAGE)
+#define LEAST  ((size_t)256 << 10) /* bytes of a place */
 
 struct place {
     pthread_mutex_t lock; /* held by who fills or empties it */
@@ -24,9 +23,10 @@ struct place {
 static struct {
     pthread_mutex_t lock; /* guards what follows, but for the places */
     const struct wh_session *session;
-    CUcontext context; /* in which the worker registered it; NULL: it did not */
-    const struct wh_block *block;
-    bool none; /* there is no room for it */
+    CUcontext context;            /* in which the worker registered it; NULL: it did not */
+    const struct wh_block *block; /* a page with the worker's words, then the places */
+    size_t piece;                 /* bytes of a place */
+    bool none;                    /* there is no room for it */
     struct place places[PLACES];
 } stage = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -45,12 +45,23 @@ static void begin_session(const struct wh_session *session)
     }
 }
 
+/* An eighth of the arena at most: the rest is for pinned memory. Lock held. */
+static size_t whole_of(struct wh_session *session)
+{
+    size_t most = wh_session_channel(session)->arena_size / 8;
+    stage.piece = WH_STAGE;
+    while (PAGE + PLACES * stage.piece > most && stage.piece > LEAST)
+        stage.piece /= 2;
+    return PAGE + PLACES * stage.piece <= most ? PAGE + PLACES * stage.piece : 0;
+}
+
 /* Lock held. */
 static bool furnish(struct wh_session *session)
 {
     struct wh_arena *arena = wh_session_arena(session);
+    size_t whole = whole_of(session);
     if (!stage.block && !stage.none) {
-        stage.block = wh_arena_allocate(arena, WHOLE, PAGE);
+        stage.block = whole ? wh_arena_allocate(arena, whole, PAGE) : NULL;
         stage.none = !stage.block;
         if (stage.block)
             memset(wh_arena_address(arena, stage.block), 0, PAGE);
@@ -58,7 +69,7 @@ static bool furnish(struct wh_session *session)
     if (!stage.block || stage.context)
         return stage.block != NULL;
     /* One that the driver will not register works, too, and is slower. */
-    if (wh_cuda_call_stage_open(WHOLE, stage.block->offset) == CUDA_SUCCESS)
+    if (wh_cuda_call_stage_open(whole, stage.block->offset) == CUDA_SUCCESS)
         stage.context = wh_cuda_current();
     return stage.context != NULL;
 }
@@ -84,7 +95,7 @@ void wh_cuda_stage_forget(CUcontext context)
 
 static uint64_t offset_of(unsigned i)
 {
-    return stage.block->offset + PAGE + (uint64_t)i * WH_STAGE;
+    return stage.block->offset + PAGE + (uint64_t)i * stage.piece;
 }
 
 static uint8_t *arena_at(uint64_t offset)
@@ -159,8 +170,8 @@ bool wh_cuda_stage_write(CUdeviceptr to, const void *from, size_t size, CUstream
     if (!is_ready() || !enter(&lane))
         return false;
     *result = CUDA_SUCCESS;
-    for (size_t at = 0; at < size && *result == CUDA_SUCCESS; at += WH_STAGE) {
-        size_t piece = size - at < WH_STAGE ? size - at : WH_STAGE;
+    for (size_t at = 0; at < size && *result == CUDA_SUCCESS; at += stage.piece) {
+        size_t piece = size - at < stage.piece ? size - at : stage.piece;
         unsigned i = lane.places[turn++ % lane.n];
         *result = settle(i);
         if (*result != CUDA_SUCCESS)
@@ -178,7 +189,7 @@ bool wh_cuda_stage_write(CUdeviceptr to, const void *from, size_t size, CUstream
 
 static CUresult fetch(unsigned i, CUdeviceptr from, CUstream stream)
 {
-    return wh_cuda_call_stage_from_device(WH_STAGE, offset_of(i), from, stream, i,
+    return wh_cuda_call_stage_from_device(stage.piece, offset_of(i), from, stream, i,
                                           ++stage.places[i].number);
 }
 
@@ -187,8 +198,8 @@ static CUresult receive(unsigned i, uint8_t *to)
     CUresult result = settle(i);
     if (result != CUDA_SUCCESS)
         return result;
-    wh_bulk_copy(to, arena_at(offset_of(i)), WH_STAGE);
-    count(WH_STAGE);
+    wh_bulk_copy(to, arena_at(offset_of(i)), stage.piece);
+    count(stage.piece);
     return CUDA_SUCCESS;
 }
 
@@ -210,21 +221,21 @@ bool wh_cuda_stage_read(void *to, CUdeviceptr from, size_t size, CUstream stream
 {
     uint8_t *bytes = to;
     struct lane lane = {.n = 0};
-    size_t whole = (size - 1) / WH_STAGE; /* pieces; the rest is never nothing */
     size_t sent = 0, here = 0;
     if (!is_ready() || !enter(&lane))
         return false;
+    const size_t whole = (size - 1) / stage.piece; /* pieces; the rest is never nothing */
     *result = CUDA_SUCCESS;
     while (here < whole && *result == CUDA_SUCCESS) {
         for (; sent < whole && sent - here < lane.n && *result == CUDA_SUCCESS; sent++)
-            *result = fetch(lane.places[sent % lane.n], from + sent * WH_STAGE, stream);
+            *result = fetch(lane.places[sent % lane.n], from + sent * stage.piece, stream);
         if (*result == CUDA_SUCCESS)
-            *result = receive(lane.places[here % lane.n], bytes + here * WH_STAGE);
+            *result = receive(lane.places[here % lane.n], bytes + here * stage.piece);
         here++;
     }
     if (*result == CUDA_SUCCESS)
-        *result = read_rest(lane.places[whole % lane.n], bytes + whole * WH_STAGE,
-                            from + whole * WH_STAGE, size - whole * WH_STAGE, stream);
+        *result = read_rest(lane.places[whole % lane.n], bytes + whole * stage.piece,
+                            from + whole * stage.piece, size - whole * stage.piece, stream);
     leave(&lane);
     return true;
 }
