@@ -438,10 +438,10 @@ static CUresult get_kernel(struct wh_call *call, CUgraphNode node, struct answer
     a->node->grid = (wh_cuda_grid){.grid = {p.gridDimX, p.gridDimY, p.gridDimZ},
                                    .block = {p.blockDimX, p.blockDimY, p.blockDimZ},
                                    .shared = p.sharedMemBytes};
-    if (a->function)
-        *a->function = p.func;
     if (a->kernel)
         *a->kernel = p.kern;
+    if (a->function && !p.kern) /* the client knows a kernel's functions by the kernel */
+        *a->function = p.func;
     return pack_params(call, &p, a);
 }
 

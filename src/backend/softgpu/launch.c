@@ -14,6 +14,7 @@ struct launch_command {
     struct soft_function *function; /* a reference */
     struct wh_soft_launch launch;
     void **pointers; /* to each parameter; made when a node is asked for them */
+    CUkernel kernel; /* by which it was named, or NULL */
     _Alignas(16) unsigned char parameters[];
 };
 
@@ -285,6 +286,8 @@ static CUresult launch(CUfunction handle, struct soft_shape *shape, CUstream str
         result = make(function, shape, pointers, extra, &self);
     if (result != CUDA_SUCCESS)
         return result;
+    if ((const void *)handle != function)
+        self->kernel = (CUkernel)handle;
     result = soft_submit(stream, &self->command, NULL);
     return result == CUDA_SUCCESS ? record_events(shape, stream) : result;
 }
@@ -305,9 +308,12 @@ CUresult soft_launch_make(CUfunction handle, const CUlaunchConfig *config,
         result = soft_shape_read(config, &shape);
     if (result == CUDA_SUCCESS)
         result = make(function, &shape, pointers, extra, &self);
-    if (result == CUDA_SUCCESS)
-        *command = &self->command;
-    return result;
+    if (result != CUDA_SUCCESS)
+        return result;
+    if ((const void *)handle != function)
+        self->kernel = (CUkernel)handle;
+    *command = &self->command;
+    return CUDA_SUCCESS;
 }
 
 void soft_launch_describe(struct soft_command *command, CUDA_KERNEL_NODE_PARAMS_v2 *params)
@@ -327,7 +333,8 @@ void soft_launch_describe(struct soft_command *command, CUDA_KERNEL_NODE_PARAMS_
                                            .blockDimY = l->block[1],
                                            .blockDimZ = l->block[2],
                                            .sharedMemBytes = l->dynamic_shared,
-                                           .kernelParams = self->pointers};
+                                           .kernelParams = self->pointers,
+                                           .kern = self->kernel};
 }
 
 bool soft_launch_attribute(const struct soft_command *command, CUlaunchAttributeID id,
@@ -369,9 +376,11 @@ CUresult soft_launch_with(struct soft_command *command, CUlaunchAttributeID id,
     CUresult result = read_attribute(&attribute, &shape);
     if (result == CUDA_SUCCESS)
         result = make(self->function, &shape, NULL, extra, &made);
-    if (result == CUDA_SUCCESS)
-        *changed = &made->command;
-    return result;
+    if (result != CUDA_SUCCESS)
+        return result;
+    made->kernel = self->kernel;
+    *changed = &made->command;
+    return CUDA_SUCCESS;
 }
 
 /* ---- the API ---- */

@@ -109,7 +109,7 @@ static CUresult put_kernel(const CUDA_KERNEL_NODE_PARAMS_v2 *p, const struct tar
 {
     struct soft_command *command;
     SOFT_HOLD struct soft_context *context;
-    if (!p || (!p->func && !p->kern) || (p->func && p->kern))
+    if (!p || (!p->func && !p->kern))
         return CUDA_ERROR_INVALID_VALUE;
     CUresult result = soft_enter_context(p->ctx, &context);
     if (result != CUDA_SUCCESS)

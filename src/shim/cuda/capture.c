@@ -60,7 +60,6 @@ static bool is_unsafe(uint16_t number)
     case WH_CUDA_cuMemAlloc_v2:
     case WH_CUDA_cuMemAllocPitch_v2:
     case WH_CUDA_cuMemFree_v2:
-    case WH_CUDA_cuEventQuery:
     case WH_CUDA_wh_host_register:
     case WH_CUDA_wh_host_alias:
     case WH_CUDA_wh_host_unregister:
@@ -70,12 +69,11 @@ static bool is_unsafe(uint16_t number)
     }
 }
 
-CUresult wh_cuda_capture_check(uint16_t number)
+/* The captures that this thread may not disturb are invalid now. */
+static CUresult break_respected(void)
 {
     CUstream broken[MOST_STREAMS];
     unsigned n = 0;
-    if (!is_unsafe(number))
-        return CUDA_SUCCESS;
     pthread_mutex_lock(&captures.lock);
     for (const struct capture *c = captures.first; c && n < MOST_STREAMS; c = c->next)
         if (must_respect(c))
@@ -84,6 +82,20 @@ CUresult wh_cuda_capture_check(uint16_t number)
     for (unsigned i = 0; i < n; i++)
         wh_cuda_call_capture_break(broken[i]);
     return n ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED : CUDA_SUCCESS;
+}
+
+CUresult wh_cuda_capture_check(uint16_t number)
+{
+    return is_unsafe(number) ? break_respected() : CUDA_SUCCESS;
+}
+
+CUresult wh_cuda_capture_judge(uint16_t number, CUresult result)
+{
+    if (number != WH_CUDA_cuEventQuery ||
+        (result != CUDA_SUCCESS && result != CUDA_ERROR_NOT_READY))
+        return result;
+    CUresult broken = break_respected();
+    return broken != CUDA_SUCCESS ? broken : result;
 }
 
 /* ---- streams ---- */

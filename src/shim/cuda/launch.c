@@ -98,7 +98,7 @@ static bool post_plain(const struct launch *l)
     uint64_t stream = 0;
     struct wh_writer w;
     if (l->nattributes || !l->params || l->size > ON_STACK || wh_cuda_ails() ||
-        !wh_cuda_stream_id(l->session, l->stream, &stream))
+        wh_cuda_capturing() || !wh_cuda_stream_id(l->session, l->stream, &stream))
         return false;
     uint64_t size = WORDS * 8 + wh_round_up(sizeof(l->grid), 8) + l->size;
     if (!wh_client_begin(l->session, wh_cuda_call_desc(WH_CUDA_wh_launch), (uint32_t)size, &w))

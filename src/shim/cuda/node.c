@@ -165,7 +165,7 @@ static CUresult put_kernel(const CUDA_KERNEL_NODE_PARAMS_v2 *p, const struct tar
     CUresult result = wh_cuda_ready();
     if (result != CUDA_SUCCESS)
         return result;
-    if (!p || (!p->func && !p->kern) || (p->func && p->kern) || (p->kernelParams && p->extra))
+    if (!p || (!p->func && !p->kern) || (p->kernelParams && p->extra))
         return CUDA_ERROR_INVALID_VALUE;
     struct wh_object *code = wh_cuda_object(p->func ? (const void *)p->func : p->kern, 0);
     if (!code || (code->type != WH_CUDA_TYPE_CUfunction && code->type != WH_CUDA_TYPE_CUkernel))
@@ -697,17 +697,28 @@ static CUresult unpack(CUgraphNode node, const struct answer *a, struct wh_objec
     return CUDA_SUCCESS;
 }
 
+/* Both the function and the kernel that it is of, if it is of one: cudart knows it by that. */
+static CUresult name_code(struct answer *a)
+{
+    if (a->kernel)
+        return cuKernelGetFunction(&a->function, a->kernel);
+    const struct wh_object *function = (const struct wh_object *)a->function;
+    if (!function)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (function->parent && function->parent->type == WH_CUDA_TYPE_CUkernel)
+        a->kernel = (CUkernel)function->parent;
+    return CUDA_SUCCESS;
+}
+
 static CUresult get_kernel(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS_v2 *params)
 {
     struct answer a;
     void **pointers = NULL;
     CUresult result = ask(node, CU_GRAPH_NODE_TYPE_KERNEL, &a);
-    if (result == CUDA_SUCCESS && !a.function && !a.kernel)
-        result = CUDA_ERROR_NOT_SUPPORTED;
     if (result == CUDA_SUCCESS)
-        result = unpack(node, &a,
-                        a.function ? (struct wh_object *)a.function : (struct wh_object *)a.kernel,
-                        &pointers);
+        result = name_code(&a);
+    if (result == CUDA_SUCCESS)
+        result = unpack(node, &a, (struct wh_object *)a.function, &pointers);
     free(a.bytes);
     if (result != CUDA_SUCCESS)
         return result;
@@ -721,7 +732,8 @@ static CUresult get_kernel(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS_v2 *params)
                                            .blockDimZ = g->block[2],
                                            .sharedMemBytes = g->shared,
                                            .kernelParams = pointers,
-                                           .kern = a.function ? NULL : a.kernel};
+                                           .kern = a.kernel,
+                                           .ctx = wh_cuda_current()};
     return CUDA_SUCCESS;
 }
 

@@ -160,6 +160,8 @@ static CUresult ask(struct wh_session *session, const struct wh_call_desc *call,
         (void)atomic_load_explicit(&callbacks_run, memory_order_acquire);
         wh_cuda_mirrors_pull();
     }
+    if (wh_cuda_capturing())
+        return wh_cuda_capture_judge(call->number, result);
     return result;
 }
 

@@ -206,6 +206,9 @@ static inline bool wh_cuda_capturing(void)
  * invalid then. */
 CUresult wh_cuda_capture_check(uint16_t number);
 
+/* The same for a call whose answer comes first: an event of a capture has an error of its own. */
+CUresult wh_cuda_capture_judge(uint16_t number, CUresult result);
+
 /* While there are: whether a call may be posted; to streams that do not capture it may not, for its
  * error may be the capture's. */
 bool wh_cuda_capture_may_post(const struct wh_call_desc *call, const uint64_t *a);
