@@ -70,8 +70,13 @@ samples='
 3_CUDA_Features/StreamPriorities
 3_CUDA_Features/binaryPartitionCG
 3_CUDA_Features/globalToShmemAsyncCopy -wA=128 -hA=128 -wB=128 -hB=128
+3_CUDA_Features/graphConditionalNodes
+3_CUDA_Features/graphMemoryFootprint
+3_CUDA_Features/graphMemoryNodes
+3_CUDA_Features/jacobiCudaGraphs
 3_CUDA_Features/newdelete
 3_CUDA_Features/ptxjit
+3_CUDA_Features/simpleCudaGraphs
 3_CUDA_Features/warpAggregatedAtomicsCG
 4_CUDA_Libraries/conjugateGradientMultiBlockCG
 4_CUDA_Libraries/lineOfSight
@@ -86,6 +91,7 @@ samples='
 6_Performance/LargeKernelParameter
 6_Performance/UnifiedMemoryPerf
 6_Performance/alignedTypes
+6_Performance/cudaGraphsPerfScaling
 6_Performance/transpose -dimX=128 -dimY=128
 '
 

@@ -15,6 +15,7 @@ struct soft_capture {
     struct soft_context *context;
     struct soft_stream *origin;
     struct soft_stream *streams; /* that take part, by capture_next */
+    struct soft_edges left;      /* where streams were that were destroyed meanwhile */
     uint64_t id;
     CUstreamCaptureMode mode;
     const void *thread; /* who began it */
@@ -82,6 +83,7 @@ static void end(struct soft_capture *capture)
 static void destroy_capture(void *object)
 {
     struct soft_capture *capture = object;
+    free(capture->left.at);
     soft_object_release(capture->graph);
     soft_object_release(capture->context);
 }
@@ -285,19 +287,19 @@ CUresult soft_capture_record(struct soft_stream *stream, struct soft_event *even
     return CUDA_SUCCESS;
 }
 
-static CUresult add_place(struct soft_stream *stream, const struct soft_edges *more)
+static CUresult add_edges(struct soft_edges *edges, const struct soft_edges *more)
 {
     for (size_t i = 0; i < more->n; i++) {
         bool there = false;
-        for (size_t k = 0; k < stream->place.n && !there; k++)
-            there = stream->place.at[k].node == more->at[i].node;
+        for (size_t k = 0; k < edges->n && !there; k++)
+            there = edges->at[k].node == more->at[i].node;
         if (there)
             continue;
-        struct soft_edge *at = realloc(stream->place.at, (stream->place.n + 1) * sizeof(*at));
+        struct soft_edge *at = realloc(edges->at, (edges->n + 1) * sizeof(*at));
         if (!at)
             return CUDA_ERROR_OUT_OF_MEMORY;
-        stream->place.at = at;
-        stream->place.at[stream->place.n++] = more->at[i];
+        edges->at = at;
+        edges->at[edges->n++] = more->at[i];
     }
     return CUDA_SUCCESS;
 }
@@ -334,7 +336,7 @@ CUresult soft_capture_wait(struct soft_stream *stream, struct soft_event *event,
     if (capture->invalid)
         return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
     if (point->capture == capture)
-        return add_place(stream, &point->at);
+        return add_edges(&stream->place, &point->at);
     capture->invalid = true;
     if (!point->capture)
         return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
@@ -448,19 +450,26 @@ SOFT_API CUresult cuStreamBeginCaptureToGraph(CUstream handle, CUgraph graph_han
 
 /* ---- ending ---- */
 
-/* Whether what other streams did comes before where the origin is. */
-static bool is_joined(const struct soft_capture *capture)
+/* Whether all these nodes come before where the origin is. */
+static bool are_joined(const struct soft_capture *capture, const struct soft_edges *nodes)
 {
     const struct soft_edges *origin = &capture->origin->place;
-    for (const struct soft_stream *s = capture->streams; s; s = s->capture_next)
-        for (size_t i = 0; i < s->place.n && s != capture->origin; i++) {
-            bool before = false;
-            for (size_t k = 0; k < origin->n && !before; k++)
-                before = soft_node_precedes(s->place.at[i].node, origin->at[k].node);
-            if (!before)
-                return false;
-        }
+    for (size_t i = 0; i < nodes->n; i++) {
+        bool before = false;
+        for (size_t k = 0; k < origin->n && !before; k++)
+            before = soft_node_precedes(nodes->at[i].node, origin->at[k].node);
+        if (!before)
+            return false;
+    }
     return true;
+}
+
+static bool is_joined(const struct soft_capture *capture)
+{
+    for (const struct soft_stream *s = capture->streams; s; s = s->capture_next)
+        if (s != capture->origin && !are_joined(capture, &s->place))
+            return false;
+    return are_joined(capture, &capture->left);
 }
 
 static CUresult end_capture(struct soft_stream *stream, CUgraph *handle)
@@ -521,10 +530,11 @@ void soft_capture_drop(struct soft_stream *stream)
         return;
     if (capture->origin == stream) {
         give_up(capture);
-    } else {
-        capture->invalid = true;
-        leave(stream);
+        return;
     }
+    if (add_edges(&capture->left, &stream->place) != CUDA_SUCCESS)
+        capture->invalid = true;
+    leave(stream);
 }
 
 void soft_capture_end_all(struct soft_context *context)
@@ -656,7 +666,7 @@ SOFT_API CUresult cuStreamUpdateCaptureDependencies_v2(CUstream handle, CUgraphN
     if (flags == CU_STREAM_SET_CAPTURE_DEPENDENCIES)
         set_place(stream, &place);
     else
-        result = add_place(stream, &place);
+        result = add_edges(&stream->place, &place);
     free(place.at);
     return result;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Functions that a device's runtime brings along: printf's lower half, failed assertions, malloc
- * and free. Called as handlers of calls.
+ * and free, conditions of graphs. Called as handlers of calls.
  */
 #include "exec.h"
 
@@ -115,6 +115,17 @@ static void do_free(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mas
     }
 }
 
+/* ---- conditional nodes of graphs ---- */
+
+static void do_set_conditional(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
+{
+    const struct wh_soft_memory *memory = warp->block->job->memory;
+    WH_EACH_LANE(lane, mask)
+    if (memory->set_condition)
+        memory->set_condition(memory->owner, wh_builtin_argument(warp, ins->call, 0, lane),
+                              (uint32_t)wh_builtin_argument(warp, ins->call, 1, lane));
+}
+
 wh_run wh_builtin(const char *name)
 {
     static const struct {
@@ -123,7 +134,8 @@ wh_run wh_builtin(const char *name)
     } builtins[] = {{"vprintf", do_vprintf},
                     {"__assertfail", do_assertfail},
                     {"malloc", do_malloc},
-                    {"free", do_free}};
+                    {"free", do_free},
+                    {"cudaGraphSetConditional", do_set_conditional}};
     for (unsigned i = 0; i < sizeof(builtins) / sizeof(builtins[0]); i++)
         if (strcmp(name, builtins[i].name) == 0)
             return builtins[i].run;
