@@ -493,7 +493,8 @@ static CUresult end_capture(struct soft_stream *stream, CUgraph *handle)
     end(capture);
     if (result != CUDA_SUCCESS && own)
         soft_object_unlist(graph);
-    *handle = result == CUDA_SUCCESS ? (CUgraph)graph : NULL;
+    if (handle)
+        *handle = result == CUDA_SUCCESS ? (CUgraph)graph : NULL;
     return result;
 }
 
@@ -503,9 +504,9 @@ SOFT_API CUresult cuStreamEndCapture(CUstream handle, CUgraph *graph)
     CUresult result = soft_enter_stream(handle, &stream);
     if (result != CUDA_SUCCESS)
         return result;
-    if (!graph)
-        return CUDA_ERROR_INVALID_VALUE;
     SOFT_GRAPHS_LOCKED;
+    if (!graph && stream->capture && stream->capture->own)
+        return CUDA_ERROR_INVALID_VALUE;
     return end_capture(stream, graph);
 }
 

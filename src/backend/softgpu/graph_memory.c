@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory that nodes of graphs allocate. Its address is known when the node is made, and is the
- * graph's as long as a body names it or it is allocated. What is allocated is counted when a launch
+ * graph's as long as a body names it or it is allocated. What is allocated is known when a launch
  * is submitted: a graph may not be launched again before that was freed.
  */
 #include "backend/softgpu/graph.h"
@@ -16,14 +16,15 @@ struct soft_graph_memory {
     struct soft_device *device;
     uint64_t address, size;
     unsigned references; /* of commands, and one while it is allocated */
-    bool live;
+    bool live;           /* allocated, and not freed yet */
+    bool counted;        /* a launch has used it since memory was trimmed */
 };
 
 static struct {
     pthread_mutex_t lock;
     struct soft_graph_memory *first;
     struct {
-        uint64_t used, used_high, reserved, reserved_high;
+        uint64_t used, used_high, reserved_high;
     } count[SOFT_MAX_DEVICES];
 } memory = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -42,6 +43,22 @@ static struct soft_graph_memory *find(uint64_t address)
     return found;
 }
 
+/* Memory counts as the graphs' from its first launch until memory is trimmed. */
+static void count(struct soft_graph_memory *m, bool counted)
+{
+    uint64_t *used = &memory.count[m->device->ordinal].used;
+    uint64_t *high = &memory.count[m->device->ordinal].used_high;
+    uint64_t *reserved_high = &memory.count[m->device->ordinal].reserved_high;
+    if (m->counted == counted)
+        return;
+    m->counted = counted;
+    *used = counted ? *used + m->size : *used - m->size;
+    if (*used > *high)
+        *high = *used;
+    if (*used > *reserved_high)
+        *reserved_high = *used;
+}
+
 static void release(struct soft_graph_memory *m)
 {
     struct soft_graph_memory **link = &memory.first;
@@ -51,7 +68,7 @@ static void release(struct soft_graph_memory *m)
     while (*link != m)
         link = &(*link)->next;
     *link = m->next;
-    memory.count[m->device->ordinal].reserved -= m->size;
+    count(m, false);
     /* A context that ended took the range out of the map before. */
     if (soft_range_find(m->address, &range) && range.kind == SOFT_MEMORY_GRAPH)
         soft_range_remove(&range);
@@ -61,20 +78,15 @@ static void release(struct soft_graph_memory *m)
 
 static void set_live(struct soft_graph_memory *m, bool live)
 {
-    uint64_t *used = &memory.count[m->device->ordinal].used;
-    uint64_t *high = &memory.count[m->device->ordinal].used_high;
+    if (live)
+        count(m, true);
     if (m->live == live)
         return;
     m->live = live;
-    if (live) {
+    if (live)
         m->references++;
-        *used += m->size;
-        if (*used > *high)
-            *high = *used;
-    } else {
-        *used -= m->size;
+    else
         release(m);
-    }
 }
 
 /* ---- commands ---- */
@@ -139,12 +151,8 @@ CUresult soft_graph_allocate(struct soft_context *context, size_t size,
     if (!m)
         return CUDA_ERROR_OUT_OF_MEMORY;
     pthread_mutex_lock(&memory.lock);
-    uint64_t *reserved = &memory.count[m->device->ordinal].reserved;
     m->next = memory.first;
     memory.first = m;
-    *reserved += m->size;
-    if (*reserved > memory.count[m->device->ordinal].reserved_high)
-        memory.count[m->device->ordinal].reserved_high = *reserved;
     *command = new_command(m);
     *address = m->address;
     if (!*command)
@@ -210,13 +218,21 @@ void soft_graph_memory_set(const struct soft_command *command, bool live)
 
 /* ---- the API ---- */
 
-/* What is held is held for graphs that exist: there is nothing to give back. */
-SOFT_API CUresult cuDeviceGraphMemTrim(CUdevice device)
+/* The addresses stay the graphs'; what they hold is theirs again with their next launch. */
+SOFT_API CUresult cuDeviceGraphMemTrim(CUdevice number)
 {
     CUresult ready = soft_ready();
     if (ready != CUDA_SUCCESS)
         return ready;
-    return soft_device_get(device) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_DEVICE;
+    const struct soft_device *device = soft_device_get(number);
+    if (!device)
+        return CUDA_ERROR_INVALID_DEVICE;
+    pthread_mutex_lock(&memory.lock);
+    for (struct soft_graph_memory *m = memory.first; m; m = m->next)
+        if (m->device == device && !m->live)
+            count(m, false);
+    pthread_mutex_unlock(&memory.lock);
+    return CUDA_SUCCESS;
 }
 
 SOFT_API CUresult cuDeviceGetGraphMemAttribute(CUdevice number, CUgraphMem_attribute attribute,
@@ -229,7 +245,7 @@ SOFT_API CUresult cuDeviceGetGraphMemAttribute(CUdevice number, CUgraphMem_attri
         return CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&memory.lock);
     const cuuint64_t values[] = {memory.count[number].used, memory.count[number].used_high,
-                                 memory.count[number].reserved, memory.count[number].reserved_high};
+                                 memory.count[number].used, memory.count[number].reserved_high};
     pthread_mutex_unlock(&memory.lock);
     *(cuuint64_t *)value = values[attribute];
     return CUDA_SUCCESS;
@@ -248,7 +264,7 @@ SOFT_API CUresult cuDeviceSetGraphMemAttribute(CUdevice number, CUgraphMem_attri
     if (attribute == CU_GRAPH_MEM_ATTR_USED_MEM_HIGH)
         memory.count[number].used_high = memory.count[number].used;
     else if (attribute == CU_GRAPH_MEM_ATTR_RESERVED_MEM_HIGH)
-        memory.count[number].reserved_high = memory.count[number].reserved;
+        memory.count[number].reserved_high = memory.count[number].used;
     else
         result = CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_unlock(&memory.lock);

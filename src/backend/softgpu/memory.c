@@ -313,12 +313,19 @@ static void release(void *owner, uint64_t address)
         give(&range);
 }
 
+static void set_condition(void *owner, uint64_t handle, uint32_t value)
+{
+    (void)owner;
+    soft_conditional_set(handle, value);
+}
+
 void soft_memory_bind(struct soft_context *context)
 {
     context->memory = (struct wh_soft_memory){.reach = reach,
                                               .allocate = allocate,
                                               .release = release,
                                               .texture = soft_texture_find,
+                                              .set_condition = set_condition,
                                               .owner = context};
 }
 

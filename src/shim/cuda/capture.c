@@ -14,6 +14,7 @@ struct capture {
     const struct wh_object *origin;
     const struct wh_cuda_thread *thread;
     CUstreamCaptureMode mode;
+    bool given;                                    /* the program has given the graph */
     const struct wh_object *streams[MOST_STREAMS]; /* that take part */
     unsigned n;
 };
@@ -213,6 +214,7 @@ static CUresult begin(CUstream stream, uint64_t graph, const uint64_t *nodes,
     capture->streams[capture->n++] = capture->origin;
     capture->thread = wh_cuda_thread();
     capture->mode = mode;
+    capture->given = graph != 0;
     pthread_mutex_lock(&captures.lock);
     if (captures.session != wh_cuda_session())
         forget_all(wh_cuda_session());
@@ -243,16 +245,21 @@ WH_EXPORT CUresult cuStreamBeginCaptureToGraph(CUstream stream, CUgraph graph,
     return begin(stream, wh_cuda_number(graph), (const uint64_t *)nodes, edges, n, mode);
 }
 
-/* Only the thread that began it may end it, unless the mode says that threads do not matter. */
-static bool is_wrong_thread(const struct wh_object *stream)
+/* Only the thread that began it may end it, unless the mode says that threads do not matter. A
+ * graph that the program has given need not be told. */
+static CUresult check_end(const struct wh_object *stream, bool wants_graph)
 {
+    CUresult result = wants_graph ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&captures.lock);
     struct capture **link = find(stream);
-    bool wrong = link && (*link)->origin == stream &&
-                 (*link)->mode != CU_STREAM_CAPTURE_MODE_RELAXED &&
-                 (*link)->thread != wh_cuda_thread();
+    const struct capture *capture = link && (*link)->origin == stream ? *link : NULL;
+    if (capture && capture->given)
+        result = CUDA_SUCCESS;
+    if (capture && capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED &&
+        capture->thread != wh_cuda_thread())
+        result = CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
     pthread_mutex_unlock(&captures.lock);
-    return wrong;
+    return result;
 }
 
 WH_EXPORT CUresult cuStreamEndCapture(CUstream stream, CUgraph *graph)
@@ -261,11 +268,10 @@ WH_EXPORT CUresult cuStreamEndCapture(CUstream stream, CUgraph *graph)
     CUresult result = wh_cuda_check_stream(stream);
     if (result != CUDA_SUCCESS)
         return result;
-    if (!graph)
-        return CUDA_ERROR_INVALID_VALUE;
     const struct wh_object *object = object_of((uintptr_t)stream);
-    if (is_wrong_thread(object))
-        return CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+    result = check_end(object, graph != NULL);
+    if (result != CUDA_SUCCESS)
+        return result;
     result = wh_cuda_call_capture_end(stream, &number);
     if (result == CUDA_ERROR_ILLEGAL_STATE || result == CUDA_ERROR_STREAM_CAPTURE_UNMATCHED)
         return result;
@@ -274,7 +280,8 @@ WH_EXPORT CUresult cuStreamEndCapture(CUstream stream, CUgraph *graph)
     if (link && (*link)->origin == object)
         take_out(link);
     pthread_mutex_unlock(&captures.lock);
-    *graph = result == CUDA_SUCCESS ? wh_cuda_graph_handle(number) : NULL;
+    if (graph)
+        *graph = result == CUDA_SUCCESS ? wh_cuda_graph_handle(number) : NULL;
     return result;
 }
 

@@ -30,6 +30,8 @@ struct wh_soft_memory {
     /* The texture or surface with that number, as it stands until the launch ends; NULL: none.
      * Thread-safe. The function may be NULL where there are none. */
     const struct wh_soft_texture *(*texture)(void *owner, uint64_t number);
+    /* A kernel says what a graph's conditional node is to see. NULL where there are no graphs. */
+    void (*set_condition)(void *owner, uint64_t handle, uint32_t value);
     void *owner;
 };
 
