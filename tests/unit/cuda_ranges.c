@@ -170,6 +170,35 @@ static void test_within(void **state)
     wh_cuda_ranges_free(ranges);
 }
 
+/* ---- ranges that give way ---- */
+
+static void test_passing(void **state)
+{
+    struct wh_cuda_ranges *ranges = wh_cuda_ranges_new();
+    struct wh_cuda_range range = {.start = 1000, .size = 100, .kind = 7}, found;
+    (void)state;
+    assert_true(wh_cuda_ranges_add_over(ranges, &range));
+    range.start = 1050;
+    assert_true(wh_cuda_ranges_add_over(ranges, &range));
+    assert_true(wh_cuda_ranges_find(ranges, 1000, 150, &found));
+    assert_int_equal(found.kind, 7);
+    assert_false(inside(ranges, 1000, 151));
+    /* Others stay as they are. */
+    assert_true(add(ranges, 2000, 100, NULL));
+    range.start = 2050;
+    assert_false(wh_cuda_ranges_add_over(ranges, &range));
+    /* What is allocated anew takes the place of all that it meets. */
+    range.start = 1200;
+    assert_true(wh_cuda_ranges_add_over(ranges, &range));
+    assert_true(add(ranges, 1149, 52, NULL));
+    assert_false(inside(ranges, 1000, 1));
+    assert_false(inside(ranges, 1299, 1));
+    assert_true(inside(ranges, 1149, 52));
+    range.start = UINT64_MAX;
+    assert_false(wh_cuda_ranges_add_over(ranges, &range));
+    wh_cuda_ranges_free(ranges);
+}
+
 /* ---- threads ---- */
 
 struct job {
@@ -208,9 +237,10 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_edges),  cmocka_unit_test(test_ranges_are_disjoint),
-        cmocka_unit_test(test_chunks), cmocka_unit_test(test_take),
-        cmocka_unit_test(test_within), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_edges),   cmocka_unit_test(test_ranges_are_disjoint),
+        cmocka_unit_test(test_chunks),  cmocka_unit_test(test_take),
+        cmocka_unit_test(test_within),  cmocka_unit_test(test_passing),
+        cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
