@@ -202,6 +202,27 @@ static void other()
     unmap(values, size);
     say(&ok, sizeof(ok));
     await_step();
+
+    /* A pool of the first process's, and memory of it. */
+    cudaMemPool_t pool;
+    cudaMemPoolPtrExportData data;
+    fd = hear_descriptor();
+    hear(&data, sizeof(data));
+    CHECK(cudaMemPoolImportFromShareableHandle(&pool, (void *)(intptr_t)fd,
+                                               cudaMemHandleTypePosixFileDescriptor, 0));
+    close(fd);
+    CHECK(cudaMemPoolImportPointer((void **)&values, pool, &data));
+    ok = holds(values, 60, COUNT);
+    ok = ok && cudaMallocFromPoolAsync((void **)&again, 256, pool, 0) == cudaErrorInvalidValue;
+    (void)cudaGetLastError();
+    fill<<<(COUNT + 127) / 128, 128>>>(values, 90, COUNT);
+    CHECK(cudaFreeAsync(values, 0));
+    CHECK(cudaDeviceSynchronize());
+    ok = ok && cudaMemset(values, 0, 4) == cudaErrorInvalidValue;
+    (void)cudaGetLastError();
+    CHECK(cudaMemPoolDestroy(pool));
+    say(&ok, sizeof(ok));
+    await_step();
 }
 
 /* ---- the first process ---- */
@@ -282,6 +303,41 @@ static void by_file()
     step();
 }
 
+static void by_pool()
+{
+    cudaMemPoolProps props = {};
+    cudaMemPoolPtrExportData data, wrong;
+    cudaMemPool_t pool, plain;
+    unsigned *values, *elsewhere;
+    int fd;
+
+    props.allocType = cudaMemAllocationTypePinned;
+    props.location.type = cudaMemLocationTypeDevice;
+    CHECK(cudaMemPoolCreate(&plain, &props));
+    props.handleTypes = cudaMemHandleTypePosixFileDescriptor;
+    CHECK(cudaMemPoolCreate(&pool, &props));
+    SHOW(cudaMemPoolExportToShareableHandle(&fd, plain, cudaMemHandleTypePosixFileDescriptor, 0));
+    CHECK(cudaMallocFromPoolAsync((void **)&values, COUNT * sizeof(unsigned), pool, 0));
+    CHECK(cudaMallocFromPoolAsync((void **)&elsewhere, 256, plain, 0));
+    SHOW(cudaMemPoolExportPointer(&wrong, elsewhere));
+    fill<<<(COUNT + 127) / 128, 128>>>(values, 60, COUNT);
+    CHECK(cudaDeviceSynchronize());
+    CHECK(cudaMemPoolExportToShareableHandle(&fd, pool, cudaMemHandleTypePosixFileDescriptor, 0));
+    CHECK(cudaMemPoolExportPointer(&data, values));
+    say_descriptor(fd);
+    close(fd);
+    say(&data, sizeof(data));
+    expect("a pool's memory there", told());
+    expect("and back", holds(values, 90, COUNT));
+    SHOW(cudaMemPoolImportPointer((void **)&elsewhere, pool, &data));
+    CHECK(cudaFreeAsync(values, 0));
+    CHECK(cudaDeviceSynchronize());
+    CHECK(cudaMemPoolDestroy(pool));
+    CHECK(cudaMemPoolDestroy(plain));
+    (void)cudaGetLastError();
+    step();
+}
+
 int main()
 {
     int ends[2], status;
@@ -298,6 +354,7 @@ int main()
     CHECK(cudaFree(0));
     by_handle();
     by_file();
+    by_pool();
     waitpid(child, &status, 0);
     expect("the other ended well", WIFEXITED(status) && WEXITSTATUS(status) == 0);
     return verdict();

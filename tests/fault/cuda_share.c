@@ -114,6 +114,9 @@ static void of_two_tenants(void **state)
                                       .requestedHandleTypes =
                                           CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
                                       .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}};
+    const CUmemPoolProps pool = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                 .handleTypes = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR,
+                                 .location = {.type = CU_MEM_LOCATION_TYPE_DEVICE}};
     struct cuda_session one, other, same;
     uint64_t memory[2], event[2], allocation[2];
     (void)state;
@@ -138,6 +141,29 @@ static void of_two_tenants(void **state)
     assert_int_equal(open_memory(&same, memory), 0);
     assert_int_equal(CUDA_ASK(&same, wh_ipc_event_open, (uintptr_t)event, 1000), 0);
     assert_int_equal(CUDA_ASK(&same, wh_memory_import, (uintptr_t)allocation, 1001), 0);
+    /* A pool, and memory of it, likewise. */
+    assert_int_equal(CUDA_ASK(&one, cuMemPoolCreate, 1005, (uintptr_t)&pool), 0);
+    assert_int_equal(CUDA_ASK(&one, wh_pool_export, 1005, true), 0);
+    take_token(&one, memory);
+    assert_int_equal(CUDA_ASK(&one, cuMemAllocFromPoolAsync, true, 4096, 1005, 0), 0);
+    assert_int_equal(CUDA_ASK(&one, wh_pool_export_pointer, one.reply[2], true), 0);
+    take_token(&one, event);
+    assert_int_equal(CUDA_ASK(&other, wh_pool_import, (uintptr_t)memory, 1005),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(CUDA_ASK(&same, wh_pool_import, (uintptr_t)memory, 1005), 0);
+    assert_int_not_equal(CUDA_ASK(&other, wh_pool_import_pointer, WH_CUDA_TYPE_CUmemoryPool,
+                                  (uintptr_t)event, true, true),
+                         0);
+    assert_int_not_equal(CUDA_ASK(&same, wh_pool_import_pointer, WH_CUDA_TYPE_CUmemoryPool,
+                                  (uintptr_t)event, true, true),
+                         0);
+    assert_int_equal(CUDA_ASK(&same, wh_pool_import_pointer, 1005, (uintptr_t)event, true, true),
+                     0);
+    uint64_t address = same.reply[2];
+    assert_int_equal(CUDA_ASK(&same, cuMemsetD8_v2, address, 1, 4096), 0);
+    assert_int_not_equal(CUDA_ASK(&same, cuMemsetD8_v2, address, 1, 4097), 0);
+    assert_int_equal(CUDA_ASK(&same, cuMemFreeAsync, address, 0), 0);
+    assert_int_not_equal(CUDA_ASK(&same, cuMemsetD8_v2, address, 1, 1), 0);
     /* Let go of, they are offered no more. */
     assert_int_equal(CUDA_ASK(&one, wh_memory_release, 1001), 0);
     assert_int_equal(CUDA_ASK(&same, wh_memory_import, (uintptr_t)allocation, 1002),

@@ -57,6 +57,7 @@ CUresult wh_cuda_do_cuMemFreeAsync(struct wh_call *call, CUdeviceptr address, CU
     if (range.start != address || range.kind != WH_CUDA_RANGE_DEVICE ||
         !wh_cuda_ranges_take(state->ranges, address, &range))
         return CUDA_ERROR_INVALID_VALUE;
+    wh_cuda_shares_forget(state, address);
     CUresult result = state->f.cuMemFreeAsync(address, stream);
     if (result != CUDA_SUCCESS)
         wh_cuda_ranges_add(state->ranges, &range);
@@ -71,8 +72,8 @@ CUresult wh_cuda_do_cuMemPoolCreate(struct wh_call *call, CUmemoryPool *pool,
     CUmemPoolProps own;
     if (!pool || !props)
         return CUDA_ERROR_INVALID_VALUE;
-    if (props->handleTypes != CU_MEM_HANDLE_TYPE_NONE)
-        return CUDA_ERROR_NOT_SUPPORTED; /* what could be exported is this process's */
+    if (props->handleTypes & ~(unsigned)CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
+        return CUDA_ERROR_NOT_SUPPORTED;
     own = *props;
     own.win32SecurityAttributes = NULL;
     return wh_cuda_driver(call)->cuMemPoolCreate(pool, &own);

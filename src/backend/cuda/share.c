@@ -16,11 +16,17 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum kind { MEMORY = 1, IPC_MEMORY, IPC_EVENT };
+enum kind { MEMORY = 1, IPC_MEMORY, IPC_EVENT, POOL, POOL_POINTER };
 
 /* What is said of shared memory and events. */
 struct ipc_memory {
     CUipcMemHandle handle;
+    uint64_t size;
+};
+
+/* And of an allocation from a pool. */
+struct pool_pointer {
+    CUmemPoolPtrExportData data;
     uint64_t size;
 };
 
@@ -199,6 +205,22 @@ void wh_cuda_shares_forget(const struct wh_cuda_state *state, CUdeviceptr addres
 }
 
 /* Lock held. */
+static CUresult offer_address(struct wh_cuda_shares *shares, CUdeviceptr address, enum kind kind,
+                              const void *bytes, size_t size, int fd, struct offer **made)
+{
+    struct offer *offer = malloc(sizeof(*offer));
+    if (!offer)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    *offer = (struct offer){.next = shares->offers, .address = address};
+    CUresult result = result_of(wh_exchange_put(kind, bytes, size, fd, offer->token));
+    if (result == CUDA_SUCCESS)
+        *made = shares->offers = offer;
+    else
+        free(offer);
+    return result;
+}
+
+/* Lock held. */
 static CUresult offer_memory(struct wh_call *call, const struct wh_cuda_range *range,
                              struct offer **made)
 {
@@ -210,20 +232,25 @@ static CUresult offer_memory(struct wh_call *call, const struct wh_cuda_range *r
         return result;
     if (shares->file_of)
         fd = shares->file_of(&memory.handle);
-    struct offer *offer = malloc(sizeof(*offer));
-    if (!offer)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    *offer = (struct offer){.next = shares->offers, .address = range->start};
-    result = result_of(wh_exchange_put(IPC_MEMORY, &memory, sizeof(memory), fd, offer->token));
-    if (result == CUDA_SUCCESS)
-        *made = shares->offers = offer;
-    else
-        free(offer);
-    return result;
+    return offer_address(shares, range->start, IPC_MEMORY, &memory, sizeof(memory), fd, made);
+}
+
+/* Lock held. */
+static CUresult offer_pooled(struct wh_call *call, const struct wh_cuda_range *range,
+                             struct offer **made)
+{
+    struct pool_pointer pointer = {.size = range->size};
+    CUresult result = wh_cuda_driver(call)->cuMemPoolExportPointer(&pointer.data, range->start);
+    if (result != CUDA_SUCCESS)
+        return result;
+    return offer_address(wh_cuda_state(call)->shares, range->start, POOL_POINTER, &pointer,
+                         sizeof(pointer), -1, made);
 }
 
 /* As natively, the handle is the whole allocation's, wherever in it the address is. */
-CUresult wh_cuda_do_ipc_export(struct wh_call *call, CUdeviceptr address, uint8_t *token)
+static CUresult export_address(struct wh_call *call, CUdeviceptr address, uint8_t *token,
+                               CUresult (*make)(struct wh_call *, const struct wh_cuda_range *,
+                                                struct offer **))
 {
     struct wh_cuda_shares *shares = wh_cuda_state(call)->shares;
     struct wh_cuda_range range;
@@ -234,11 +261,21 @@ CUresult wh_cuda_do_ipc_export(struct wh_call *call, CUdeviceptr address, uint8_
     pthread_mutex_lock(&shares->lock);
     struct offer *offer = *find_offer(shares, range.start);
     if (!offer)
-        result = offer_memory(call, &range, &offer);
+        result = make(call, &range, &offer);
     if (result == CUDA_SUCCESS)
         memcpy(token, offer->token, WH_EXCHANGE_TOKEN);
     pthread_mutex_unlock(&shares->lock);
     return result;
+}
+
+CUresult wh_cuda_do_ipc_export(struct wh_call *call, CUdeviceptr address, uint8_t *token)
+{
+    return export_address(call, address, token, offer_memory);
+}
+
+CUresult wh_cuda_do_pool_export_pointer(struct wh_call *call, CUdeviceptr address, uint8_t *token)
+{
+    return export_address(call, address, token, offer_pooled);
 }
 
 /* ---- allocations of other sessions ---- */
@@ -334,4 +371,55 @@ void wh_cuda_shares_forget_context(const struct wh_cuda_state *state, const void
         free(import);
     }
     pthread_mutex_unlock(&shares->lock);
+}
+
+/* ---- pools ---- */
+
+CUresult wh_cuda_do_pool_export(struct wh_call *call, CUmemoryPool pool, uint8_t *token)
+{
+    struct wh_entry *entry = call->entries[0];
+    const CUmemAllocationHandleType type = CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR;
+    WH_CLEANUP_CLOSE int fd = -1;
+    if (!entry || !token)
+        return CUDA_ERROR_INVALID_VALUE;
+    if (known_token(entry, token))
+        return CUDA_SUCCESS;
+    CUresult result = wh_cuda_driver(call)->cuMemPoolExportToShareableHandle(&fd, pool, type, 0);
+    return result == CUDA_SUCCESS ? offer_object(entry, POOL, "", 0, fd, token) : result;
+}
+
+CUresult wh_cuda_do_pool_import(struct wh_call *call, const uint8_t *token, CUmemoryPool *pool)
+{
+    WH_CLEANUP_CLOSE int fd = -1;
+    uint8_t nothing[1];
+    if (!token || !pool)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = result_of(wh_exchange_get(POOL, token, nothing, 0, &fd));
+    if (result != CUDA_SUCCESS)
+        return result;
+    return wh_cuda_driver(call)->cuMemPoolImportFromShareableHandle(
+        pool, (void *)(intptr_t)fd, CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR, 0);
+}
+
+/* It is freed like an allocation of the session's own. */
+CUresult wh_cuda_do_pool_import_pointer(struct wh_call *call, CUmemoryPool pool,
+                                        const uint8_t *token, CUdeviceptr *address, size_t *size)
+{
+    struct pool_pointer pointer;
+    WH_CLEANUP_CLOSE int fd = -1;
+    if (!pool || !token || !address || !size)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result =
+        result_of(wh_exchange_get(POOL_POINTER, token, &pointer, sizeof(pointer), &fd));
+    if (result == CUDA_SUCCESS)
+        result = wh_cuda_driver(call)->cuMemPoolImportPointer(address, pool, &pointer.data);
+    if (result != CUDA_SUCCESS)
+        return result;
+    const struct wh_cuda_range range = {
+        .start = *address, .size = pointer.size, .owner = wh_cuda_current(call)};
+    *size = pointer.size;
+    if (wh_cuda_ranges_add(wh_cuda_state(call)->ranges, &range))
+        return CUDA_SUCCESS;
+    wh_cuda_driver(call)->cuMemFree_v2(*address);
+    return CUDA_ERROR_OUT_OF_MEMORY;
 }

@@ -82,10 +82,13 @@ static void give_back(struct wh_cuda_stages *stages, unsigned i)
     atomic_store_explicit(&stages->words[i], stages->places[i].number, memory_order_release);
 }
 
-/* Looks at all places that the device had. Lock held. */
+/* Looks at all places that the device had, which is no business of a capture that some thread has
+ * begun. Lock held. */
 static void look(struct wh_call *call)
 {
     struct wh_cuda_stages *stages = wh_cuda_state(call)->stages;
+    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+    wh_cuda_driver(call)->cuThreadExchangeStreamCaptureMode(&mode);
     for (unsigned i = 0; i < PLACES; i++) {
         struct place *place = &stages->places[i];
         if (!place->pending)
@@ -94,6 +97,7 @@ static void look(struct wh_call *call)
             wh_cuda_driver(call)->cuEventQuery(place->event) != CUDA_ERROR_NOT_READY)
             give_back(stages, i);
     }
+    wh_cuda_driver(call)->cuThreadExchangeStreamCaptureMode(&mode);
 }
 
 /* Puts an event behind what is on the stream. Lock held. False: there can be none. */

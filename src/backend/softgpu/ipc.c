@@ -174,27 +174,29 @@ void soft_ipc_give(const struct soft_range *range)
 }
 
 /* Maps the memory at an address of ours. */
-static CUresult map_memory(int fd, const struct handle *handle, struct soft_context *context,
-                           uint64_t *address)
+CUresult soft_ipc_map(int fd, uint64_t offset, uint64_t size, struct soft_context *context,
+                      struct soft_pool *pool, CUdeviceptr *address)
 {
-    uint64_t first, length = pages_of(handle->offset, handle->size, &first);
+    uint64_t first, length = pages_of(offset, size, &first);
     struct stat status;
     if (fstat(fd, &status) < 0 || first + length > (uint64_t)status.st_size)
         return CUDA_ERROR_INVALID_VALUE;
     uint64_t place = soft_address_take(length, PAGE);
     if (!place)
         return CUDA_ERROR_OUT_OF_MEMORY;
-    *address = place + (handle->offset - first);
-    const struct soft_range range = {.extent = {.start = *address, .size = handle->size},
-                                     .size = handle->size,
+    *address = place + (offset - first);
+    const struct soft_range range = {.extent = {.start = *address, .size = size},
+                                     .size = size,
                                      .kind = SOFT_MEMORY_IMPORTED,
                                      .device = context->device,
-                                     .context = context};
+                                     .context = context,
+                                     .pool = pool ? soft_object_retain(pool) : NULL};
     void *wanted = (void *)(uintptr_t)place;
     if (mmap(wanted, length, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED | MAP_NORESERVE, fd,
              (off_t)first) == wanted &&
         soft_range_add(&range) == CUDA_SUCCESS)
         return CUDA_SUCCESS;
+    soft_object_release(range.pool);
     soft_address_give(place, length);
     return CUDA_ERROR_OUT_OF_MEMORY;
 }
@@ -229,7 +231,7 @@ static CUresult open_memory(const struct handle *handle, struct soft_context *co
                             CUdeviceptr *pointer)
 {
     struct import *import = find_import(handle, context);
-    uint64_t address;
+    CUdeviceptr address;
     if (import) {
         import->references++;
         *pointer = import->address;
@@ -238,7 +240,7 @@ static CUresult open_memory(const struct handle *handle, struct soft_context *co
     int fd = find_adopted(&handle->file);
     if (fd < 0 || !(import = malloc(sizeof(*import))))
         return fd < 0 ? CUDA_ERROR_INVALID_VALUE : CUDA_ERROR_OUT_OF_MEMORY;
-    CUresult result = map_memory(fd, handle, context, &address);
+    CUresult result = soft_ipc_map(fd, handle->offset, handle->size, context, NULL, &address);
     if (result != CUDA_SUCCESS) {
         free(import);
         return result;

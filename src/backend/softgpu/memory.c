@@ -419,7 +419,8 @@ SOFT_API CUresult cuMemFree_v2(CUdeviceptr pointer)
     struct soft_range range;
     if (!soft_range_find(pointer, &range) || range.extent.start != pointer ||
         soft_range_on_host(&range) || range.kind == SOFT_MEMORY_GLOBAL ||
-        range.kind == SOFT_MEMORY_MAPPED || range.kind == SOFT_MEMORY_IMPORTED || range.freeing)
+        range.kind == SOFT_MEMORY_MAPPED || (range.kind == SOFT_MEMORY_IMPORTED && !range.pool) ||
+        range.freeing)
         return CUDA_ERROR_INVALID_VALUE;
     result = soft_capture_unsafe();
     if (result != CUDA_SUCCESS)

@@ -84,7 +84,20 @@ void soft_host_give(const struct soft_range *range);
 /* ipc.c: the same for memory of another process. */
 void soft_ipc_give(const struct soft_range *range);
 
+/* ipc.c: maps a part of another process's file at an address of ours; `pool` (may be NULL) is kept
+ * with it. */
+CUresult soft_ipc_map(int fd, uint64_t offset, uint64_t size, struct soft_context *context,
+                      struct soft_pool *pool, CUdeviceptr *address);
+
 /* ---- pool.c ---- */
+
+/* The file that a pool lies in, for one that may be exported, and of one that was imported
+ * (borrowed); -1: it is not such a pool. */
+int soft_pool_exported_file(const struct soft_pool *pool);
+int soft_pool_imported_file(const struct soft_pool *pool);
+
+/* A pool of another process's file, which it takes over; NULL: no memory for it. */
+CUmemoryPool soft_pool_import(int file);
 
 /* Makes a device's default pool. */
 bool soft_pool_start(struct soft_device *device);

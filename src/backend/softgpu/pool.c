@@ -11,6 +11,7 @@
 #include "base/util.h"
 
 #include <string.h>
+#include <unistd.h>
 
 struct soft_pool {
     struct soft_object object;
@@ -18,6 +19,8 @@ struct soft_pool {
     uint64_t most;      /* bytes it may hold; 0: as the device has */
     atomic_uint access; /* devices whose kernels reach its memory */
     bool owned_by_device;
+    bool exportable;
+    int imported;         /* another process's memory, or -1 */
     pthread_mutex_t lock; /* guards what follows */
     struct soft_extent *unused;
     uint64_t reserved, reserved_high, used, used_high, threshold;
@@ -104,7 +107,10 @@ static void put(struct soft_pool *pool, uint64_t address, uint64_t size)
 
 void soft_pool_give(const struct soft_range *range)
 {
-    put(range->pool, range->extent.start, range->extent.size);
+    if (range->kind == SOFT_MEMORY_IMPORTED)
+        soft_ipc_give(range);
+    else
+        put(range->pool, range->extent.start, range->extent.size);
     soft_object_release(range->pool);
 }
 
@@ -119,6 +125,8 @@ static void destroy_pool(void *object)
         pool->next->link = pool->link;
     pthread_mutex_unlock(&all_lock);
     trim(pool, 0);
+    if (pool->imported >= 0)
+        close(pool->imported);
     pthread_mutex_destroy(&pool->lock);
 }
 
@@ -129,6 +137,7 @@ static struct soft_pool *new_pool(struct soft_device *device, uint64_t most)
         return NULL;
     pool->device = device;
     pool->most = most;
+    pool->imported = -1;
     for (int i = 0; i < 3; i++)
         pool->reuse[i] = 1;
     pthread_mutex_init(&pool->lock, NULL);
@@ -141,6 +150,24 @@ static struct soft_pool *new_pool(struct soft_device *device, uint64_t most)
     pthread_mutex_unlock(&all_lock);
     soft_object_list(pool);
     return pool;
+}
+
+int soft_pool_exported_file(const struct soft_pool *pool)
+{
+    return pool->exportable ? pool->device->memory : -1;
+}
+
+int soft_pool_imported_file(const struct soft_pool *pool)
+{
+    return pool->imported;
+}
+
+CUmemoryPool soft_pool_import(int file)
+{
+    struct soft_pool *pool = new_pool(&soft.devices[0], 0);
+    if (pool)
+        pool->imported = file;
+    return (CUmemoryPool)pool;
 }
 
 bool soft_pool_start(struct soft_device *device)
@@ -170,7 +197,7 @@ SOFT_API CUresult cuMemPoolCreate(CUmemoryPool *handle, const CUmemPoolProps *pr
         return ready;
     if (!handle || !properties || properties->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
         return CUDA_ERROR_INVALID_VALUE;
-    if (properties->handleTypes != CU_MEM_HANDLE_TYPE_NONE ||
+    if ((properties->handleTypes & ~(unsigned)CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) ||
         properties->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
         return CUDA_ERROR_NOT_SUPPORTED;
     struct soft_device *device = soft_device_get(properties->location.id);
@@ -179,6 +206,7 @@ SOFT_API CUresult cuMemPoolCreate(CUmemoryPool *handle, const CUmemPoolProps *pr
     struct soft_pool *pool = new_pool(device, properties->maxSize);
     if (!pool)
         return CUDA_ERROR_OUT_OF_MEMORY;
+    pool->exportable = properties->handleTypes != CU_MEM_HANDLE_TYPE_NONE;
     *handle = (CUmemoryPool)pool;
     return CUDA_SUCCESS;
 }
@@ -425,6 +453,8 @@ SOFT_API CUresult cuMemPoolGetAccess(CUmemAccess_flags *flags, CUmemoryPool hand
 static CUresult allocate(struct soft_pool *pool, struct soft_context *context, size_t size,
                          CUdeviceptr *pointer)
 {
+    if (pool->imported >= 0)
+        return CUDA_ERROR_INVALID_VALUE; /* only its owner allocates from it */
     if (size > pool->device->total)
         return CUDA_ERROR_OUT_OF_MEMORY;
     uint64_t granted = wh_round_up(size, SOFT_UNIT), address = take(pool, granted);
@@ -533,7 +563,9 @@ SOFT_API CUresult cuMemFreeAsync(CUdeviceptr pointer, CUstream stream_handle)
         return CUDA_ERROR_INVALID_VALUE;
     if (range.kind == SOFT_MEMORY_GRAPH)
         return free_of_graph(stream, pointer);
-    if (range.kind != SOFT_MEMORY_POOL && range.kind != SOFT_MEMORY_DEVICE)
+    bool pooled =
+        range.kind == SOFT_MEMORY_POOL || (range.kind == SOFT_MEMORY_IMPORTED && range.pool);
+    if (!pooled && range.kind != SOFT_MEMORY_DEVICE)
         return CUDA_ERROR_INVALID_VALUE;
     if (range.kind == SOFT_MEMORY_DEVICE)
         return free_plain(stream, pointer);

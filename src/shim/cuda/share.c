@@ -25,8 +25,10 @@ struct ticket {
 
 _Static_assert(sizeof(struct ticket) == sizeof(CUipcMemHandle), "a handle's size");
 _Static_assert(sizeof(struct ticket) == sizeof(CUipcEventHandle), "a handle's size");
+_Static_assert(sizeof(struct ticket) == sizeof(CUmemPoolPtrExportData), "a handle's size");
 
-static const char memory_magic[8] = "WHIPCMEM", event_magic[8] = "WHIPCEVT";
+static const char memory_magic[8] = "WHIPCMEM", event_magic[8] = "WHIPCEVT",
+                  pool_magic[8] = "WHMEMPOL", pointer_magic[8] = "WHPOLPTR";
 
 static void fill(void *handle, const char *magic, const uint8_t *token)
 {
@@ -123,6 +125,76 @@ WH_EXPORT CUresult cuIpcCloseMemHandle(CUdeviceptr address)
     result = wh_cuda_call_ipc_close(address, &left);
     if (result == CUDA_SUCCESS && left == 0)
         wh_cuda_ranges_take(wh_cuda_memory(), address, NULL);
+    return result;
+}
+
+/* ---- pools ---- */
+
+WH_EXPORT CUresult cuMemPoolExportToShareableHandle(void *out, CUmemoryPool pool,
+                                                    CUmemAllocationHandleType type,
+                                                    unsigned long long flags)
+{
+    uint8_t token[TOKEN];
+    CUresult result = wh_cuda_ready();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (type == CU_MEM_HANDLE_TYPE_FABRIC)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (!out || flags || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = wh_cuda_call_pool_export(pool, token);
+    if (result != CUDA_SUCCESS)
+        return result;
+    int fd = wh_cuda_token_to_file(pool_magic, token);
+    memcpy(out, &fd, sizeof(fd));
+    return fd >= 0 ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+WH_EXPORT CUresult cuMemPoolImportFromShareableHandle(CUmemoryPool *pool, void *descriptor,
+                                                      CUmemAllocationHandleType type,
+                                                      unsigned long long flags)
+{
+    uint8_t token[TOKEN];
+    CUresult result = wh_cuda_ready();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (type == CU_MEM_HANDLE_TYPE_FABRIC)
+        return CUDA_ERROR_NOT_SUPPORTED;
+    if (!pool || flags || type != CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR ||
+        !wh_cuda_token_from_file((int)(intptr_t)descriptor, pool_magic, token))
+        return CUDA_ERROR_INVALID_VALUE;
+    return wh_cuda_call_pool_import(token, pool);
+}
+
+WH_EXPORT CUresult cuMemPoolExportPointer(CUmemPoolPtrExportData *data, CUdeviceptr address)
+{
+    struct wh_cuda_range range;
+    uint8_t token[TOKEN];
+    CUresult result = wh_cuda_ready();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!data || !wh_cuda_ranges_find(wh_cuda_memory(), address, 0, &range) ||
+        range.start != address || range.kind != WH_CUDA_POOLED)
+        return CUDA_ERROR_INVALID_VALUE;
+    result = wh_cuda_call_pool_export_pointer(address, token);
+    if (result == CUDA_SUCCESS)
+        fill(data, pointer_magic, token);
+    return result;
+}
+
+WH_EXPORT CUresult cuMemPoolImportPointer(CUdeviceptr *address, CUmemoryPool pool,
+                                          CUmemPoolPtrExportData *data)
+{
+    uint8_t token[TOKEN];
+    size_t size = 0;
+    CUresult result = wh_cuda_ready();
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (!address || !data || !parse(data, pointer_magic, token))
+        return CUDA_ERROR_INVALID_VALUE;
+    result = wh_cuda_call_pool_import_pointer(pool, token, address, &size);
+    if (result == CUDA_SUCCESS)
+        wh_cuda_memory_add(*address, size, WH_CUDA_POOLED);
     return result;
 }
 
