@@ -54,6 +54,22 @@ static inline bool shared_offsets(const struct wh_warp *warp, const struct wh_in
     return (bits & (bytes - 1)) == 0 && high <= size && size - high >= bytes;
 }
 
+/* The same for all lanes, or one behind the other: what most accesses of whole warps are. */
+static inline bool is_shared_alike(const uint32_t offsets[WH_LANES])
+{
+    uint32_t wrong = 0;
+    VECTOR for (unsigned lane = 0; lane < WH_LANES; lane++) wrong |= offsets[lane] ^ offsets[0];
+    return wrong == 0;
+}
+
+static inline bool is_shared_row(const uint32_t offsets[WH_LANES], uint32_t bytes)
+{
+    uint32_t wrong = 0;
+    VECTOR for (unsigned lane = 0; lane < WH_LANES; lane++) wrong |=
+        offsets[lane] ^ (offsets[0] + lane * bytes);
+    return wrong == 0;
+}
+
 #define SHARED(bits)                                                                              \
     static void load_shared##bits(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)  \
     {                                                                                             \
@@ -64,7 +80,12 @@ static inline bool shared_offsets(const struct wh_warp *warp, const struct wh_in
         }                                                                                         \
         const uint##bits##_t *memory = (const void *)warp->block->shared;                         \
         uint##bits##_t *d = wh_reg(warp, ins->d);                                                 \
-        if (mask == UINT32_MAX) {                                                                 \
+        if (mask == UINT32_MAX && is_shared_row(offsets, bits / 8)) {                             \
+            memcpy(d, memory + offsets[0] / (bits / 8), WH_LANES * (bits / 8));                   \
+        } else if (mask == UINT32_MAX && is_shared_alike(offsets)) {                              \
+            uint##bits##_t value = memory[offsets[0] / (bits / 8)];                               \
+            VECTOR for (unsigned lane = 0; lane < WH_LANES; lane++) d[lane] = value;              \
+        } else if (mask == UINT32_MAX) {                                                          \
             VECTOR for (unsigned lane = 0; lane < WH_LANES; lane++) d[lane] =                     \
                 memory[offsets[lane] / (bits / 8)];                                               \
         } else {                                                                                  \
@@ -112,7 +133,7 @@ static inline bool global_addresses(const struct wh_warp *warp, const struct wh_
     }
     if ((bits & (bytes - 1)) != 0)
         return false;
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < WH_RANGES; i++)
         if (low >= warp->ranges[i].start && high < warp->ranges[i].end &&
             warp->ranges[i].end - high >= bytes)
             return true;
@@ -124,6 +145,13 @@ static inline bool in_a_row(const uint64_t addresses[WH_LANES], uint64_t bytes)
     uint64_t wrong = 0;
     VECTOR for (unsigned lane = 0; lane < WH_LANES; lane++) wrong |=
         addresses[lane] ^ (addresses[0] + lane * bytes);
+    return wrong == 0;
+}
+
+static inline bool alike(const uint64_t addresses[WH_LANES])
+{
+    uint64_t wrong = 0;
+    VECTOR for (unsigned lane = 0; lane < WH_LANES; lane++) wrong |= addresses[lane] ^ addresses[0];
     return wrong == 0;
 }
 
@@ -143,6 +171,9 @@ static inline bool in_a_row(const uint64_t addresses[WH_LANES], uint64_t bytes)
             d[lane] = *AT(bits, addresses[lane]);                                                 \
         } else if (in_a_row(addresses, bits / 8)) {                                               \
             memcpy(d, AT(bits, addresses[0]), WH_LANES *(bits / 8));                              \
+        } else if (alike(addresses)) {                                                            \
+            uint##bits##_t value = *AT(bits, addresses[0]);                                       \
+            VECTOR for (unsigned lane = 0; lane < WH_LANES; lane++) d[lane] = value;              \
         } else {                                                                                  \
             for (unsigned lane = 0; lane < WH_LANES; lane++)                                      \
                 d[lane] = *AT(bits, addresses[lane]);                                             \
@@ -200,6 +231,81 @@ static void load_shared_vector(struct wh_warp *warp, const struct wh_ins *ins, u
     }
 }
 
+static void store_global_vector(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
+{
+    uint64_t addresses[WH_LANES] __attribute__((aligned(64)));
+    if (!global_addresses(warp, ins, mask, ins->n * 4u, addresses)) {
+        wh_do_store(warp, ins, mask);
+        return;
+    }
+    for (unsigned i = 0; i < ins->n; i++) {
+        const uint32_t *d = wh_reg(warp, ins->list[i]);
+        WH_EACH_LANE(lane, mask)
+        AT(32, addresses[lane])[i] = d[lane];
+    }
+}
+
+static void store_shared_vector(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
+{
+    uint32_t offsets[WH_LANES] __attribute__((aligned(64)));
+    if (!shared_offsets(warp, ins, mask, ins->n * 4u, offsets)) {
+        wh_do_store(warp, ins, mask);
+        return;
+    }
+    uint32_t *memory = (void *)warp->block->shared;
+    for (unsigned i = 0; i < ins->n; i++) {
+        const uint32_t *d = wh_reg(warp, ins->list[i]);
+        WH_EACH_LANE(lane, mask)
+        memory[offsets[lane] / 4 + i] = d[lane];
+    }
+}
+
+/* ---- one short value in a register of 32 bits ---- */
+
+#define SHORT(name, type, wider)                                                                   \
+    static void load_global_##name(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)  \
+    {                                                                                              \
+        uint64_t addresses[WH_LANES] __attribute__((aligned(64)));                                 \
+        if (!global_addresses(warp, ins, mask, sizeof(type), addresses)) {                         \
+            wh_do_load(warp, ins, mask);                                                           \
+            return;                                                                                \
+        }                                                                                          \
+        uint32_t *d = wh_reg(warp, ins->d);                                                        \
+        WH_EACH_LANE(lane, mask)                                                                   \
+        d[lane] = (uint32_t)(wider) * (const type *)(uintptr_t)addresses[lane];                    \
+    }                                                                                              \
+    static void load_shared_##name(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)  \
+    {                                                                                              \
+        uint32_t offsets[WH_LANES] __attribute__((aligned(64)));                                   \
+        if (!shared_offsets(warp, ins, mask, sizeof(type), offsets)) {                             \
+            wh_do_load(warp, ins, mask);                                                           \
+            return;                                                                                \
+        }                                                                                          \
+        uint32_t *d = wh_reg(warp, ins->d);                                                        \
+        WH_EACH_LANE(lane, mask)                                                                   \
+        d[lane] =                                                                                  \
+            (uint32_t)(wider) * (const type *)(const void *)(warp->block->shared + offsets[lane]); \
+    }
+SHORT(u8, uint8_t, uint32_t)
+SHORT(s8, int8_t, int32_t)
+SHORT(u16, uint16_t, uint32_t)
+SHORT(s16, int16_t, int32_t)
+
+#define SHORT_STORE(name, type)                                                                    \
+    static void store_global_##name(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask) \
+    {                                                                                              \
+        uint64_t addresses[WH_LANES] __attribute__((aligned(64)));                                 \
+        if (!global_addresses(warp, ins, mask, sizeof(type), addresses)) {                         \
+            wh_do_store(warp, ins, mask);                                                          \
+            return;                                                                                \
+        }                                                                                          \
+        const uint32_t *d = wh_reg(warp, ins->d);                                                  \
+        WH_EACH_LANE(lane, mask)                                                                   \
+        *(type *)(uintptr_t)addresses[lane] = (type)d[lane];                                       \
+    }
+SHORT_STORE(8, uint8_t)
+SHORT_STORE(16, uint16_t)
+
 const struct wh_access WH_ACCESS_TABLE = {
     .load_shared = {load_shared32, load_shared64},
     .store_shared = {store_shared32, store_shared64},
@@ -207,4 +313,9 @@ const struct wh_access WH_ACCESS_TABLE = {
     .store_global = {store_global32, store_global64},
     .load_shared_vector = load_shared_vector,
     .load_global_vector = load_global_vector,
+    .store_shared_vector = store_shared_vector,
+    .store_global_vector = store_global_vector,
+    .load_global_short = {{load_global_u8, load_global_s8}, {load_global_u16, load_global_s16}},
+    .load_shared_short = {{load_shared_u8, load_shared_s8}, {load_shared_u16, load_shared_s16}},
+    .store_global_short = {store_global_8, store_global_16},
 };

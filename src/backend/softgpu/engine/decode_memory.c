@@ -263,11 +263,16 @@ static struct wh_ins *last(struct wh_ptx *ptx)
 bool wh_decode_cvta(struct wh_ptx *ptx, const struct wh_root *root)
 {
     static const enum wh_type type = T_U64;
+    enum wh_space space = wh_decode_space(ptx);
     (void)root;
-    if (wh_decode_type(ptx, 0) != T_U64 || !wh_decode_emit(ptx, wh_do_cvta, T_U64, &type, 1))
+    if (wh_decode_type(ptx, 0) != T_U64)
+        return false;
+    if (space == SPACE_GLOBAL || space == SPACE_CONST) /* generic ones are these */
+        return wh_decode_emit(ptx, wh_decode_handler(ptx, OP_MOV, T_B64), T_U64, &type, 1);
+    if (!wh_decode_emit(ptx, wh_do_cvta, T_U64, &type, 1))
         return false;
     last(ptx)->sub = wh_has(&ptx->op, M_TO);
-    last(ptx)->space = (uint8_t)wh_decode_space(ptx);
+    last(ptx)->space = (uint8_t)space;
     return true;
 }
 

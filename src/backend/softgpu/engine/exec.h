@@ -13,6 +13,7 @@
 #include <stdatomic.h>
 
 #define WH_BARRIERS 16u
+#define WH_RANGES   8u /* of memory that a warp remembers */
 
 /* ---- what runs ---- */
 
@@ -61,7 +62,8 @@ struct wh_warp {
     uint32_t spins; /* instructions of this turn that look like waiting for someone */
     uint32_t index;
     struct wh_block *block;
-    struct wh_range ranges[4]; /* memory that was reached last; they hold for the whole launch */
+    struct wh_range
+        ranges[WH_RANGES]; /* memory that was reached last; they hold for the whole launch */
     unsigned next_range;
     uint64_t texture_number; /* of the texture or surface that was used last */
     const struct wh_soft_texture *texture;

@@ -15,7 +15,7 @@
 /* The remembered range that holds [start, end), or one that is reached for; NULL: none. */
 static const struct wh_range *find_range(struct wh_warp *warp, uint64_t start, uint64_t end)
 {
-    for (unsigned i = 0; i < 4; i++)
+    for (unsigned i = 0; i < WH_RANGES; i++)
         if (start >= warp->ranges[i].start && end <= warp->ranges[i].end)
             return &warp->ranges[i];
     const struct wh_soft_memory *memory = warp->block->job->memory;
@@ -23,7 +23,7 @@ static const struct wh_range *find_range(struct wh_warp *warp, uint64_t start, u
     if (!memory->reach(memory->owner, start, &range.start, &range.end) || start < range.start ||
         end > range.end)
         return NULL;
-    struct wh_range *place = &warp->ranges[warp->next_range++ % 4];
+    struct wh_range *place = &warp->ranges[warp->next_range++ % WH_RANGES];
     *place = range;
     return place;
 }
@@ -231,7 +231,8 @@ void wh_do_load(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
     }
 }
 
-/* One plain value as wide as its register, of 32 or 64 bits: what the quick ways know. */
+/* One plain value as wide as its register, of 32 or 64 bits, or several of 32: what the quick ways
+ * know. */
 static bool is_quick(const struct wh_ins *ins, unsigned *wide)
 {
     unsigned size = wh_type_size((enum wh_type)ins->type);
@@ -242,19 +243,32 @@ static bool is_quick(const struct wh_ins *ins, unsigned *wide)
     return size >= 4 && !(ins->flags & F_STRONG) && (ins->n == 1 || size == 4);
 }
 
+/* Or one of 8 or 16 bits in a register of 32. */
+static bool is_quick_short(const struct wh_ins *ins)
+{
+    return wh_type_size((enum wh_type)ins->type) <= 2 && ins->n == 1 &&
+           !(ins->list[0] & WH_LIST_WIDE) && !(ins->flags & F_STRONG);
+}
+
 wh_run wh_load_handler(const struct wh_ins *ins)
 {
     const struct wh_access *access = wh_access_best();
-    unsigned wide;
-    if (!is_quick(ins, &wide))
+    unsigned wide, size = wh_type_size((enum wh_type)ins->type),
+                   sign = (ins->flags & F_SIGNED) != 0;
+    bool small = is_quick_short(ins);
+    if (!small && !is_quick(ins, &wide))
         return wh_do_load;
     switch (ins->space) {
     case SPACE_SHARED:
-        return ins->n > 1 ? access->load_shared_vector : access->load_shared[wide];
+        return small        ? access->load_shared_short[size == 2][sign]
+               : ins->n > 1 ? access->load_shared_vector
+                            : access->load_shared[wide];
     case SPACE_GENERIC:
     case SPACE_GLOBAL:
     case SPACE_CONST:
-        return ins->n > 1 ? access->load_global_vector : access->load_global[wide];
+        return small        ? access->load_global_short[size == 2][sign]
+               : ins->n > 1 ? access->load_global_vector
+                            : access->load_global[wide];
     default:
         return wh_do_load;
     }
@@ -299,14 +313,19 @@ wh_run wh_store_handler(const struct wh_ins *ins)
 {
     const struct wh_access *access = wh_access_best();
     unsigned wide;
-    if (!is_quick(ins, &wide) || ins->n > 1)
+    bool small = is_quick_short(ins);
+    if (!small && !is_quick(ins, &wide))
         return wh_do_store;
     switch (ins->space) {
     case SPACE_SHARED:
-        return access->store_shared[wide];
+        return small        ? wh_do_store
+               : ins->n > 1 ? access->store_shared_vector
+                            : access->store_shared[wide];
     case SPACE_GENERIC:
     case SPACE_GLOBAL:
-        return access->store_global[wide];
+        return small        ? access->store_global_short[wh_type_size((enum wh_type)ins->type) == 2]
+               : ins->n > 1 ? access->store_global_vector
+                            : access->store_global[wide];
     default:
         return wh_do_store;
     }
