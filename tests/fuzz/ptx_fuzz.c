@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Fuzzes the software device's engine with PTX text: whatever loads is run as well, its kernels
- * over a block and a half of threads with one small piece of memory to reach. A kernel that does
- * not end is cancelled.
+ * over a block and a half of threads with one small piece of memory and a few textures to reach. A
+ * kernel that does not end is cancelled.
  */
 #include "backend/softgpu/engine/engine.h"
+#include "backend/softgpu/engine/texture.h"
 
 #include <signal.h>
 #include <stdatomic.h>
@@ -63,8 +64,50 @@ static void release(void *owner, uint64_t address)
     abort();
 }
 
+/* Textures and surfaces by the numbers 1 to 6, over exactly as many bytes as they have. */
+#define TEXELS 1536u
+static const struct wh_soft_texture *texture(void *owner, uint64_t number)
+{
+    static uint8_t *texels;
+    static struct wh_soft_texture textures[6];
+    (void)owner;
+    if (!texels && (texels = calloc(1, TEXELS))) {
+        uint64_t at = (uint64_t)(uintptr_t)texels;
+        const struct wh_soft_level square = {at, 8, 8, 6, 32, 256}, half = {at, 4, 4, 1, 16, 64},
+                                   line = {at + TEXELS - 64, 16, 1, 1, 64, 64};
+        const struct wh_soft_texture plain = {.levels = {square, half},
+                                              .nlevels = 2,
+                                              .channel = WH_SOFT_FLOAT32,
+                                              .nchannels = 1,
+                                              .texel = 4,
+                                              .normalized = true,
+                                              .filtered = true,
+                                              .filtered_levels = true,
+                                              .most_level = 9};
+        for (unsigned i = 0; i < 6; i++)
+            textures[i] = plain;
+        textures[1].levels[0] = line;
+        textures[1].channel = WH_SOFT_UNSIGNED8;
+        textures[1].nchannels = 4;
+        textures[1].nlevels = 1;
+        textures[1].linear = textures[1].borrowed = true; /* memory that is gone */
+        textures[2].cube = textures[2].layered = textures[2].seamless = true;
+        textures[2].nlevels = 1;
+        textures[3].surface = true;
+        textures[3].nlevels = 1;
+        textures[4].wrap[0] = WH_SOFT_MIRROR;
+        textures[4].wrap[1] = WH_SOFT_BORDER;
+        textures[4].channel = WH_SOFT_SIGNED16;
+        textures[4].nchannels = 2;
+        textures[5].surface = true;
+        textures[5].levels[0] = line;
+        textures[5].nlevels = 1;
+    }
+    return texels && number >= 1 && number <= 6 ? &textures[number - 1] : NULL;
+}
+
 static const struct wh_soft_memory memory = {
-    .reach = reach, .allocate = allocate, .release = release};
+    .reach = reach, .allocate = allocate, .release = release, .texture = texture};
 
 static void too_long(int signal)
 {
