@@ -33,14 +33,21 @@ samples='
 0_Introduction/simpleAttributes
 0_Introduction/simpleCallback
 0_Introduction/simpleCooperativeGroups
+0_Introduction/simpleCubemapTexture
 0_Introduction/simpleDrvRuntime
 0_Introduction/simpleHyperQ
+0_Introduction/simpleLayeredTexture
 0_Introduction/simpleMultiCopy
 0_Introduction/simpleMultiGPU
 0_Introduction/simpleOccupancy
+0_Introduction/simpleP2P
+0_Introduction/simplePitchLinearTexture
 0_Introduction/simplePrintf
 0_Introduction/simpleStreams
+0_Introduction/simpleSurfaceWrite
 0_Introduction/simpleTemplates
+0_Introduction/simpleTexture
+0_Introduction/simpleTextureDrv
 0_Introduction/simpleVoteIntrinsics
 0_Introduction/simpleZeroCopy
 0_Introduction/systemWideAtomics
@@ -51,7 +58,10 @@ samples='
 1_Utilities/deviceQuery
 1_Utilities/deviceQueryDrv
 1_Utilities/topologyQuery
+2_Concepts_and_Techniques/MC_EstimatePiInlineP
+2_Concepts_and_Techniques/MC_SingleAsianOptionP
 2_Concepts_and_Techniques/convolutionSeparable
+2_Concepts_and_Techniques/convolutionTexture
 2_Concepts_and_Techniques/dct8x8
 2_Concepts_and_Techniques/eigenvalues -matrix-size=256
 2_Concepts_and_Techniques/histogram
@@ -68,26 +78,35 @@ samples='
 2_Concepts_and_Techniques/threadFenceReduction --n=65536
 2_Concepts_and_Techniques/threadMigration
 3_CUDA_Features/StreamPriorities
+3_CUDA_Features/bf16TensorCoreGemm
 3_CUDA_Features/binaryPartitionCG
+3_CUDA_Features/cudaTensorCoreGemm
+3_CUDA_Features/dmmaTensorCoreGemm
 3_CUDA_Features/globalToShmemAsyncCopy -wA=128 -hA=128 -wB=128 -hB=128
 3_CUDA_Features/graphConditionalNodes
 3_CUDA_Features/graphMemoryFootprint
 3_CUDA_Features/graphMemoryNodes
+3_CUDA_Features/immaTensorCoreGemm
 3_CUDA_Features/jacobiCudaGraphs
 3_CUDA_Features/newdelete
 3_CUDA_Features/ptxjit
 3_CUDA_Features/simpleCudaGraphs
+3_CUDA_Features/tf32TensorCoreGemm
 3_CUDA_Features/warpAggregatedAtomicsCG
 4_CUDA_Libraries/conjugateGradientMultiBlockCG
 4_CUDA_Libraries/lineOfSight
 5_Domain_Specific/BlackScholes
 5_Domain_Specific/FDTD3d --dimx=32 --dimy=32 --dimz=32 --timesteps=2
+5_Domain_Specific/HSOpticalFlow
+5_Domain_Specific/NV12toBGRandResize
 5_Domain_Specific/SobolQRNG 2000 20
 5_Domain_Specific/binomialOptions
 5_Domain_Specific/dwtHaar1D
+5_Domain_Specific/dxtc
 5_Domain_Specific/fastWalshTransform
 5_Domain_Specific/p2pBandwidthLatencyTest
 5_Domain_Specific/quasirandomGenerator
+5_Domain_Specific/stereoDisparity
 6_Performance/LargeKernelParameter
 6_Performance/UnifiedMemoryPerf
 6_Performance/alignedTypes
@@ -116,7 +135,6 @@ while [ $# -gt 0 ]; do
 done
 [ "$build" = no ] || [ -d "$folder/Samples" ] || usage
 cuda=${CUDA_HOME:-/usr/local/cuda}
-arch=(-gencode 'arch=compute_75,code=compute_75' -gencode 'arch=compute_90,code=sm_90')
 mkdir -p "$out" && out=$(realpath "$out") || exit 1
 
 # sources CMAKELISTS: the files that the sample's executable is made of.
@@ -126,8 +144,10 @@ sources() {
 
 # compile NAME: into $out/NAME/, with what it loads when it runs beside it.
 compile() {
-    local from=$folder/Samples/$1 to=$out/${1##*/} libraries=() extra=() file
+    local from=$folder/Samples/$1 to=$out/${1##*/} libraries=() extra=() file virtual=75
     mkdir -p "$to"
+    [[ $1 != *TensorCoreGemm ]] || virtual=80 # below, these compile to nothing
+    local arch=(-gencode "arch=compute_$virtual,code=compute_$virtual" -gencode 'arch=compute_90,code=sm_90')
     grep -q 'CUDA::cuda_driver\|-lcuda\b' "$from/CMakeLists.txt" && libraries=("-L$cuda/lib64/stubs" -lcuda)
     grep -q OpenMP "$from/CMakeLists.txt" && extra=(-Xcompiler -fopenmp)
     grep -q 'add_executable.*multithreading' "$from/CMakeLists.txt" && libraries+=(-lpthread)

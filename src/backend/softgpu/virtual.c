@@ -17,12 +17,12 @@
 #include <unistd.h>
 
 /* Where reservations are made: above the devices' own memory, below what the system places, and
- * where sanitizers have nothing of their own. */
+ * where neither sanitizers nor Wormhole's clients and workers have anything of their own. */
 #ifdef __SANITIZE_THREAD__
 #define FIRST_ADDRESS UINT64_C(0x566000000000)
 #define LAST_ADDRESS  UINT64_C(0x568000000000)
 #else
-#define FIRST_ADDRESS UINT64_C(0x200000000000)
+#define FIRST_ADDRESS UINT64_C(0x280000000000)
 #define LAST_ADDRESS  UINT64_C(0x300000000000)
 #endif
 #define MOST_TRIES    16
