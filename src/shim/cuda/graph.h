@@ -25,7 +25,13 @@ static inline CUgraphNode wh_cuda_node_handle(uint64_t number)
     return (CUgraphNode)(uintptr_t)number;
 }
 
-/* What is kept for the program about the nodes of a graph, or one node (graph 0), goes (node.c). */
+/* ---- node_ask.c ---- */
+
+/* Memory that is the program's until the node goes or is asked about again; zeroed. NULL when
+ * memory is short. */
+void *wh_cuda_node_keep(uint64_t graph, uint64_t node, size_t size);
+
+/* What is kept for the program about the nodes of a graph, or one node (graph 0), goes. */
 void wh_cuda_nodes_forget(uint64_t graph, uint64_t node);
 
 #endif
