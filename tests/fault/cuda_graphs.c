@@ -186,6 +186,13 @@ static void captures(void **state)
     const uint64_t captured = s->reply[6];
     REFUSED(&g, CUDA_ASK(s, wh_graph_destroy, captured));
     REFUSED(&g, CUDA_ASK(s, wh_capture_update, stream, 1, (uintptr_t)&g.node, 0, 0));
+    /* Bytes that go with a message or a reply are no graph's. */
+    const uint64_t bytes[2] = {0};
+    REFUSED(&g, CUDA_ASK(s, wh_write, s->memory, sizeof(bytes), (uintptr_t)bytes, stream));
+    REFUSED(&g, CUDA_ASK(s, wh_read, sizeof(bytes), true, s->memory, stream));
+    /* An end that is none leaves it a capture. */
+    (void)CUDA_ASK(s, wh_capture_end, 0, true);
+    REFUSED(&g, CUDA_ASK(s, wh_write, s->memory, sizeof(bytes), (uintptr_t)bytes, stream));
     /* The stream goes, and with it the capture and its graph. */
     (void)CUDA_ASK(s, cuStreamDestroy_v2, stream);
     REFUSED(&g, add(s, captured, 0, NULL, &empty));

@@ -42,6 +42,14 @@ struct wh_cuda_item *wh_cuda_capture_graph(struct wh_call *call, CUstream stream
     return wh_cuda_item_known(call, WH_CUDA_GRAPH, graph);
 }
 
+bool wh_cuda_stream_captures(struct wh_call *call, CUstream stream)
+{
+    CUstreamCaptureStatus status = CU_STREAM_CAPTURE_STATUS_NONE;
+    return wh_cuda_state(call)->captures &&
+           (wh_cuda_driver(call)->cuStreamIsCapturing(stream, &status) != CUDA_SUCCESS ||
+            status != CU_STREAM_CAPTURE_STATUS_NONE);
+}
+
 /* ---- begin, end ---- */
 
 static CUresult begin_in_graph(struct wh_call *call, CUstream stream, uint64_t number, unsigned n,
@@ -102,8 +110,9 @@ CUresult wh_cuda_do_capture_end(struct wh_call *call, CUstream stream, uint64_t 
     struct wh_cuda_item *item = wh_cuda_item_of_capture(state->graphs, stream);
     CUresult result = state->f.cuStreamEndCapture(stream, &made);
     forget_deferred(call);
-    /* Neither of these ends a capture. */
-    if (result == CUDA_ERROR_ILLEGAL_STATE || result == CUDA_ERROR_STREAM_CAPTURE_UNMATCHED)
+    /* One is over for certain with these only; to count one too many costs a question at most. */
+    if (result != CUDA_SUCCESS && result != CUDA_ERROR_STREAM_CAPTURE_INVALIDATED &&
+        result != CUDA_ERROR_STREAM_CAPTURE_UNJOINED)
         return result;
     state->captures -= state->captures > 0;
     if (result != CUDA_SUCCESS) {

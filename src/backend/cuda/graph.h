@@ -116,4 +116,7 @@ void wh_cuda_relay_set_fills(struct wh_cuda_relay *relay);
 /* The graph that this stream is recorded into, or NULL. */
 struct wh_cuda_item *wh_cuda_capture_graph(struct wh_call *call, CUstream stream);
 
+/* Whether it captures, well or not. */
+bool wh_cuda_stream_captures(struct wh_call *call, CUstream stream);
+
 #endif

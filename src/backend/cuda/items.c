@@ -226,8 +226,6 @@ struct wh_cuda_item *wh_cuda_item_of_capture(struct wh_cuda_graphs *graphs, cons
 void wh_cuda_items_forget_stream(struct wh_cuda_state *state, const void *stream)
 {
     struct wh_cuda_item *item;
-    while (state->captures && (item = wh_cuda_item_of_capture(state->graphs, stream))) {
-        state->captures--;
+    while (state->captures && (item = wh_cuda_item_of_capture(state->graphs, stream)))
         drop(state->graphs, item);
-    }
 }

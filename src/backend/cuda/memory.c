@@ -3,7 +3,7 @@
  * Memory: what the session allocates enters its map of addresses, and what it shares with the
  * client lies in the arena, at the client's own address.
  */
-#include "backend/cuda/backend.h"
+#include "backend/cuda/graph.h"
 
 #include "base/log.h"
 #include "base/util.h"
@@ -237,9 +237,12 @@ CUresult wh_cuda_do_copy_to_device(struct wh_call *call, CUdeviceptr to, size_t 
     return result;
 }
 
+/* A graph would keep the address of bytes that go with the message. */
 CUresult wh_cuda_do_write(struct wh_call *call, CUdeviceptr to, size_t size, const void *bytes,
                           CUstream stream)
 {
+    if (wh_cuda_stream_captures(call, stream))
+        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     return wh_cuda_driver(call)->cuMemcpyHtoDAsync_v2(to, bytes, size, stream);
 }
 
@@ -263,8 +266,15 @@ CUresult wh_cuda_do_read(struct wh_call *call, size_t size, void *bytes, CUdevic
                          CUstream stream)
 {
     const struct wh_cuda_functions_table *f = wh_cuda_driver(call);
+    if (wh_cuda_stream_captures(call, stream))
+        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     CUresult result = f->cuMemcpyDtoHAsync_v2(bytes, from, size, stream);
-    return result == CUDA_SUCCESS ? f->cuStreamSynchronize(stream) : result;
+    if (result == CUDA_SUCCESS)
+        result = f->cuStreamSynchronize(stream);
+    /* Another thread's message came between: a graph has the address of the reply's bytes. */
+    if (result >= CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED && result <= CUDA_ERROR_CAPTURED_EVENT)
+        wh_call_fault(call, "a stream begins to capture while it is read from");
+    return result;
 }
 
 /* Between the device and memory that both sides share: nothing to stage, nothing to tell. */

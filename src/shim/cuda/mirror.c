@@ -169,6 +169,8 @@ CUresult wh_cuda_mirrors_push(CUstream stream)
     CUresult result = CUDA_SUCCESS;
     if (!mirrors.first || busy)
         return CUDA_SUCCESS;
+    if (wh_cuda_capturing() && wh_cuda_stream_captures(stream))
+        return CUDA_SUCCESS; /* the graph's launches will do it */
     pthread_mutex_lock(&mirrors.lock);
     busy = true;
     for (struct mirror *m = mirrors.first; m && result == CUDA_SUCCESS; m = m->next) {
