@@ -4,7 +4,7 @@
 
 BUILD := build/obj
 
-.PHONY: all build deps demo test bench fuzz soak check-format format clean
+.PHONY: all build deps demo test bench fuzz soak exitless-test check-format format clean
 
 all: build
 
@@ -32,6 +32,9 @@ fuzz:
 
 soak:
 	scripts/soak.sh
+
+exitless-test:
+	scripts/exitless-test.sh
 
 check-format:
 	scripts/check-format.sh

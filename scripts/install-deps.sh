@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# install-deps.sh [build | demo | test]: makes sure that the Debian 12 packages which that needs are there. Installs
+# install-deps.sh [build | demo | test | exitless]: makes sure that the Debian 12 packages which that needs are there. Installs
 # what is missing where it may (root, or sudo without a password); else names the packages and fails.
 set -euo pipefail
 
@@ -9,13 +9,16 @@ build=(gcc libc6-dev make meson ninja-build pkg-config libcmocka-dev libconfuse-
     liblz4-dev libzstd-dev ocl-icd-opencl-dev opencl-headers)
 demo=("${build[@]}" ocl-icd-libopencl1 pocl-opencl-icd clinfo qemu-system-x86 busybox-static cpio)
 test=("${demo[@]}" clang clang-format libclang-rt-dev oclgrind procps)
+exitless=(gcc libc6-dev make binutils linux-headers-cloud-amd64 busybox-static isolinux syslinux-common xorriso cpio bochs bochsbios
+    bochs-term vgabios sparse qemu-system-x86)
 
 case ${1:-build} in
 build) wanted=("${build[@]}") ;;
 demo) wanted=("${demo[@]}") ;;
 test) wanted=("${test[@]}") ;;
+exitless) wanted=("${exitless[@]}") ;;
 *)
-    echo "usage: install-deps.sh [build | demo | test]" >&2
+    echo "usage: install-deps.sh [build | demo | test | exitless]" >&2
     exit 2
     ;;
 esac

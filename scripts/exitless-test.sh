@@ -1,0 +1,111 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+#
+# make exitless-test: the exitless path in an emulated machine with VMX. Installs what is missing, builds the module for
+# Debian's kernel, checks it with sparse, makes the emulated host's CD and runs the tests in bochs, one after the other.
+#
+#   exitless-test.sh [--short] [--cpus N] [TEST]...        tests: mini
+#
+# --short: what fits into six minutes. Logs are left in build/exitless. The last line is 'N passed, M failed'.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+
+cycles=1000 seconds=1200 cpus=1 wanted=()
+while [ $# -gt 0 ]; do
+    case $1 in
+    --short) cycles=100 seconds=300 ;;
+    --cpus)
+        cpus=$2
+        shift
+        ;;
+    mini) wanted+=("$1") ;;
+    *)
+        echo "usage: exitless-test.sh [--short] [--cpus N] [mini]" >&2
+        exit 2
+        ;;
+    esac
+    shift
+done
+[ ${#wanted[@]} -gt 0 ] || wanted=(mini)
+
+out=build/exitless
+mkdir -p $out
+passed=0 failed=0
+
+stop() {
+    echo "exitless-test.sh: $*" >&2
+    echo "$passed passed, $((failed + 1)) failed"
+    exit 1
+}
+
+# step NAME COMMAND...: says nothing when it works.
+step() {
+    local name=$1
+    shift
+    if ! "$@" >"$out/$name.log" 2>&1 </dev/null; then
+        tail -n 40 "$out/$name.log"
+        stop "$name failed"
+    fi
+}
+
+# The kernel of the newest headers, so that module and kernel fit.
+fetch_kernel() {
+    [ ! -f "$out/kernel-$release/boot/vmlinuz-$release" ] || return 0
+    rm -rf "$out/download" "$out/kernel-$release"
+    mkdir "$out/download"
+    (cd $out/download && apt-get -q download "linux-image-$release") || return
+    dpkg -x $out/download/*.deb "$out/kernel-$release"
+    rm -rf $out/download
+}
+
+# Kbuild writes beside its sources.
+build_module() {
+    mkdir -p $out/kmod
+    cp -ru kmod/. $out/kmod/
+    make -C $out/kmod KERNEL="$release" check || return
+    objcopy -g -R .BTF $out/kmod/wormhole.ko $out/wormhole.ko
+}
+
+# Sparse speaks of the kernel's headers too.
+judge_sparse() {
+    ! grep -E "(warning|error):" $out/module.log | grep -v '^/usr/src/' | grep .
+}
+
+# judge LOG: adds up the test program's lines; one that did not get to its end has failed.
+judge() {
+    local ok bad
+    ok=$(tr -d '\r' <"$1" | grep -c '^ok ')
+    bad=$(tr -d '\r' <"$1" | grep -c '^not ok ')
+    passed=$((passed + ok))
+    failed=$((failed + bad))
+    tr -d '\r' <"$1" | grep -E '^(ok|not ok|#|Bail|1\.\.)'
+    if ! tr -d '\r' <"$1" | grep -q '^END 0$'; then
+        echo "the emulated host did not come to a good end; its log is $1"
+        [ "$bad" -gt 0 ] || failed=$((failed + 1))
+    fi
+}
+
+run_mini() {
+    { echo "CYCLES=$cycles" && cat tests/exitless/run-mini; } >$out/run
+    step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out $out/mini.iso --file $out/run:/run \
+        --file $out/programs/mini:/mini --file $out/wormhole.ko:/wormhole.ko
+    vm/exitless/bochs.sh --iso $out/mini.iso --log $out/mini.log --seconds $seconds --cpus "$cpus"
+    judge $out/mini.log
+}
+
+scripts/install-deps.sh exitless || stop "packages are missing"
+release=$(find /lib/modules -maxdepth 2 -name build -path '*-cloud-amd64/*' -printf '%h\n' | sed 's,.*/,,' | sort -V | tail -n 1)
+[ -n "$release" ] || stop "no headers of Debian's cloud kernel"
+echo "kernel $release"
+step kernel fetch_kernel
+step module build_module
+judge_sparse || stop "sparse has something to say"
+step programs tests/exitless/build.sh $out/programs
+for test in "${wanted[@]}"; do
+    start=$SECONDS
+    echo "== $test"
+    "run_$test"
+    echo "-- $test: $((SECONDS - start)) s"
+done
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]

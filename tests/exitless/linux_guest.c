@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The first and only process of a stock Linux guest under QEMU: an ordinary ring-3 program, with
+ * the kernel as it is. linux_host.c reads what it says, a line each, and answers:
+ *
+ *   guest: ready                  the gate page is in place
+ *   host:  go INDEX COUNT         the view is bound
+ *   guest: start, done ...        around the calls of each part; what it found
+ *
+ * Its processes call at once, each on a lane of its own, and the kernel schedules them as it likes.
+ */
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "callee.h"
+#include "linux_test.h"
+
+extern const uint8_t gate_page[];
+
+static struct gate_call call_for(uint64_t index, uint64_t lane, uint64_t job)
+{
+    struct gate_call call = {.index = index, .lane = lane, .first = job};
+
+    for (int i = 0; i < 4; i++)
+        call.key[i] = LINUX_KEY(i);
+    return call;
+}
+
+static void enter(struct gate_call *call)
+{
+    ((void (*)(struct gate_call *))LINUX_GATE)(call);
+}
+
+/* One process's calls; its status says whether all were right. */
+static int count_calls(uint64_t index, uint64_t lane, uint64_t count)
+{
+    struct gate_call call = call_for(index, lane, JOB_COUNT);
+
+    for (uint64_t i = 0; i < count; i++) {
+        call.second = i;
+        enter(&call);
+        if (call.status != WORMHOLE_DONE || call.value != i + 1) {
+            printf("lane %lu call %lu: status %lu value %lu\n", lane, i, call.status, call.value);
+            return 1;
+        }
+    }
+    printf("lane %lu: suspended %lu retried %lu\n", lane, call.suspended, call.retried);
+    return 0;
+}
+
+static int work_calls(uint64_t index, uint64_t lane, uint64_t count)
+{
+    struct gate_call call = call_for(index, lane, JOB_WORK);
+    uint64_t expected = callee_work(LINUX_ROUNDS + lane);
+
+    for (uint64_t i = 0; i < count; i++) {
+        call.second = LINUX_ROUNDS + lane;
+        enter(&call);
+        if (call.status != WORMHOLE_DONE || call.value != expected) {
+            printf("lane %lu work %lu: status %lu, %lx instead of %lx\n", lane, i, call.status,
+                   call.value, expected);
+            return 1;
+        }
+    }
+    printf("lane %lu: suspended %lu retried %lu\n", lane, call.suspended, call.retried);
+    return 0;
+}
+
+static int together(int processes, int (*part)(uint64_t, uint64_t, uint64_t), uint64_t index,
+                    uint64_t first_lane, uint64_t count)
+{
+    int failures = 0, status;
+
+    for (int i = 0; i < processes; i++)
+        if (fork() == 0)
+            _exit(part(index, first_lane + (uint64_t)i, count));
+    while (wait(&status) > 0)
+        failures += status != 0;
+    return failures;
+}
+
+/* Whoever has not got the key dies of it, by the kernel's own hand. */
+static int intruder(uint64_t index)
+{
+    struct gate_call call = call_for(index, 0, JOB_COUNT);
+    int status;
+
+    call.key[2] ^= 4;
+    enter(&call);
+    if (call.status != WORMHOLE_BAD_KEY)
+        return 1;
+    if (fork() == 0) {
+        call.index = index + 1; /* nothing is bound there */
+        enter(&call);
+        _exit(0);
+    }
+    wait(&status);
+    return !WIFSIGNALED(status) || WTERMSIG(status) != SIGILL;
+}
+
+static void vmcalls(uint64_t count)
+{
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t number = 99;
+
+        asm volatile("vmcall" : "+a"(number) : : "memory");
+    }
+}
+
+int main(void)
+{
+    uint64_t index = 0, count = 0;
+    uint8_t *gate = mmap((void *)LINUX_GATE, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+    int failures = 0;
+
+    setbuf(stdout, NULL);
+    memcpy(gate, gate_page, 4096);
+    printf("ready\n");
+    if (scanf("go %lu %lu", &index, &count) != 2)
+        printf("what?\n");
+    printf("start\n");
+    failures += count_calls(index, 0, count);
+    printf("done calls %d\n", failures);
+    printf("start\n");
+    failures += together(2, count_calls, index, 1, count / 2);
+    printf("done together %d\n", failures);
+    printf("start\n");
+    failures += together(2, work_calls, index, 3, 20);
+    printf("done work %d\n", failures);
+    printf("start\n");
+    failures += intruder(index);
+    printf("done intruder %d\n", failures);
+    printf("start\n");
+    vmcalls(1000);
+    printf("done vmcalls %d\n", failures);
+    printf("end %d\n", failures);
+    reboot(RB_AUTOBOOT);
+    return 0;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A small virtual machine for mini.c: 4 MiB, one or two vCPUs in ring 3 of 64-bit mode, an
+ * interrupt and the exceptions handled. Anything that the kernel refuses ends the test program.
+ */
+#ifndef WH_TEST_MACHINE_H
+#define WH_TEST_MACHINE_H
+
+#include <linux/kvm.h>
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "guest.h"
+
+#define MACHINE_VCPUS 2
+
+struct vcpu {
+    int fd;
+    struct kvm_run *run;
+    struct kvm_sregs start; /* as it is before its first job */
+    struct guest_args *args;
+    uint64_t stack;
+    pthread_t thread;
+    bool interrupt;    /* inject vector 0x40 whenever a signal takes the vCPU out of the guest */
+    uint64_t injected; /* how often that was done */
+    int port;          /* by which it stopped last, -1 for anything else */
+};
+
+struct machine {
+    int vm;
+    uint8_t *memory;
+    struct vcpu vcpus[MACHINE_VCPUS];
+};
+
+void machine_open(struct machine *machine);
+void machine_close(struct machine *machine);
+
+/* Runs the guest's program with its arguments until it stops; the port by which it did. */
+int machine_run(struct vcpu *vcpu);
+/* The same in a thread of its own. */
+void machine_start(struct vcpu *vcpu);
+int machine_wait(struct vcpu *vcpu);
+
+/* Its general registers, where it stopped. */
+struct kvm_regs machine_registers(const struct vcpu *vcpu);
+
+/* Prints where the vCPU is. */
+void machine_show(const struct vcpu *vcpu);
+
+#define MUST(expression)                       \
+    ({                                         \
+        long must_result = (long)(expression); \
+        if (must_result < 0)                   \
+            machine_die(#expression);          \
+        must_result;                           \
+    })
+_Noreturn void machine_die(const char *what);
+
+#endif
