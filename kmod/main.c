@@ -130,23 +130,46 @@ static const struct file_operations vm_fops = {
 	.llseek = noop_llseek,
 };
 
+/* The view of what `wish` says, with everything that it names looked up. */
+static struct wh_view *make_view(const struct wormhole_view_create *wish)
+{
+	struct wormhole_range *ranges;
+	struct file *file = NULL;
+	struct wh_view *view;
+
+	if (wish->flags) {
+		file = fget(wish->kvm_fd);
+		if (!file)
+			return ERR_PTR(-EBADF);
+		if (!file_is_kvm(file)) {
+			fput(file);
+			return ERR_PTR(-EINVAL);
+		}
+	}
+	ranges = vmemdup_user(u64_to_user_ptr(wish->ranges), wish->n_ranges * sizeof(*ranges));
+	if (IS_ERR(ranges)) {
+		view = ERR_CAST(ranges);
+	} else {
+		view = wh_view_create(wish, ranges, file ? file->private_data : NULL);
+		kvfree(ranges);
+	}
+	if (file)
+		fput(file);
+	return view;
+}
+
 static long view_create(const struct wormhole_view_create __user *argument)
 {
 	struct wormhole_view_create wish;
-	struct wormhole_range *ranges;
 	struct wh_view *view;
 	int fd;
 
 	if (copy_from_user(&wish, argument, sizeof(wish)))
 		return -EFAULT;
-	if (wish.version != WORMHOLE_VERSION || wish.flags || wish.reserved || !wish.n_ranges ||
-	    wish.n_ranges > WORMHOLE_RANGES_MAX)
+	if (wish.version != WORMHOLE_VERSION || wish.flags & ~WORMHOLE_OF_VM ||
+	    (!wish.flags && wish.kvm_fd) || !wish.n_ranges || wish.n_ranges > WORMHOLE_RANGES_MAX)
 		return -EINVAL;
-	ranges = vmemdup_user(u64_to_user_ptr(wish.ranges), wish.n_ranges * sizeof(*ranges));
-	if (IS_ERR(ranges))
-		return PTR_ERR(ranges);
-	view = wh_view_create(&wish, ranges);
-	kvfree(ranges);
+	view = make_view(&wish);
 	memzero_explicit(wish.key, sizeof(wish.key));
 	if (IS_ERR(view))
 		return PTR_ERR(view);

@@ -10,6 +10,7 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/uaccess.h>
+#include <linux/version.h>
 #include <asm/tsc.h>
 
 #include "wormhole.h"
@@ -19,8 +20,10 @@
 #define EPT_WRITE	2ull
 #define EPT_EXECUTE	4ull
 #define EPT_TABLE	7ull
+/* A violation is always an exit, also where a kernel turns others into exceptions (#VE). */
+#define EPT_NO_VE	BIT_ULL(63)
 /* Write-back, whatever the guest's PAT says. */
-#define EPT_LEAF	((6ull << 3) | VMX_EPT_IPAT_BIT)
+#define EPT_LEAF	((6ull << 3) | VMX_EPT_IPAT_BIT | EPT_NO_VE)
 
 /* Accessed and dirty are set from the start: the tables cannot be written in the view. */
 #define PTE_TABLE	0x27ull
@@ -218,6 +221,67 @@ static int make_lanes(struct wh_view *view, u32 stack_pages)
 	return 0;
 }
 
+static long pin_remote(struct mm_struct *mm, unsigned long address, struct page **page)
+{
+	const unsigned int flags = FOLL_WRITE | FOLL_LONGTERM;
+	long got;
+
+	mmap_read_lock(mm);
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 5, 0)
+	got = pin_user_pages_remote(mm, address, 1, flags, page, NULL);
+#else
+	got = pin_user_pages_remote(mm, address, 1, flags, page, NULL, NULL);
+#endif
+	mmap_read_unlock(mm);
+	return got;
+}
+
+/* While SRCU is held, the address stays that of the guest's memory. */
+static long pin_guest(struct kvm *kvm, u64 gpa, struct page **page)
+{
+	unsigned long address;
+	long got = -EFAULT;
+	int index;
+
+	if (!mmget_not_zero(kvm->mm))
+		return -EFAULT;
+	index = srcu_read_lock(&kvm->srcu);
+	address = gfn_to_hva(kvm, gpa >> PAGE_SHIFT);
+	if (!kvm_is_error_hva(address))
+		got = pin_remote(kvm->mm, address, page);
+	srcu_read_unlock(&kvm->srcu, index);
+	mmput(kvm->mm);
+	return got;
+}
+
+/* Pins some of the pages; written or not, only a writable pin is of the page that is seen there. */
+static long pin(struct wh_view *view, u64 address, unsigned long wanted, struct page **pages)
+{
+	long got;
+
+	if (view->source)
+		got = pin_guest(view->source, address, pages);
+	else
+		got = pin_user_pages_fast(address, min(wanted, 512ul), FOLL_WRITE | FOLL_LONGTERM,
+					  pages);
+	return got ?: -EFAULT;
+}
+
+static int copy_page_in(struct wh_view *view, void *to, u64 address)
+{
+	struct page *page;
+	long got;
+
+	if (!view->source)
+		return copy_from_user(to, u64_to_user_ptr(address), PAGE_SIZE) ? -EFAULT : 0;
+	got = pin_guest(view->source, address, &page);
+	if (got != 1)
+		return got ?: -EFAULT;
+	memcpy(to, page_address(page), PAGE_SIZE);
+	unpin_user_page(page);
+	return 0;
+}
+
 /*
  * Code is copied, so that nobody can change it after it was looked at. It may not
  * hold a VMFUNC at any byte: with one, a callee of this view could land at an
@@ -235,8 +299,9 @@ static int add_code(struct wh_view *view, const struct wormhole_range *range)
 
 		if (!page)
 			return -ENOMEM;
-		if (copy_from_user(page, u64_to_user_ptr(range->address + offset), PAGE_SIZE))
-			return -EFAULT;
+		error = copy_page_in(view, page, range->address + offset);
+		if (error)
+			return error;
 		memcpy(seam, before, 2);
 		memcpy(seam + 2, page, 2);
 		for (i = 0; i < 2; i++)
@@ -268,13 +333,11 @@ static int add_data(struct wh_view *view, const struct wormhole_range *range)
 		return -ENOMEM;
 	view->n_pinned++;
 	while (pinned->count < wanted) {
-		/* Written or not: only a writable pin is of the page that the worker sees. */
-		int got = pin_user_pages_fast(range->address + pinned->count * PAGE_SIZE,
-					      min(wanted - pinned->count, 512ul),
-					      FOLL_WRITE | FOLL_LONGTERM,
-					      pinned->pages + pinned->count);
-		if (got <= 0)
-			return got ?: -EFAULT;
+		long got = pin(view, range->address + pinned->count * PAGE_SIZE,
+			       wanted - pinned->count, pinned->pages + pinned->count);
+
+		if (got < 0)
+			return got;
 		pinned->count += got;
 		atomic64_add(got, &wh_pinned_pages);
 	}
@@ -363,7 +426,7 @@ static int fill(struct wh_view *view, const struct wormhole_view_create *wish,
 }
 
 struct wh_view *wh_view_create(const struct wormhole_view_create *wish,
-			       const struct wormhole_range *ranges)
+			       const struct wormhole_range *ranges, struct kvm *source)
 {
 	struct wh_view *view;
 	int error = check(wish, ranges);
@@ -375,6 +438,7 @@ struct wh_view *wh_view_create(const struct wormhole_view_create *wish,
 		return ERR_PTR(-ENOMEM);
 	INIT_LIST_HEAD(&view->own);
 	atomic_inc(&wh_views);
+	view->source = source;
 	view->gate = wish->gate;
 	/* Half of what the CPU can address: no guest has memory there, nor a page table. */
 	view->window = 1ull << (min_t(u32, boot_cpu_data.x86_phys_bits, 48) - 1);
@@ -388,6 +452,7 @@ struct wh_view *wh_view_create(const struct wormhole_view_create *wish,
 		wh_view_free(view);
 		return ERR_PTR(error);
 	}
+	view->source = NULL;
 	return view;
 }
 

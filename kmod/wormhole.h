@@ -47,6 +47,7 @@ struct wh_view {
 	u32 n_lanes;
 	struct wh_lane *lanes;
 
+	struct kvm *source;	/* while the view is made: whose memory, NULL: the caller's */
 	struct mm_struct *mm;	/* whose RLIMIT_MEMLOCK `locked` pages count against */
 	unsigned long locked;
 	struct list_head own;	/* pages of the module's, by lru */
@@ -103,9 +104,12 @@ extern bool wh_execute_only;
 extern const u8 wh_gate_code[], wh_gate_claim[], wh_gate_running[], wh_gate_finish[];
 extern const u8 wh_gate_leave[], wh_gate_refuse[], wh_gate_resume[], wh_gate_end[];
 
-/* view.c: makes a view of the calling process's memory; process context. */
+/*
+ * view.c: makes a view of the calling process's memory or, if `source` is not NULL, of that
+ * VM's, on whose file the caller holds a reference meanwhile; process context.
+ */
 struct wh_view *wh_view_create(const struct wormhole_view_create *wish,
-			       const struct wormhole_range *ranges);
+			       const struct wormhole_range *ranges, struct kvm *source);
 void wh_view_free(struct wh_view *view);
 void wh_view_stats(const struct wh_view *view, struct wormhole_view_stats *stats);
 

@@ -4,29 +4,29 @@
 # make exitless-test: the exitless path in an emulated machine with VMX. Installs what is missing, builds the module for
 # Debian's kernel, checks it with sparse, makes the emulated host's CD and runs the tests in bochs, one after the other.
 #
-#   exitless-test.sh [--short] [--cpus N] [TEST]...        tests: mini
+#   exitless-test.sh [--short] [--cpus N] [TEST]...        tests: mini (the module, with a small guest), linux (a stock guest)
 #
 # --short: what fits into six minutes. Logs are left in build/exitless. The last line is 'N passed, M failed'.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-cycles=1000 seconds=1200 cpus=1 wanted=()
+cycles=1000 calls=1000000 vcpus=2 vms=2 seconds=1800 cpus=1 wanted=()
 while [ $# -gt 0 ]; do
     case $1 in
-    --short) cycles=100 seconds=300 ;;
+    --short) cycles=20 calls=100000 vcpus=1 vms=1 seconds=400 ;;
     --cpus)
         cpus=$2
         shift
         ;;
-    mini) wanted+=("$1") ;;
+    mini | linux) wanted+=("$1") ;;
     *)
-        echo "usage: exitless-test.sh [--short] [--cpus N] [mini]" >&2
+        echo "usage: exitless-test.sh [--short] [--cpus N] [mini] [linux]" >&2
         exit 2
         ;;
     esac
     shift
 done
-[ ${#wanted[@]} -gt 0 ] || wanted=(mini)
+[ ${#wanted[@]} -gt 0 ] || wanted=(mini linux)
 
 out=build/exitless
 mkdir -p $out
@@ -91,6 +91,24 @@ run_mini() {
         --file $out/programs/mini:/mini --file $out/wormhole.ko:/wormhole.ko
     vm/exitless/bochs.sh --iso $out/mini.iso --log $out/mini.log --seconds $seconds --cpus "$cpus"
     judge $out/mini.log
+}
+
+# Stock QEMU with all that it needs, and a guest whose init is the test.
+run_linux() {
+    local files=() path
+    while read -r path; do
+        files+=(--file "$path")
+    done < <(ldd /usr/bin/qemu-system-x86_64 | grep -o '/[^ ]*')
+    mkdir -p $out/guest
+    cp $out/programs/linux_guest $out/guest/init
+    (cd $out/guest && echo init | cpio --create --format=newc --owner=0:0 --quiet) >$out/initrd
+    { echo "CALLS=$calls VCPUS=$vcpus VMS=$vms" && cat tests/exitless/run-linux; } >$out/run
+    step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out $out/linux.iso --file $out/run:/run \
+        --file $out/programs/linux_host:/linux_host --file $out/wormhole.ko:/wormhole.ko --file /usr/bin/qemu-system-x86_64 \
+        --file /usr/share/seabios/bios-256k.bin --file /usr/share/qemu/kvmvapic.bin --file /usr/share/qemu/linuxboot_dma.bin \
+        --file "$out/kernel-$release/boot/vmlinuz-$release:/guest/vmlinuz" --file $out/initrd:/guest/initrd "${files[@]}"
+    vm/exitless/bochs.sh --iso $out/linux.iso --log $out/linux.log --seconds $seconds --cpus "$cpus" --memory 1536
+    judge $out/linux.log
 }
 
 scripts/install-deps.sh exitless || stop "packages are missing"

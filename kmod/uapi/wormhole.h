@@ -60,9 +60,9 @@
 #define WORMHOLE_WRITE		(1u << 0)	/* pinned; the worker's mapping must be writable */
 #define WORMHOLE_EXECUTE	(1u << 1)	/* copied, not shared; must hold no VMFUNC */
 
-/* Pages of the calling process, and where the view has them. */
+/* Pages of the calling process or of a VM, and where the view has them. */
 struct wormhole_range {
-	__u64 address;		/* page aligned, in the caller */
+	__u64 address;		/* page aligned; of the caller's, or guest-physical */
 	__u64 size;		/* bytes, whole pages */
 	__u64 view_address;
 	__u32 flags;		/* WORMHOLE_WRITE or WORMHOLE_EXECUTE, or neither: read only */
@@ -71,7 +71,8 @@ struct wormhole_range {
 
 struct wormhole_view_create {
 	__u32 version;		/* WORMHOLE_VERSION */
-	__u32 flags;		/* 0 */
+	__u32 flags;
+#define WORMHOLE_OF_VM		(1u << 0)	/* ranges are of the VM that kvm_fd names */
 	__u64 gate;		/* address of the gate page in the client, above 4 GiB */
 	__u64 handler;		/* u64 (*)(u64, u64, u64 lane), in an executable range */
 	__u64 key[4];
@@ -79,7 +80,7 @@ struct wormhole_view_create {
 	__u32 lanes;		/* calls that can be under way at once */
 	__u32 stack_pages;	/* of each lane */
 	__u32 n_ranges;
-	__u32 reserved;
+	__s32 kvm_fd;		/* with WORMHOLE_OF_VM, else 0 */
 	__u64 ranges;		/* struct wormhole_range[n_ranges] */
 };
 

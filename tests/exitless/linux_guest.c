@@ -10,6 +10,7 @@
  * Its processes call at once, each on a lane of its own, and the kernel schedules them as it likes.
  */
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -115,6 +116,22 @@ static void vmcalls(uint64_t count)
     }
 }
 
+/* What the kernel says the CPU has, and does: both change CR3 between user and kernel mode. */
+static void show_flags(void)
+{
+    char line[4096] = "";
+    bool pti = false, pcid = false;
+
+    mkdir("/proc", 0555);
+    mount("proc", "/proc", "proc", 0, NULL);
+    FILE *file = fopen("/proc/cpuinfo", "r");
+    while (file && fgets(line, sizeof(line), file)) {
+        pti = pti || strstr(line, " pti");
+        pcid = pcid || strstr(line, " pcid");
+    }
+    printf("isolation %d %d\n", pti, pcid);
+}
+
 int main(void)
 {
     uint64_t index = 0, count = 0;
@@ -124,6 +141,7 @@ int main(void)
 
     setbuf(stdout, NULL);
     memcpy(gate, gate_page, 4096);
+    show_flags();
     printf("ready\n");
     if (scanf("go %lu %lu", &index, &count) != 2)
         printf("what?\n");

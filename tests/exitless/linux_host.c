@@ -188,7 +188,8 @@ static void judge(const char *part, uint64_t count, const struct counts *before,
 int main(int argc, char **argv)
 {
     struct counts before = {0}, after;
-    int device = open("/dev/wormhole", O_RDWR | O_CLOEXEC), vm = -1, view = -1, status, guest = -1;
+    int device = open("/dev/wormhole", O_RDWR | O_CLOEXEC), vm = -1, view = -1, status, guest = -1,
+        pti, pcid;
     char line[256], part[64];
     FILE *to, *from;
 
@@ -212,6 +213,8 @@ int main(int argc, char **argv)
                 die("WORMHOLE_BIND");
             fprintf(to, "go %u %lu\n", bind.index, count);
             fflush(to);
+        } else if (sscanf(line, "isolation %d %d", &pti, &pcid) == 2) {
+            verdict(pti, "the guest isolates its page tables");
         } else if (strcmp(line, "start") == 0) {
             before = read_counts(vm, view);
         } else if (sscanf(line, "done %63s %d", part, &status) == 2) {

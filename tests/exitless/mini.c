@@ -232,8 +232,13 @@ static void test_refusals(void)
             close(fd);                                                              \
     } while (0)
     REFUSED(EINVAL, bad.version = 99);
-    REFUSED(EINVAL, bad.flags = 1);
-    REFUSED(EINVAL, bad.reserved = 1);
+    REFUSED(EBADF, bad.flags = WORMHOLE_OF_VM; bad.kvm_fd = -1);
+    REFUSED(EINVAL, bad.flags = 2);
+    REFUSED(EINVAL, bad.kvm_fd = 1);
+    REFUSED(EBADF, bad.flags = WORMHOLE_OF_VM; bad.kvm_fd = 999);
+    REFUSED(EINVAL, bad.flags = WORMHOLE_OF_VM; bad.kvm_fd = device);
+    REFUSED(EFAULT, bad.flags = WORMHOLE_OF_VM;
+            bad.kvm_fd = machine.vm); /* not a guest's addresses */
     REFUSED(EINVAL, bad.gate += 8);
     REFUSED(EINVAL, bad.gate = 0x10000);
     REFUSED(EINVAL, bad.gate = WORMHOLE_ZONE);
@@ -624,6 +629,44 @@ static void test_flags(void)
     verdict(good, "flags stay outside, registers inside");
 }
 
+/* Where a suspended call's client goes on, nothing of what the callee had in registers is to be
+ * seen. */
+static void test_suspended_registers(void)
+{
+    struct vcpu *vcpu = &machine.vcpus[0];
+    uint8_t *page = machine.memory + GATE_FRAMES + PAGE, saved[4096];
+    struct session session;
+    struct kvm_fpu fpu;
+    bool good = true;
+
+    session_open(&session);
+    memcpy(saved, page, sizeof(saved));
+    memcpy(page + WORMHOLE_RETURN, "\xe6\x11", 2);
+    prepare(vcpu, &session, JOB_WORK, 1ull << 40, 1);
+    int port = machine_run(vcpu);
+    struct kvm_regs regs = machine_registers(vcpu);
+    MUST(ioctl(vcpu->fd, KVM_GET_FPU, &fpu));
+    memcpy(page, saved, sizeof(saved));
+    EXPECT(port == 0x11 && regs.rdx == WORMHOLE_SUSPENDED && regs.rsi,
+           "port %x, status %llu, token %llu", (unsigned)port, regs.rdx, regs.rsi);
+    EXPECT(regs.rsp > GUEST_STACK && regs.rsp < vcpu->stack, "stack at %llx", regs.rsp);
+    EXPECT(!(regs.rax | regs.rcx | regs.rbx | regs.rbp | regs.rdi | regs.r8 | regs.r9 | regs.r10 |
+             regs.r11 | regs.r12 | regs.r13 | regs.r14 | regs.r15),
+           "a register is not clean");
+    for (size_t i = 0; i < sizeof(fpu.xmm); i++)
+        EXPECT(((uint8_t *)fpu.xmm)[i] == 0, "byte %zu of the vector registers", i);
+    EXPECT(fpu.fcw == 0x37f, "control word %x", fpu.fcw);
+    EXPECT(canaries_live(&session), "canaries");
+    /* Its lane waits for ever; the others do not. */
+    EXPECT(call(&session, JOB_ECHO, 1) == WORMHOLE_BUSY, "status %lu", vcpu->args->call.status);
+    prepare(vcpu, &session, JOB_ECHO, 1, 1);
+    vcpu->args->call.lane = 1;
+    EXPECT(machine_run(vcpu) == PORT_DONE && vcpu->args->call.status == WORMHOLE_DONE,
+           "another lane: %lu", vcpu->args->call.status);
+    session_close(&session);
+    verdict(good, "a suspended callee's registers are hidden, and its lane stays its own");
+}
+
 /* A guest's kernel makes a page of the view its page-table root: it may wreck its session, and
  * nothing else. */
 static void test_roots(void)
@@ -925,6 +968,43 @@ static void test_descriptors(void)
     verdict(good, "descriptors closed in any order leave the VM as it was");
 }
 
+/* The view is of another VM's memory: this one's vCPU works in it while that one's sleep. */
+static void test_service_vm(void)
+{
+    const uint64_t code_at = 0x200000, data_at = 0x300000, count = 1000;
+    struct machine service;
+    struct wormhole_view_create wish;
+    struct wormhole_range ranges[2];
+    struct session session;
+    bool good = true;
+
+    machine_open(&service);
+    wish_for(&wish, ranges, &session);
+    memcpy(service.memory + code_at, (void *)ranges[0].address, ranges[0].size);
+    memcpy(service.memory + data_at, session.data, PAGE);
+    forget_code(&ranges[0]);
+    munmap(session.data, PAGE);
+    session.data = (struct callee_data *)(service.memory + data_at);
+    ranges[0].address = code_at;
+    ranges[1].address = data_at;
+    wish.flags = WORMHOLE_OF_VM;
+    wish.kvm_fd = service.vm;
+    session.view = (int)MUST(ioctl(device, WORMHOLE_VIEW_CREATE, &wish));
+    session_bind(&session);
+    struct vcpu *vcpu = &machine.vcpus[0];
+    prepare(vcpu, &session, JOB_COUNT, 3, count);
+    int port = machine_run(vcpu);
+    EXPECT(port == PORT_DONE && vcpu->args->done == count, "port %x, %lu done", (unsigned)port,
+           vcpu->args->done);
+    EXPECT(session.data->lane[0].count == count && session.data->total == count, "%lu executed",
+           session.data->total);
+    EXPECT(canaries_live(&session), "canaries");
+    machine_close(&service); /* the view's pages stay while it lives */
+    EXPECT(works(&session), "after the other VM's end");
+    close(session.view);
+    verdict(good, "calls run in the memory of a service VM whose vCPUs sleep");
+}
+
 static void test_cycles(void)
 {
     struct vcpu *vcpu = &machine.vcpus[1];
@@ -965,10 +1045,26 @@ static void test_cycles(void)
 }
 
 static void (*const all[])(void) = {
-    test_refusals,     test_exits,     test_keys,         test_long_calls,  test_exactly_once,
-    test_violations,   test_budget,    test_every_offset, test_every_index, test_view_to_view,
-    test_memory_slots, test_two_vcpus, test_migration,    test_worker_dies, test_descriptors,
-    test_flags,        test_roots,     test_cycles,
+    test_refusals,
+    test_exits,
+    test_keys,
+    test_long_calls,
+    test_exactly_once,
+    test_violations,
+    test_budget,
+    test_every_offset,
+    test_every_index,
+    test_view_to_view,
+    test_memory_slots,
+    test_two_vcpus,
+    test_migration,
+    test_worker_dies,
+    test_descriptors,
+    test_flags,
+    test_suspended_registers,
+    test_roots,
+    test_service_vm,
+    test_cycles,
 };
 
 int main(int argc, char **argv)
