@@ -56,6 +56,11 @@ static void set_register(struct kvm_vcpu *vcpu, int number, u64 value)
 	}
 }
 
+static bool is_upper(u64 address)
+{
+	return (s64)address < 0;
+}
+
 static struct wh_lane *lane_at(const struct wh_view *view, u64 address, bool page_only)
 {
 	u64 offset = address - (WORMHOLE_ZONE + GATE_LANES);
@@ -82,6 +87,12 @@ static enum place find_place(const struct kvm_vcpu *vcpu, const struct wh_view *
 	if (rip == view->gate + WORMHOLE_LEAVE)
 		return AFTER;
 	if ((rip & PAGE_MASK) == view->gate)
+		return NOWHERE;
+	/*
+	 * At a lower-half address anybody can be, by a VMFUNC of his own, and with any stack
+	 * pointer. At an upper-half one only who was let in by the gate.
+	 */
+	if (!is_upper(rip))
 		return NOWHERE;
 	if (at >= PAGE_SIZE || (at >= AT(running) && at < AT(finish))) {
 		*lane = by_stack;
@@ -158,7 +169,7 @@ static void punish(struct kvm_vcpu *vcpu, struct wh_vcpu *state, struct wh_view 
 {
 	atomic64_inc(&view->strays);
 	state->fault = true;
-	if (rip >= TASK_SIZE_MAX)
+	if (is_upper(rip))
 		land(vcpu, view->gate, wh_vmread(GUEST_RSP), WORMHOLE_LOST, 0);
 }
 

@@ -46,10 +46,14 @@ static void jump(struct guest_args *args)
     register uint64_t r11 asm("r11") = call->key[3];
     register uint64_t target asm("r13") = args->target;
 
-    asm volatile("push %1\n\tjmp *%0"
+    asm volatile("push %1\n\t"
+                 "test %2, %2\n\t"
+                 "cmovnz %2, %%rsp\n\t"
+                 "jmp *%0"
                  :
-                 : "r"(target), "m"(args->flags), "a"(0), "c"(call->index), "D"(call->lane), "S"(0),
-                   "d"(call->first), "b"(call->second), "r"(r8), "r"(r9), "r"(r10), "r"(r11)
+                 : "r"(target), "m"(args->flags), "r"(args->stack), "a"(0), "c"(call->index),
+                   "D"(call->lane), "S"(0), "d"(call->first), "b"(call->second), "r"(r8), "r"(r9),
+                   "r"(r10), "r"(r11)
                  : "memory");
 }
 

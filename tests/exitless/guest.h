@@ -32,6 +32,7 @@ struct guest_args {
     struct gate_call call;
     uint64_t job, count, target;
     uint64_t flags; /* for GUEST_JUMP: on the stack when it jumps */
+    uint64_t stack; /* ... and, unless 0, in place of that stack */
     /* Answers: calls that were DONE, calls with another status, a checksum of the values. */
     uint64_t done, other, sum;
     uint64_t interrupts; /* counted by the handler of vector 0x40 */

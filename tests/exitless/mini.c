@@ -463,7 +463,7 @@ static void test_violations(void)
         {"writes to the gate's configuration", JOB_WRITE, WORMHOLE_ZONE + 0x1000, false},
         {"writes to the gate's code", JOB_WRITE, WORMHOLE_ZONE, false},
         {"runs its data", JOB_CALL, CALLEE_DATA, false},
-        {"runs what is not mapped", JOB_CALL, 0x12345000, false},
+        {"runs what is not mapped", JOB_CALL, 0x12345000, true},
         {"runs the landing page's filling", JOB_CALL, GUEST_GATE, true},
         {"executes CPUID", JOB_CPUID, 0, false},
         {"executes UD2", JOB_UD2, 0, false},
@@ -752,17 +752,63 @@ static void test_every_index(void)
     verdict(good, "every index leads to a key or to nothing");
 }
 
+/*
+ * Where nothing is mapped, with a stack pointer that lies in a lane: the module must not take the
+ * intruder for a call in that lane, neither when he faults nor when an interrupt comes first.
+ */
+static void test_borrowed_stack(void)
+{
+    struct vcpu *vcpu = &machine.vcpus[0];
+    uint8_t *code = machine.memory + 0x180000;
+    struct session session;
+    bool good = true;
+
+    session_open(&session);
+    memcpy(code, "\x0f\x01\xd4", 3);
+    for (uint64_t lane = 0; lane < CALLEE_LANES + 2; lane++) {
+        prepare(vcpu, &session, JOB_COUNT, 1, 1);
+        vcpu->args->job = GUEST_JUMP;
+        vcpu->args->target = 0x180000;
+        vcpu->args->stack = WORMHOLE_ZONE + 0x100000 + lane * 0x10000 + 0xe000;
+        int port = machine_run(vcpu);
+        EXPECT(port == PORT_FAULT + 6, "lane %lu: port %x", lane, (unsigned)port);
+    }
+    struct wormhole_view_stats stats = stats_of(&session);
+    EXPECT(!stats.lost && !stats.violations && !stats.suspensions &&
+               stats.strays == CALLEE_LANES + 2,
+           "lost %llu, suspended %llu, strays %llu", stats.lost, stats.suspensions, stats.strays);
+    EXPECT(works(&session), "the session");
+    session_close(&session);
+    verdict(good, "a stack pointer in a lane makes no call of an intruder");
+}
+
 /* From one view a callee may go nowhere in another. */
 static void test_view_to_view(void)
 {
-    struct session attacker, victim;
+    struct session attacker, victim, elsewhere;
+    struct wormhole_view_create wish;
+    struct wormhole_range ranges[2];
     bool good = true;
 
     session_open(&attacker);
     session_open(&victim);
+    /* Its gate page is somewhere else: the attacker lands where it has nothing, on a stack in its
+     * lane. */
+    wish_for(&wish, ranges, &elsewhere);
+    wish.gate += PAGE;
+    elsewhere.view = (int)MUST(ioctl(device, WORMHOLE_VIEW_CREATE, &wish));
+    forget_code(&ranges[0]);
+    session_bind(&elsewhere);
     struct vcpu *vcpu = &machine.vcpus[0];
-    prepare(vcpu, &attacker, JOB_SWITCH, victim.index, 1);
+    prepare(vcpu, &attacker, JOB_SWITCH, elsewhere.index, 1);
+    vcpu->args->call.lane = 1;
     int port = machine_run(vcpu);
+    EXPECT(port == PORT_FAULT + 6, "port %x, status %lu", (unsigned)port, vcpu->args->call.status);
+    EXPECT(stats_of(&elsewhere).lost == 0 && stats_of(&elsewhere).strays == 1,
+           "lost %llu, strays %llu", stats_of(&elsewhere).lost, stats_of(&elsewhere).strays);
+    session_close(&elsewhere);
+    prepare(vcpu, &attacker, JOB_SWITCH, victim.index, 1);
+    port = machine_run(vcpu);
     EXPECT(port == PORT_FAULT + 6, "port %x, status %lu", (unsigned)port, vcpu->args->call.status);
     struct wormhole_view_stats stats = stats_of(&victim);
     EXPECT(stats.started == 0 && stats.lost == 0 && stats.strays == 1, "%llu started, %llu strays",
@@ -1045,26 +1091,13 @@ static void test_cycles(void)
 }
 
 static void (*const all[])(void) = {
-    test_refusals,
-    test_exits,
-    test_keys,
-    test_long_calls,
-    test_exactly_once,
-    test_violations,
-    test_budget,
-    test_every_offset,
-    test_every_index,
-    test_view_to_view,
-    test_memory_slots,
-    test_two_vcpus,
-    test_migration,
-    test_worker_dies,
-    test_descriptors,
-    test_flags,
-    test_suspended_registers,
-    test_roots,
-    test_service_vm,
-    test_cycles,
+    test_refusals,       test_exits,        test_keys,
+    test_long_calls,     test_exactly_once, test_violations,
+    test_budget,         test_every_offset, test_every_index,
+    test_borrowed_stack, test_view_to_view, test_memory_slots,
+    test_two_vcpus,      test_migration,    test_worker_dies,
+    test_descriptors,    test_flags,        test_suspended_registers,
+    test_roots,          test_service_vm,   test_cycles,
 };
 
 int main(int argc, char **argv)
