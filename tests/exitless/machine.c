@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,6 +192,8 @@ int machine_run(struct vcpu *vcpu)
     for (;;) {
         int result = ioctl(vcpu->fd, KVM_RUN, 0);
 
+        if (result < 0 && errno == EINTR && vcpu->stop)
+            return vcpu->port = -1;
         if (result < 0 && errno == EINTR) {
             interrupted(vcpu);
             continue;
@@ -218,6 +221,16 @@ int machine_wait(struct vcpu *vcpu)
 {
     pthread_join(vcpu->thread, NULL);
     return vcpu->port;
+}
+
+void machine_stop(struct vcpu *vcpu)
+{
+    vcpu->stop = true;
+    vcpu->run->immediate_exit = 1; /* the signal may come before KVM_RUN */
+    pthread_kill(vcpu->thread, SIGUSR1);
+    pthread_join(vcpu->thread, NULL);
+    vcpu->run->immediate_exit = 0;
+    vcpu->stop = false;
 }
 
 struct kvm_regs machine_registers(const struct vcpu *vcpu)

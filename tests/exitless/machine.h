@@ -21,9 +21,10 @@ struct vcpu {
     struct guest_args *args;
     uint64_t stack;
     pthread_t thread;
-    bool interrupt;    /* inject vector 0x40 whenever a signal takes the vCPU out of the guest */
-    uint64_t injected; /* how often that was done */
-    int port;          /* by which it stopped last, -1 for anything else */
+    volatile bool stop; /* a signal is to end its run */
+    bool interrupt;     /* inject vector 0x40 whenever a signal takes the vCPU out of the guest */
+    uint64_t injected;  /* how often that was done */
+    int port;           /* by which it stopped last, -1 for anything else */
 };
 
 struct machine {
@@ -40,6 +41,8 @@ int machine_run(struct vcpu *vcpu);
 /* The same in a thread of its own. */
 void machine_start(struct vcpu *vcpu);
 int machine_wait(struct vcpu *vcpu);
+/* Takes it out of the guest, wherever it is, as for a pause or a reset. */
+void machine_stop(struct vcpu *vcpu);
 
 /* Its general registers, where it stopped. */
 struct kvm_regs machine_registers(const struct vcpu *vcpu);

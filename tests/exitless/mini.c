@@ -407,7 +407,6 @@ static timer_t start_timer(pid_t thread, long nanoseconds)
     timer_t timer;
 
     event._sigev_un._tid = thread;
-    signal(SIGUSR1, no_op);
     MUST(timer_create(CLOCK_MONOTONIC, &event, &timer));
     MUST(timer_settime(timer, 0, &period, NULL));
     return timer;
@@ -1014,6 +1013,77 @@ static void test_descriptors(void)
     verdict(good, "descriptors closed in any order leave the VM as it was");
 }
 
+/* Out of the guest at any time, its driver never finds a vCPU in a view, and may put it anywhere.
+ */
+static void test_pause_and_reset(void)
+{
+    struct vcpu *vcpu = &machine.vcpus[0];
+    struct session session;
+    bool good = true;
+    int suspended = 0;
+
+    session_create(&session, 100000000000);
+    session_bind(&session);
+    for (uint64_t lane = 1; lane < CALLEE_LANES; lane++) {
+        prepare(vcpu, &session, JOB_FOREVER, 0, 1);
+        vcpu->args->call.lane = lane;
+        machine_start(vcpu);
+        nanosleep(&(struct timespec){0, 5000000},
+                  NULL); /* most likely in the view; right whether or not */
+        machine_stop(vcpu);
+        struct kvm_regs regs = machine_registers(vcpu);
+        struct kvm_sregs sregs;
+        MUST(ioctl(vcpu->fd, KVM_GET_SREGS, &sregs));
+        suspended += regs.rip == GUEST_GATE + WORMHOLE_RETURN && regs.rdx == WORMHOLE_SUSPENDED;
+        EXPECT(regs.rip < GUEST_GATE + PAGE && (sregs.cs.selector & 3) == 3, "lane %lu: rip %llx",
+               lane, regs.rip);
+        EXPECT(regs.rsp <= vcpu->stack, "lane %lu: rsp %llx", lane, regs.rsp);
+        EXPECT(works(&session), "lane %lu: after a reset", lane);
+    }
+    EXPECT(suspended > 0, "it was never in the view: the test shows nothing");
+    printf("# in the view %d times of %d\n", suspended, CALLEE_LANES - 1);
+    session_close(&session);
+    verdict(good, "a guest is paused and reset in a view");
+}
+
+/* A VM ends in the middle of calls; what it leaves goes with the descriptors. */
+static void test_guest_dies(void)
+{
+    struct machine victim;
+    struct wormhole_vm_open open_vm;
+    struct wormhole_info info;
+    struct session session, bystander;
+    bool good = true;
+    int own_vm = vm;
+
+    session_open(&bystander);
+    for (int i = 0; i < 10; i++) {
+        machine_open(&victim);
+        open_vm = (struct wormhole_vm_open){.kvm_fd = victim.vm};
+        vm = (int)MUST(ioctl(device, WORMHOLE_VM_OPEN, &open_vm));
+        session_open(&session);
+        prepare(&victim.vcpus[0], &session, JOB_FOREVER, 0, 1);
+        machine_start(&victim.vcpus[0]);
+        nanosleep(&(struct timespec){0, 5000000}, NULL);
+        machine_stop(&victim.vcpus[0]);
+        machine_close(&victim);
+        if (i & 1)
+            session_close(&session);
+        close(vm);
+        if (!(i & 1))
+            session_close(&session);
+        vm = own_vm;
+        EXPECT(works(&bystander), "the other VM");
+    }
+    do { /* cleaned by the module's own time */
+        MUST(ioctl(device, WORMHOLE_INFO, &info));
+        sched_yield();
+    } while (info.vms > 1);
+    EXPECT(info.views == 1, "%u views", info.views);
+    session_close(&bystander);
+    verdict(good, "a VM that ends in a call leaves nothing behind");
+}
+
 /* The view is of another VM's memory: this one's vCPU works in it while that one's sleep. */
 static void test_service_vm(void)
 {
@@ -1091,13 +1161,14 @@ static void test_cycles(void)
 }
 
 static void (*const all[])(void) = {
-    test_refusals,       test_exits,        test_keys,
-    test_long_calls,     test_exactly_once, test_violations,
-    test_budget,         test_every_offset, test_every_index,
-    test_borrowed_stack, test_view_to_view, test_memory_slots,
-    test_two_vcpus,      test_migration,    test_worker_dies,
-    test_descriptors,    test_flags,        test_suspended_registers,
-    test_roots,          test_service_vm,   test_cycles,
+    test_refusals,       test_exits,           test_keys,
+    test_long_calls,     test_exactly_once,    test_violations,
+    test_budget,         test_every_offset,    test_every_index,
+    test_borrowed_stack, test_view_to_view,    test_memory_slots,
+    test_two_vcpus,      test_migration,       test_worker_dies,
+    test_descriptors,    test_flags,           test_suspended_registers,
+    test_roots,          test_pause_and_reset, test_guest_dies,
+    test_service_vm,     test_cycles,
 };
 
 int main(int argc, char **argv)
@@ -1105,6 +1176,7 @@ int main(int argc, char **argv)
     const int last_of_all = (int)(sizeof(all) / sizeof(*all));
     int first = argc > 2 ? atoi(argv[2]) : 1, last = argc > 3 ? atoi(argv[3]) : last_of_all;
 
+    signal(SIGUSR1, no_op);
     cycles = argc > 1 ? atoi(argv[1]) : cycles;
     setbuf(stdout, NULL);
     device = (int)MUST(open("/dev/wormhole", O_RDWR | O_CLOEXEC));
