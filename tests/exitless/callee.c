@@ -44,6 +44,7 @@ __attribute__((section(".text.first"))) uint64_t callee(uint64_t job, uint64_t v
     case JOB_WORK:
         return callee_work(value);
     case JOB_FOREVER:
+        __atomic_fetch_add(&DATA->total, 1, __ATOMIC_RELAXED);
         for (;;)
             asm volatile("");
     case JOB_READ:

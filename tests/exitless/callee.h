@@ -14,10 +14,10 @@
 #define CALLEE_LANES 16
 
 enum callee_job {
-    JOB_ECHO,  /* the argument, mixed */
-    JOB_COUNT, /* count the call and add to the lane's checksum */
-    JOB_WORK,  /* that many rounds of integer and vector arithmetic */
-    JOB_FOREVER,
+    JOB_ECHO,    /* the argument, mixed */
+    JOB_COUNT,   /* count the call and add to the lane's checksum */
+    JOB_WORK,    /* that many rounds of integer and vector arithmetic */
+    JOB_FOREVER, /* adds one to the total and stays */
     JOB_READ,
     JOB_WRITE,
     JOB_CALL, /* run what is at the address */

@@ -6,6 +6,7 @@
  *   guest: ready                  the gate page is in place
  *   host:  go INDEX COUNT         the view is bound
  *   guest: start, done ...        around the calls of each part; what it found
+ *   host:  on                     to each of these: the counters are read
  *
  * Its processes call at once, each on a lane of its own, and the kernel schedules them as it likes.
  */
@@ -25,6 +26,19 @@
 #include "linux_test.h"
 
 extern const uint8_t gate_page[];
+
+/* The host reads its counters now; it says when it has. */
+static void tell(const char *what, const char *part, int failures)
+{
+    char answer[16];
+
+    if (part)
+        printf("%s %s %d\n", what, part, failures);
+    else
+        printf("%s\n", what);
+    if (scanf("%15s", answer) != 1)
+        printf("the host said nothing\n");
+}
 
 static struct gate_call call_for(uint64_t index, uint64_t lane, uint64_t job)
 {
@@ -145,21 +159,21 @@ int main(void)
     printf("ready\n");
     if (scanf("go %lu %lu", &index, &count) != 2)
         printf("what?\n");
-    printf("start\n");
+    tell("start", NULL, 0);
     failures += count_calls(index, 0, count);
-    printf("done calls %d\n", failures);
-    printf("start\n");
+    tell("done", "calls", failures);
+    tell("start", NULL, 0);
     failures += together(2, count_calls, index, 1, count / 2);
-    printf("done together %d\n", failures);
-    printf("start\n");
+    tell("done", "together", failures);
+    tell("start", NULL, 0);
     failures += together(2, work_calls, index, 3, 20);
-    printf("done work %d\n", failures);
-    printf("start\n");
+    tell("done", "work", failures);
+    tell("start", NULL, 0);
     failures += intruder(index);
-    printf("done intruder %d\n", failures);
-    printf("start\n");
+    tell("done", "intruder", failures);
+    tell("start", NULL, 0);
     vmcalls(1000);
-    printf("done vmcalls %d\n", failures);
+    tell("done", "vmcalls", failures);
     printf("end %d\n", failures);
     reboot(RB_AUTOBOOT);
     return 0;

@@ -200,6 +200,13 @@ static bool canaries_live(const struct session *session)
     return true;
 }
 
+/* Waits until so many calls of JOB_COUNT and JOB_FOREVER are or were in the view. */
+static void await_total(const struct session *session, uint64_t total)
+{
+    while (*(volatile uint64_t *)&session->data->total < total)
+        sched_yield();
+}
+
 /* Checksum of `count` answers to JOB_ECHO from `second` on. */
 static uint64_t echoes(uint64_t second, uint64_t count)
 {
@@ -961,8 +968,7 @@ static void test_worker_dies(void)
     EXPECT(works(&session), "before");
     prepare(vcpu, &session, JOB_FOREVER, 0, 1);
     machine_start(vcpu);
-    nanosleep(&(struct timespec){0, 20000000},
-              NULL); /* most likely in the view; right whether or not */
+    await_total(&session, 1);
     kill(worker, SIGKILL);
     waitpid(worker, NULL, 0);
     int port = machine_wait(vcpu);
@@ -991,7 +997,7 @@ static void test_descriptors(void)
     EXPECT(works(&session), "without the daemon's descriptor");
     prepare(vcpu, &session, JOB_FOREVER, 0, 1);
     machine_start(vcpu);
-    nanosleep(&(struct timespec){0, 20000000}, NULL);
+    await_total(&session, 1);
     session_close(&session);
     int port = machine_wait(vcpu);
     /* Told while the module still knew the VM, #UD if it was too late. */
@@ -1028,8 +1034,7 @@ static void test_pause_and_reset(void)
         prepare(vcpu, &session, JOB_FOREVER, 0, 1);
         vcpu->args->call.lane = lane;
         machine_start(vcpu);
-        nanosleep(&(struct timespec){0, 5000000},
-                  NULL); /* most likely in the view; right whether or not */
+        await_total(&session, lane);
         machine_stop(vcpu);
         struct kvm_regs regs = machine_registers(vcpu);
         struct kvm_sregs sregs;
@@ -1064,7 +1069,7 @@ static void test_guest_dies(void)
         session_open(&session);
         prepare(&victim.vcpus[0], &session, JOB_FOREVER, 0, 1);
         machine_start(&victim.vcpus[0]);
-        nanosleep(&(struct timespec){0, 5000000}, NULL);
+        await_total(&session, 1);
         machine_stop(&victim.vcpus[0]);
         machine_close(&victim);
         if (i & 1)
