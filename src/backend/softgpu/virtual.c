@@ -25,8 +25,8 @@
 #define FIRST_ADDRESS UINT64_C(0x280000000000)
 #define LAST_ADDRESS  UINT64_C(0x300000000000)
 #endif
-#define MOST_TRIES    16
-#define PAGE          4096u
+#define MOST_TRIES 16
+#define PAGE       4096u
 
 struct soft_allocation {
     struct soft_object object;
