@@ -72,12 +72,16 @@ void wh_output_flush(struct wh_output *output)
     if (!output)
         return;
     pthread_mutex_lock(&output->lock);
+    /* Whoever prints and flushes under this lock is not met in between: what is in the buffer stays
+     * there by its writer's will, and what is in the pipe was sent off. */
+    flockfile(stdout);
     drain(output, 0, 0);
     drain(output, 1, 0);
     if (__fpending(stdout) > 0) {
-        (void)fflush(stdout);
+        (void)fflush_unlocked(stdout);
         drain(output, 0, THROUGH_STDIO);
     }
+    funlockfile(stdout);
     pthread_mutex_unlock(&output->lock);
 }
 

@@ -39,6 +39,11 @@ __global__ void print_many(int lines)
         printf("line %d of many\n", i);
 }
 
+__global__ void print_line(int i)
+{
+    printf("kernel %d\n", i);
+}
+
 __global__ void print_counts(int *counts)
 {
     counts[0] = printf("three: %d %d %d\n", 1, 2, 3);
@@ -59,6 +64,9 @@ int main()
         print_in_turn<<<1, 4>>>(launch);
     CHECK(cudaDeviceSynchronize());
     print_many<<<1, 1>>>(100);
+    CHECK(cudaDeviceSynchronize());
+    for (int i = 0; i < 500; i++)
+        print_line<<<1, 1>>>(i);
     CHECK(cudaDeviceSynchronize());
     CHECK(cudaMalloc(&device_counts, sizeof(counts)));
     print_counts<<<1, 1>>>(device_counts);

@@ -17,8 +17,10 @@
 void wh_job_flush(struct wh_job *job)
 {
     if (job->output_size) {
-        fwrite(job->output, 1, job->output_size, stdout);
-        fflush(stdout);
+        flockfile(stdout); /* nobody flushes one half of it */
+        fwrite_unlocked(job->output, 1, job->output_size, stdout);
+        fflush_unlocked(stdout);
+        funlockfile(stdout);
     }
     job->output_size = 0;
 }
