@@ -52,7 +52,7 @@ struct wh_cuda_state {
     uint32_t calls;                /* entered so far; the leading thread's */
     struct wh_cuda_memory_info memory_info;
     struct wh_cuda_graphs *graphs;
-    unsigned captures; /* that go on; for the leading thread */
+    _Atomic unsigned captures; /* that go on */
     /* The arena at the client's address, so that one pointer works on both sides; NULL until the
      * client asked for it. */
     uint8_t *arena;

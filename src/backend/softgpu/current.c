@@ -82,6 +82,7 @@ SOFT_API CUresult cuCtxSetCurrent(CUcontext handle)
     if (handle && !context)
         return CUDA_ERROR_INVALID_CONTEXT;
     SOFT_HOLD struct soft_context *old = soft_current_pop();
+    (void)old;
     return !context || soft_current_push(context) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
 

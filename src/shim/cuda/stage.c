@@ -45,23 +45,28 @@ static void begin_session(const struct wh_session *session)
     }
 }
 
+static size_t stage_size(void)
+{
+    return PAGE + PLACES * stage.piece;
+}
+
 /* An eighth of the arena at most: the rest is for pinned memory. Lock held. */
-static size_t whole_of(struct wh_session *session)
+static const struct wh_block *make_places(struct wh_session *session)
 {
     size_t most = wh_session_channel(session)->arena_size / 8;
     stage.piece = WH_STAGE;
-    while (PAGE + PLACES * stage.piece > most && stage.piece > LEAST)
+    while (stage_size() > most && stage.piece > LEAST)
         stage.piece /= 2;
-    return PAGE + PLACES * stage.piece <= most ? PAGE + PLACES * stage.piece : 0;
+    return stage_size() <= most ? wh_arena_allocate(wh_session_arena(session), stage_size(), PAGE)
+                                : NULL;
 }
 
 /* Lock held. */
 static bool furnish(struct wh_session *session)
 {
     struct wh_arena *arena = wh_session_arena(session);
-    size_t whole = whole_of(session);
     if (!stage.block && !stage.none) {
-        stage.block = whole ? wh_arena_allocate(arena, whole, PAGE) : NULL;
+        stage.block = make_places(session);
         stage.none = !stage.block;
         if (stage.block)
             memset(wh_arena_address(arena, stage.block), 0, PAGE);
@@ -69,7 +74,7 @@ static bool furnish(struct wh_session *session)
     if (!stage.block || stage.context)
         return stage.block != NULL;
     /* One that the driver will not register works, too, and is slower. */
-    if (wh_cuda_call_stage_open(whole, stage.block->offset) == CUDA_SUCCESS)
+    if (wh_cuda_call_stage_open(stage_size(), stage.block->offset) == CUDA_SUCCESS)
         stage.context = wh_cuda_current();
     return stage.context != NULL;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * shared_memory: one process makes memory and events, another one opens them by their handles;
+ * between_processes: one process makes memory and events, another one opens them by their handles;
  * memory by descriptor goes the other way. What is no handle, or no longer one, is refused.
  */
 #include <cuda.h>
