@@ -55,7 +55,8 @@ fetch_kernel() {
     [ ! -f "$out/kernel-$release/boot/vmlinuz-$release" ] || return 0
     rm -rf "$out/download" "$out/kernel-$release"
     mkdir "$out/download"
-    (cd $out/download && apt-get -q download "linux-image-$release") || return
+    (cd $out/download && apt-get -q download "linux-image-$release") ||
+        (apt-get -q update && cd $out/download && apt-get -q download "linux-image-$release") || return
     dpkg -x $out/download/*.deb "$out/kernel-$release"
     rm -rf $out/download
 }

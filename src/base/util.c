@@ -110,5 +110,11 @@ ssize_t wh_receive_fds(int socket, void *bytes, size_t size, int *fds, unsigned 
     for (struct cmsghdr *h = CMSG_FIRSTHDR(&message); h; h = CMSG_NXTHDR(&message, h))
         if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
             got = take_fds(h, fds, nfds, got);
+    if (message.msg_flags & MSG_CTRUNC) { /* what was sent did not all arrive */
+        for (unsigned i = 0; i < nfds; i++)
+            wh_close_fd(&fds[i]);
+        errno = EMFILE;
+        return -1;
+    }
     return n;
 }

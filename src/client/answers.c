@@ -66,7 +66,8 @@ static uint64_t answer_size(const struct wh_call_desc *call, const uint64_t *a)
 static struct wh_answer *find(struct wh_answer *answer, const struct wh_call_desc *call,
                               const uint64_t *key, unsigned n)
 {
-    while (answer && (answer->call != call || memcmp(answer->key, key, n * sizeof(*key)) != 0))
+    while (answer && (answer->call != call || atomic_load(&answer->forgotten) ||
+                      memcmp(answer->key, key, n * sizeof(*key)) != 0))
         answer = answer->next;
     return answer;
 }
@@ -90,6 +91,7 @@ static struct wh_answer *make(const struct wh_call_desc *call, const uint64_t *a
     if (!answer)
         return NULL;
     answer->call = call;
+    atomic_init(&answer->forgotten, false);
     answer->nkey = n;
     memcpy(answer->key, key, n * sizeof(*key));
     uint8_t *to = (uint8_t *)(answer->key + n);
@@ -139,7 +141,21 @@ void wh_object_forget_answers(struct wh_object *object)
     struct wh_answer *answer = atomic_load(&object->answers);
     /* Another thread may be reading: what is forgotten stays in memory until the object goes. */
     for (; answer; answer = answer->next)
-        answer->call = NULL;
+        atomic_store(&answer->forgotten, true);
+}
+
+/* A forgotten answer that holds again: else each change of a setting would leave one behind. No
+ * byte is written, for another thread may be reading. */
+static bool recall(struct wh_answer *old, const struct wh_answer *answer, uint64_t size)
+{
+    for (; old; old = old->next)
+        if (old->call == answer->call && old->nkey == answer->nkey &&
+            atomic_load(&old->forgotten) &&
+            memcmp(old->key, answer->key, answer->nkey * sizeof(*old->key) + size) == 0) {
+            atomic_store(&old->forgotten, false);
+            return true;
+        }
+    return false;
 }
 
 uint64_t wh_client_remembered(struct wh_session *session, const struct wh_call_desc *call,
@@ -163,6 +179,10 @@ uint64_t wh_client_remembered(struct wh_session *session, const struct wh_call_d
     uint64_t result = wh_client_call(session, call, a);
     if ((int32_t)result != session->shim->api->success || !(answer = make(call, a, key, n)))
         return result;
+    if (recall(atomic_load_explicit(list, memory_order_acquire), answer, answer_size(call, a))) {
+        free(answer);
+        return result;
+    }
     answer->next = atomic_load_explicit(list, memory_order_relaxed);
     while (!atomic_compare_exchange_weak_explicit(list, &answer->next, answer, memory_order_release,
                                                   memory_order_relaxed))

@@ -9,7 +9,8 @@
 
 struct wh_answer {
     struct wh_answer *next;
-    const struct wh_call_desc *_Atomic call; /* NULL: forgotten */
+    const struct wh_call_desc *call;
+    _Atomic bool forgotten; /* it is told again when the same answer comes once more */
     unsigned nkey;
     uint64_t key[]; /* then the bytes of the results */
 };

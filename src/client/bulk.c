@@ -148,6 +148,8 @@ static void forget_in_child(void)
     pthread_cond_init(&bulk.wake, NULL);
     bulk.once = (pthread_once_t)PTHREAD_ONCE_INIT;
     bulk.helpers = 0;
+    /* A copy of the parent's that was on is not the child's. */
+    atomic_store(&bulk.turn, (uint64_t)number_of(atomic_load(&bulk.turn)) << 32 | CLOSED);
     atomic_store(&bulk.sleepers, 0);
 }
 

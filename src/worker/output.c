@@ -48,10 +48,15 @@ struct wh_output *wh_output_new(struct wh_worker *worker, struct wh_error *error
     }
     output->worker = worker;
     pthread_mutex_init(&output->lock, NULL);
-    setvbuf(stdout, buffer, _IOFBF, sizeof(buffer));
     if (redirect(STDOUT_FILENO, &output->from[0], error) == 0 &&
-        redirect(STDERR_FILENO, &output->from[1], error) == 0)
+        redirect(STDERR_FILENO, &output->from[1], error) == 0) {
+        /* What is flushed by the pipe's only reader must fit into it, however large the system let
+         * it be. */
+        int room = fcntl(output->from[0], F_GETPIPE_SZ);
+        size_t size = room > 0 && (size_t)room < sizeof(buffer) ? (size_t)room : sizeof(buffer);
+        setvbuf(stdout, buffer, _IOFBF, size);
         return output;
+    }
     free(output);
     return NULL;
 }
@@ -73,8 +78,14 @@ void wh_output_flush(struct wh_output *output)
         return;
     pthread_mutex_lock(&output->lock);
     /* Whoever prints and flushes under this lock is not met in between: what is in the buffer stays
-     * there by its writer's will, and what is in the pipe was sent off. */
-    flockfile(stdout);
+     * there by its writer's will, and what is in the pipe was sent off. Its owner may be waiting
+     * for room in the pipe. */
+    while (ftrylockfile(stdout) != 0) {
+        const struct timespec moment = {.tv_nsec = 50000};
+        drain(output, 0, 0);
+        drain(output, 1, 0);
+        (void)nanosleep(&moment, NULL);
+    }
     drain(output, 0, 0);
     drain(output, 1, 0);
     if (__fpending(stdout) > 0) {

@@ -2,7 +2,9 @@
 /* The worker's system call filter; see sandbox.h. */
 #include "worker/sandbox.h"
 
+#include <asm/sockios.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <linux/sched.h>
 #include <seccomp.h>
@@ -74,6 +76,23 @@ static int deny_signals(scmp_filter_ctx filter)
                                        SCMP_A0(SCMP_CMP_NE, self));
 }
 
+/* Limits end another process as well as a signal does; so does a descriptor that signals its owner.
+ */
+static int deny_detours(scmp_filter_ctx filter)
+{
+    static const int of_file[] = {F_SETOWN, F_SETOWN_EX, F_SETSIG};
+    static const unsigned of_device[] = {FIOSETOWN, SIOCSPGRP};
+    int code = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1,
+                                SCMP_A0_32(SCMP_CMP_NE, 0)); /* 0: this process */
+    for (size_t i = 0; i < sizeof(of_file) / sizeof(of_file[0]) && code == 0; i++)
+        code = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1,
+                                SCMP_A1_32(SCMP_CMP_EQ, (uint32_t)of_file[i]));
+    for (size_t i = 0; i < sizeof(of_device) / sizeof(of_device[0]) && code == 0; i++)
+        code = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(ioctl), 1,
+                                SCMP_A1_32(SCMP_CMP_EQ, of_device[i]));
+    return code;
+}
+
 static int deny_namespaces(scmp_filter_ctx filter)
 {
     static const uint64_t namespaces = CLONE_NEWNS | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET |
@@ -115,6 +134,7 @@ int wh_sandbox_enter(struct wh_error *error)
     int code = deny_calls(filter);
     code = code < 0 ? code : deny_families(filter);
     code = code < 0 ? code : deny_signals(filter);
+    code = code < 0 ? code : deny_detours(filter);
     code = code < 0 ? code : deny_namespaces(filter);
     code = code < 0 ? code : seccomp_load(filter);
     seccomp_release(filter);

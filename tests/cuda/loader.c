@@ -88,7 +88,8 @@ static char *read_file(const char *name)
     file = fopen(path, "rb");
     if (!file)
         stop(path, "cannot be opened");
-    if (fseek(file, 0, SEEK_END) != 0 || (size = ftell(file)) < 0)
+    size = fseek(file, 0, SEEK_END) == 0 ? ftell(file) : -1;
+    if (size < 0)
         stop(path, "cannot be read");
     rewind(file);
     text = calloc(1, (size_t)size + 1);

@@ -162,6 +162,8 @@ static void files(void **state)
     expect(&daemon, "write /dev/shm", EACCES);
     expect(&daemon, "run /bin/true", 0);
     expect(&daemon, "name thread", 0);
+    expect(&daemon, "limits of another", EPERM);
+    expect(&daemon, "signals to another", EPERM);
     expect(&daemon, "copy /bin/true", EACCES); /* what it wrote it cannot run */
     finish(&daemon);
 }

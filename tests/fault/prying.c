@@ -139,6 +139,19 @@ static void report_memory(FILE *report)
         (void)munmap(memory, size);
 }
 
+/* The daemon's limits, and a signal for it: of one user with the worker, both would be allowed. */
+static void report_others(FILE *report)
+{
+    struct rlimit limit;
+    int ends[2] = {-1, -1};
+    int code = prlimit(getppid(), RLIMIT_NOFILE, NULL, &limit) < 0 ? errno : 0;
+    (void)fprintf(report, "%d limits of another\n", code);
+    code = pipe2(ends, O_CLOEXEC) < 0 || fcntl(ends[0], F_SETOWN, getppid()) < 0 ? errno : 0;
+    (void)fprintf(report, "%d signals to another\n", code);
+    (void)close(ends[0]);
+    (void)close(ends[1]);
+}
+
 __attribute__((constructor)) static void look_around(void)
 {
     char path[4096];
@@ -159,6 +172,7 @@ __attribute__((constructor)) static void look_around(void)
     report_limit(report, "files", RLIMIT_NOFILE);
     report_limit(report, "data", RLIMIT_DATA);
     report_memory(report);
+    report_others(report);
     (void)fprintf(report, "%d child\n", leave_child());
     (void)fclose(report);
 }

@@ -45,8 +45,8 @@ static struct {
 } harness;
 
 /* Nobody answers a callback: it is as if the client had gone. */
-static int refuse_upcall(struct wh_channel *channel, enum wh_upcall_kind kind, uint64_t word,
-                         const void *payload, uint32_t size)
+static int64_t refuse_upcall(struct wh_channel *channel, enum wh_upcall_kind kind, uint64_t word,
+                             const void *payload, uint32_t size)
 {
     (void)channel;
     (void)kind;

@@ -78,7 +78,7 @@ static void test_text(void **state)
     (void)state;
     expect("\n", "\n", 2);
     expect("x", "x", 2);
-    expect("\xef\xbb\xbf.version" + 3, "\xef\xbb\xbf.version" + 3, 9);
+    expect(&"\xef\xbb\xbf.version"[3], &"\xef\xbb\xbf.version"[3], 9);
     refuse("");
     refuse("\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f");
     refuse(NULL);

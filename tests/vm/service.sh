@@ -65,12 +65,12 @@ guest_script 120 'exec /victim blocked >&2'
 daemon=$!
 await daemon 'serving the VM web' $daemon
 
-"${WORMHOLE:?}" vm --socket "$work/service" --memory 2048 --cpus 2 --timeout 400 --env OCL_ICD_VENDORS=/vendors \
+"${WORMHOLE:?}" vm --socket "$work/service" --memory 2048 --cpus 2 --timeout 900 --env OCL_ICD_VENDORS=/vendors \
     --env WORMHOLE_SERVER= "${service_files[@]}" -- "$WORMHOLED" --region ivshmem: >"$work/service.log" 2>&1 </dev/null &
 service=$!
 await service 'serving the ivshmem region' $service
 
-"$WORMHOLE" vm --socket "$work/web" --timeout 380 "${guest_files[@]}" -- "$work/all" \
+"$WORMHOLE" vm --socket "$work/web" --timeout 600 "${guest_files[@]}" -- "$work/all" \
     >"$work/results.tar" 2>"$work/client.log" </dev/null &
 client=$!
 

@@ -198,7 +198,7 @@ CUresult wh_cuda_do_host_function(struct wh_call *call, CUstream stream, uint64_
         return CUDA_ERROR_OUT_OF_MEMORY;
     CUresult result = wh_cuda_driver(call)->cuLaunchHostFunc(stream, run_host_function, relay);
     if (result != CUDA_SUCCESS && !graph)
-        free(relay);
+        end_relay(relay); /* the client forgets it, too */
     return result;
 }
 
@@ -210,6 +210,6 @@ CUresult wh_cuda_do_stream_callback(struct wh_call *call, CUstream stream, uint6
     CUresult result =
         wh_cuda_driver(call)->cuStreamAddCallback(stream, run_stream_callback, relay, 0);
     if (result != CUDA_SUCCESS)
-        free(relay);
+        end_relay(relay);
     return result;
 }

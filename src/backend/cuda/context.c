@@ -46,8 +46,13 @@ void wh_cuda_enter(struct wh_worker *worker, uint32_t thread)
     uint32_t generation = atomic_load_explicit(&contexts->generation, memory_order_relaxed);
     if (told == wanted && told_in == generation)
         return;
-    if (state->f.cuCtxSetCurrent(wanted) != CUDA_SUCCESS)
+    if (state->f.cuCtxSetCurrent(wanted) != CUDA_SUCCESS) { /* it is about to go */
         wh_debug("session %u: a context cannot be made current", worker->session);
+        (void)state->f.cuCtxSetCurrent(NULL);
+        told = NULL;
+        told_in = NOTHING;
+        return;
+    }
     told = wanted;
     told_in = generation;
 }

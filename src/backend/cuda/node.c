@@ -106,8 +106,13 @@ static CUresult host_params(struct wh_call *call, struct request *r)
 static CUresult child_params(struct wh_call *call, struct request *r)
 {
     const struct wh_cuda_item *child = wh_cuda_item_find(call, r->node->graph, WH_CUDA_GRAPH);
-    if (!child || child->capturing)
+    bool move = r->node->kind == CU_GRAPH_CHILD_GRAPH_OWNERSHIP_MOVE;
+    if (!child || child->capturing || (move && child->in))
         return CUDA_ERROR_INVALID_VALUE;
+    /* Never into its own inside. */
+    for (const struct wh_cuda_item *in = r->item; move && in; in = in->in)
+        if (in == child)
+            return CUDA_ERROR_INVALID_VALUE;
     r->params.graph.graph = child->real;
     r->params.graph.ownership = r->node->kind;
     return CUDA_SUCCESS;

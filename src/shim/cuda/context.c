@@ -425,6 +425,10 @@ static CUresult end_primary(CUdevice device, bool reset)
     wh_cuda_storage_end(context);
     wh_object_forget_answers((struct wh_object *)context);
     pthread_mutex_lock(&primary.lock);
+    if (!primary.device[device].active || (!reset && primary.device[device].references > 0)) {
+        pthread_mutex_unlock(&primary.lock); /* another thread ended it, or took it up again */
+        return CUDA_SUCCESS;
+    }
     struct wh_cuda_ranges *gone = wh_cuda_take_memory(context);
     wh_cuda_mirrors_end(context, true);
     result = reset ? wh_cuda_call_primary_reset(device, context)

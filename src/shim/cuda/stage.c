@@ -108,18 +108,31 @@ static uint8_t *arena_at(uint64_t offset)
     return wh_session_channel(wh_cuda_session())->arena + offset;
 }
 
-/* Whether the device is known to be done with the place's last use. */
-static bool is_free(unsigned i)
+/* The last use of a place that is over, by the worker's word. */
+static uint32_t last_over(unsigned i)
 {
     const void *words = arena_at(stage.block->offset);
     /* Acquire pairs with the worker's release: what a read brought is there. */
-    return atomic_load_explicit(&((const _Atomic uint32_t *)words)[i], memory_order_acquire) ==
-           stage.places[i].number;
+    return atomic_load_explicit(&((const _Atomic uint32_t *)words)[i], memory_order_acquire);
 }
 
+/* Whether the device is known to be done with the place's last use. */
+static bool is_free(unsigned i)
+{
+    return last_over(i) == stage.places[i].number;
+}
+
+/* A use that the worker waited for, and knows nothing of, was refused: the place is free. */
 static CUresult settle(unsigned i)
 {
-    return is_free(i) ? CUDA_SUCCESS : wh_cuda_call_stage_wait(i);
+    if (is_free(i))
+        return CUDA_SUCCESS;
+    CUresult result = wh_cuda_call_stage_wait(i);
+    if (result == CUDA_SUCCESS && !is_free(i)) {
+        stage.places[i].number = last_over(i);
+        result = CUDA_ERROR_UNKNOWN;
+    }
+    return result;
 }
 
 /* ---- lanes ---- */
@@ -183,7 +196,8 @@ bool wh_cuda_stage_write(CUdeviceptr to, const void *from, size_t size, CUstream
             break;
         wh_bulk_copy(arena_at(offset_of(i)), bytes + at, piece);
         *result = wh_cuda_call_stage_to_device(to + at, piece, offset_of(i), stream, i,
-                                               ++stage.places[i].number);
+                                               stage.places[i].number + 1);
+        stage.places[i].number += *result == CUDA_SUCCESS;
         count(piece);
     }
     leave(&lane);
@@ -194,8 +208,10 @@ bool wh_cuda_stage_write(CUdeviceptr to, const void *from, size_t size, CUstream
 
 static CUresult fetch(unsigned i, CUdeviceptr from, CUstream stream)
 {
-    return wh_cuda_call_stage_from_device(stage.piece, offset_of(i), from, stream, i,
-                                          ++stage.places[i].number);
+    CUresult result = wh_cuda_call_stage_from_device(stage.piece, offset_of(i), from, stream, i,
+                                                     stage.places[i].number + 1);
+    stage.places[i].number += result == CUDA_SUCCESS;
+    return result;
 }
 
 static CUresult receive(unsigned i, uint8_t *to)
