@@ -21,6 +21,7 @@ struct wh_admin {
     struct wh_server *server;
     struct wh_source source;
     uint64_t since;
+    int spare; /* see wh_listener_turn_away */
     char path[108];
 };
 
@@ -63,9 +64,11 @@ static int write_report(const struct wh_admin *admin)
 
 static void on_connect(struct wh_source *source, uint32_t events)
 {
-    const struct wh_admin *admin = WH_CONTAINER(source, struct wh_admin, source);
+    struct wh_admin *admin = WH_CONTAINER(source, struct wh_admin, source);
     (void)events;
     WH_CLEANUP_CLOSE int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (fd < 0 && (errno == EMFILE || errno == ENFILE))
+        wh_listener_turn_away(source->fd, &admin->spare);
     WH_CLEANUP_CLOSE int report = fd < 0 ? -1 : write_report(admin);
     if (report >= 0)
         (void)wh_send_fds(fd, "", 1, &report, 1);
@@ -81,8 +84,10 @@ int wh_admin_open(struct wh_server *server, const char *path, struct wh_error *e
         return wh_error_set(error, ENOMEM, "out of memory");
     admin->server = server;
     admin->since = wh_now_ns();
+    admin->spare = wh_listener_spare();
     (void)snprintf(admin->path, sizeof(admin->path), "%s", path);
     if (wh_loop_add(&server->loop, &admin->source, fd, on_connect, error) < 0) {
+        wh_close_fd(&admin->spare);
         free(admin);
         return -1;
     }
@@ -101,5 +106,6 @@ void wh_admin_close(struct wh_server *server)
     (void)unlink(admin->path);
     wh_loop_remove(&server->loop, &admin->source);
     wh_close_fd(&fd);
+    wh_close_fd(&admin->spare);
     free(admin);
 }

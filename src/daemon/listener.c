@@ -262,17 +262,25 @@ static struct connection *enter_connection(struct wh_listener *listener, int fd,
     return connection;
 }
 
-/* Out of descriptors: the connection is taken with the spare one and closed, or it would be
- * reported for ever. */
+int wh_listener_spare(void)
+{
+    return open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+void wh_listener_turn_away(int socket, int *spare)
+{
+    wh_close_fd(spare);
+    *spare = accept4(socket, NULL, NULL, SOCK_CLOEXEC);
+    wh_close_fd(spare);
+    *spare = wh_listener_spare();
+}
+
 static void turn_away(struct wh_listener *listener)
 {
     wh_log_limited(
         &listener->log,
         "a client is turned away: the server has no file descriptors left; raise its limit (LimitNOFILE)");
-    wh_close_fd(&listener->spare);
-    listener->spare = accept4(listener->source.fd, NULL, NULL, SOCK_CLOEXEC);
-    wh_close_fd(&listener->spare);
-    listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    wh_listener_turn_away(listener->source.fd, &listener->spare);
 }
 
 static void on_connect(struct wh_source *source, uint32_t events)
@@ -314,7 +322,7 @@ int wh_listener_open(struct wh_server *server, const char *path, struct wh_error
         return -1;
     }
     fd = -1;
-    listener->spare = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    listener->spare = wh_listener_spare();
     listener->next = server->listeners;
     server->listeners = listener;
     return 0;

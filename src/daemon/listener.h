@@ -20,4 +20,11 @@ void wh_listeners_close(struct wh_server *server);
 /* Makes a listening socket at `path`, for VMs too. Returns its descriptor or -1 with a reason. */
 int wh_listener_make_socket(const char *path, int type, mode_t mode, struct wh_error *error);
 
+/*
+ * A daemon out of descriptors: a connection that cannot be taken would be reported for ever. A
+ * descriptor kept for that, from wh_listener_spare, is given up to take it and close it at once.
+ */
+int wh_listener_spare(void);
+void wh_listener_turn_away(int socket, int *spare);
+
 #endif

@@ -40,6 +40,16 @@ top
 shows '^wormholed [0-9.]+, up 0:00:[0-9]+: 0 sessions of 0 tenants, 0 calls/s, 0B of device memory$'
 [ "$(stat -c %a "$folder/admin")" = 600 ] || fail "others may ask: mode $(stat -c %a "$folder/admin")"
 
+# Out of descriptors, the daemon turns who asks away, and answers when it has some again.
+usual=$(prlimit --pid $daemon --nofile --output SOFT --noheadings | tr -d ' ')
+open=(/proc/$daemon/fd/*)
+prlimit --pid $daemon --nofile=${#open[@]}:
+said=$(timeout 20 "$WORMHOLE" top --admin "$folder/admin" 2>&1) && fail "an answer without a descriptor"
+shows "the daemon at $folder/admin does not answer"
+prlimit --pid $daemon --nofile="$usual:"
+top
+shows ' 0 sessions of 0 tenants'
+
 coproc PROGRAM { exec "$WORMHOLE" run --server "unix:$folder/socket" -- "$program"; }
 client=$PROGRAM_PID
 for word in init take take; do
