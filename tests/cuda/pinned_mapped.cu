@@ -96,6 +96,12 @@ static void registered()
            cudaGetErrorName(cudaHostRegister(memory, size, cudaHostRegisterMapped)));
     cudaGetLastError();
     CHECK(cudaHostUnregister(memory));
+    /* Its end alone is enough. */
+    CHECK(cudaHostRegister((char *)memory + size / 2, size / 2, cudaHostRegisterMapped));
+    printf("registered over another: %s\n",
+           cudaGetErrorName(cudaHostRegister(memory, size, cudaHostRegisterMapped)));
+    cudaGetLastError();
+    CHECK(cudaHostUnregister((char *)memory + size / 2));
     printf("unregistered twice: %s\n", cudaGetErrorName(cudaHostUnregister(memory)));
     cudaGetLastError();
     CHECK(cudaPointerGetAttributes(&attributes, in));

@@ -105,6 +105,16 @@ static bool put_in_place(struct wh_session *session, struct exchange *e,
                 channel->arena_fd, (off_t)(channel->arena_offset + block->offset)) == e->start;
 }
 
+/* The program's pages are private again. Where that fails they stay what they are, the program's
+ * bytes, and their room in the arena is nobody else's. */
+static void end_exchange(const uint8_t *start, const struct wh_block *block)
+{
+    struct exchange *e = take(start);
+    if (e && restore(e))
+        wh_arena_release(wh_session_arena(wh_cuda_session()), block);
+    free(e);
+}
+
 /* The pages' new home in the arena; NULL: they stay where they are. */
 static const struct wh_block *exchange_pages(struct wh_session *session, uint8_t *start,
                                              size_t size)
@@ -128,8 +138,8 @@ static const struct wh_block *exchange_pages(struct wh_session *session, uint8_t
             CUDA_SUCCESS)
             return block;
         wh_debug("registered memory at %p cannot be shared with the worker", (void *)start);
-        take(start);
-        restore(e);
+        end_exchange(start, block);
+        return NULL;
     }
     wh_arena_release(wh_session_arena(session), block);
     free(e);
@@ -138,16 +148,13 @@ static const struct wh_block *exchange_pages(struct wh_session *session, uint8_t
 
 void wh_cuda_end_registration(const void *address, struct wh_cuda_host *host)
 {
-    struct exchange *e = host->block ? take((uint8_t *)((uintptr_t)address & ~(PAGE - 1))) : NULL;
-    if (e && restore(e)) /* else the pages stay what they are: the program's bytes */
-        wh_arena_release(wh_session_arena(wh_cuda_session()), host->block);
-    free(e);
+    if (host->block)
+        end_exchange((uint8_t *)((uintptr_t)address & ~(PAGE - 1)), host->block);
     free(host);
 }
 
 WH_EXPORT CUresult cuMemHostRegister_v2(void *address, size_t size, unsigned int flags)
 {
-    struct wh_cuda_range range;
     const unsigned known =
         CU_MEMHOSTREGISTER_PORTABLE | CU_MEMHOSTREGISTER_DEVICEMAP | CU_MEMHOSTREGISTER_READ_ONLY;
     CUresult result = wh_cuda_ready();
@@ -160,12 +167,17 @@ WH_EXPORT CUresult cuMemHostRegister_v2(void *address, size_t size, unsigned int
                                                    : CUDA_ERROR_INVALID_VALUE;
     if (!wh_cuda_current())
         return CUDA_ERROR_INVALID_CONTEXT;
-    if (wh_cuda_ranges_find(wh_cuda_memory(), (uintptr_t)address, 1, &range))
+    if (wh_cuda_ranges_touch(wh_cuda_memory(), (uintptr_t)address, size))
         return CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED;
     uint8_t *start = (uint8_t *)((uintptr_t)address & ~(PAGE - 1));
     size_t whole = wh_round_up((uintptr_t)address + size, PAGE) - (uintptr_t)start;
     const struct wh_block *block = exchange_pages(wh_cuda_session(), start, whole);
-    return wh_cuda_host_add(block, address, size, flags, WH_CUDA_REGISTERED);
+    result = wh_cuda_host_add(block, address, size, flags, WH_CUDA_REGISTERED);
+    if (result != CUDA_SUCCESS && block) {
+        (void)wh_cuda_call_host_unregister((uintptr_t)start);
+        end_exchange(start, block);
+    }
+    return result;
 }
 
 WH_EXPORT CUresult cuMemHostUnregister(void *address)
