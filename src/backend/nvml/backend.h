@@ -37,9 +37,6 @@ int wh_nvml_index(const struct wh_nvml_state *state, nvmlDevice_t device);
 
 /* ---- what the tenant uses (use.c) ---- */
 
-/* Bytes of the device's memory that the tenant's processes use. */
-unsigned long long wh_nvml_memory_in_use(struct wh_call *call, nvmlDevice_t device);
-
 /* The account of process `worker` of this server, if that is one of the tenant's workers. */
 const struct wh_account *wh_nvml_account(struct wh_call *call, unsigned worker);
 

@@ -141,18 +141,21 @@ nvmlReturn_t wh_nvml_do_processes(struct wh_call *call, nvmlDevice_t device, uns
 
 /* ---- memory ---- */
 
-unsigned long long wh_nvml_memory_in_use(struct wh_call *call, nvmlDevice_t device)
+/* Bytes of the device's memory that the tenant's processes use. */
+static nvmlReturn_t add_up(struct wh_call *call, nvmlDevice_t device, unsigned long long *sum)
 {
     nvmlProcessDetail_v1_t *all = wh_call_memory(call, WH_NVML_MOST_PROCESSES * sizeof(*all));
     struct found found = {.list = all, .room = all ? WH_NVML_MOST_PROCESSES : 0};
-    unsigned long long sum = 0;
-    (void)find(call, device, WH_NVML_COMPUTE, &found);
+    nvmlReturn_t result = find(call, device, WH_NVML_COMPUTE, &found);
+    *sum = 0;
+    if (result != NVML_SUCCESS) /* unknown is not nothing */
+        return result;
     if (wh_nvml_state(call)->knows_processes)
         (void)find(call, device, WH_NVML_MPS, &found);
     for (unsigned i = 0; i < found.count; i++)
         if (all[i].usedGpuMemory != (unsigned long long)NVML_VALUE_NOT_AVAILABLE)
-            sum += all[i].usedGpuMemory;
-    return sum;
+            *sum += all[i].usedGpuMemory;
+    return NVML_SUCCESS;
 }
 
 /* The device's total; of it, what the tenant uses, and what it could still have: what others and
@@ -160,10 +163,12 @@ unsigned long long wh_nvml_memory_in_use(struct wh_call *call, nvmlDevice_t devi
 static nvmlReturn_t view_memory(struct wh_call *call, nvmlDevice_t device, nvmlMemory_t *view)
 {
     const struct wh_nvml_state *state = wh_nvml_state(call);
+    unsigned long long used;
     nvmlReturn_t result = state->f.nvmlDeviceGetMemoryInfo(device, view);
+    if (result == NVML_SUCCESS)
+        result = add_up(call, device, &used);
     if (result != NVML_SUCCESS)
         return result;
-    unsigned long long used = wh_nvml_memory_in_use(call, device);
     view->used = used < view->total ? used : view->total;
     if (view->free > view->total - view->used)
         view->free = view->total - view->used;
