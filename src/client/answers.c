@@ -64,9 +64,9 @@ static uint64_t answer_size(const struct wh_call_desc *call, const uint64_t *a)
 }
 
 static struct wh_answer *find(struct wh_answer *answer, const struct wh_call_desc *call,
-                              const uint64_t *key, unsigned n)
+                              const uint64_t *key, unsigned n, uint64_t generation)
 {
-    while (answer && (answer->call != call || atomic_load(&answer->forgotten) ||
+    while (answer && (answer->call != call || atomic_load(&answer->generation) != generation ||
                       memcmp(answer->key, key, n * sizeof(*key)) != 0))
         answer = answer->next;
     return answer;
@@ -85,13 +85,13 @@ static void give(const struct wh_answer *answer, const uint64_t *a)
 }
 
 static struct wh_answer *make(const struct wh_call_desc *call, const uint64_t *a,
-                              const uint64_t *key, unsigned n)
+                              const uint64_t *key, unsigned n, uint64_t generation)
 {
     struct wh_answer *answer = malloc(sizeof(*answer) + n * sizeof(*key) + answer_size(call, a));
     if (!answer)
         return NULL;
     answer->call = call;
-    atomic_init(&answer->forgotten, false);
+    atomic_init(&answer->generation, generation);
     answer->nkey = n;
     memcpy(answer->key, key, n * sizeof(*key));
     uint8_t *to = (uint8_t *)(answer->key + n);
@@ -136,12 +136,11 @@ void wh_client_forget_answers(struct wh_session *session, const struct wh_call_d
         wh_object_forget_answers(object);
 }
 
+/* Another thread may be reading: what is forgotten stays in memory until the object goes. One whose
+ * question is on its way has seen the generation before this one: its answer is never used. */
 void wh_object_forget_answers(struct wh_object *object)
 {
-    struct wh_answer *answer = atomic_load(&object->answers);
-    /* Another thread may be reading: what is forgotten stays in memory until the object goes. */
-    for (; answer; answer = answer->next)
-        atomic_store(&answer->forgotten, true);
+    atomic_fetch_add(&object->answers_generation, 1);
 }
 
 /* A forgotten answer that holds again: else each change of a setting would leave one behind. No
@@ -150,9 +149,8 @@ static bool recall(struct wh_answer *old, const struct wh_answer *answer, uint64
 {
     for (; old; old = old->next)
         if (old->call == answer->call && old->nkey == answer->nkey &&
-            atomic_load(&old->forgotten) &&
             memcmp(old->key, answer->key, answer->nkey * sizeof(*old->key) + size) == 0) {
-            atomic_store(&old->forgotten, false);
+            atomic_store(&old->generation, atomic_load(&answer->generation));
             return true;
         }
     return false;
@@ -169,15 +167,18 @@ uint64_t wh_client_remembered(struct wh_session *session, const struct wh_call_d
         return wh_client_call(session, call, a);
     struct wh_answer *_Atomic *list =
         object ? &object->answers : &session->answers->buckets[hash_of(call, key, n) % BUCKETS];
+    uint64_t generation = object ? atomic_load(&object->answers_generation) : 0;
     /* Acquire pairs with the release below. */
-    struct wh_answer *answer = find(atomic_load_explicit(list, memory_order_acquire), call, key, n);
+    struct wh_answer *answer =
+        find(atomic_load_explicit(list, memory_order_acquire), call, key, n, generation);
     if (answer) {
         give(answer, a);
         wh_stats_answered(session, call);
         return (uint64_t)(int64_t)session->shim->api->success;
     }
     uint64_t result = wh_client_call(session, call, a);
-    if ((int32_t)result != session->shim->api->success || !(answer = make(call, a, key, n)))
+    if ((int32_t)result != session->shim->api->success ||
+        !(answer = make(call, a, key, n, generation)))
         return result;
     if (recall(atomic_load_explicit(list, memory_order_acquire), answer, answer_size(call, a))) {
         free(answer);

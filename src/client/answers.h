@@ -10,7 +10,8 @@
 struct wh_answer {
     struct wh_answer *next;
     const struct wh_call_desc *call;
-    _Atomic bool forgotten; /* it is told again when the same answer comes once more */
+    /* Of the object when the question was sent: one that changed since holds no more. */
+    _Atomic uint64_t generation;
     unsigned nkey;
     uint64_t key[]; /* then the bytes of the results */
 };

@@ -127,6 +127,7 @@ static void fill(struct wh_objects *objects, struct wh_object *object, uint16_t 
     object->word = 0;
     atomic_store_explicit(&object->cache, NULL, memory_order_relaxed);
     atomic_store_explicit(&object->answers, NULL, memory_order_relaxed);
+    atomic_store_explicit(&object->answers_generation, 0, memory_order_relaxed);
     atomic_store_explicit(&object->references, 1, memory_order_relaxed);
     atomic_store_explicit(&object->pins, 1, memory_order_relaxed);
     /* Release pairs with the acquire in wh_object_check. */

@@ -29,8 +29,9 @@ struct wh_object {
     struct wh_session *session;
     struct wh_cached_info *_Atomic cache;
     struct wh_answer *_Atomic answers;
-    void *extra;   /* the shim's own, freed by its hook */
-    uint64_t word; /* the shim's own */
+    _Atomic uint64_t answers_generation; /* counts how often they were forgotten */
+    void *extra;                         /* the shim's own, freed by its hook */
+    uint64_t word;                       /* the shim's own */
 };
 
 struct wh_objects;

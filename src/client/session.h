@@ -117,7 +117,8 @@ uint64_t wh_client_info(struct wh_session *session, const struct wh_call_desc *c
 uint64_t wh_client_remembered(struct wh_session *session, const struct wh_call_desc *call,
                               uint64_t *a);
 
-/* Drops what is remembered about the call's first object (WH_CALL_FORGETS). */
+/* What is remembered about the call's first object holds no more (WH_CALL_FORGETS): after the call
+ * has been sent, so that what another thread asked before it is not kept. */
 void wh_client_forget_answers(struct wh_session *session, const struct wh_call_desc *call,
                               const uint64_t *a);
 void wh_object_forget_answers(struct wh_object *object);

@@ -283,6 +283,11 @@ static sm_status lib_start(sm_buffer buffer, sm_event *event)
 static sm_status lib_limit(uint32_t name, sm_buffer buffer, uint64_t *value)
 {
     *value = buffer ? lib.limit + name : 0;
+    if (lib.hold) {
+        lib.hold = false;
+        sem_post(&lib.waiting);
+        sem_wait(&lib.go_on);
+    }
     return outcome();
 }
 
@@ -401,13 +406,14 @@ uint64_t wh_sample_invoke(uint16_t number, uint64_t *a)
         return wh_client_release(session, call, a);
     if (call->flags & WH_CALL_POST)
         return wh_client_post(session, call, a);
-    if (call->flags & WH_CALL_FORGETS)
-        wh_client_forget_answers(session, call, a);
     if (call->flags & WH_CALL_REMEMBERED)
         return wh_client_remembered(session, call, a);
     if (number == WH_SAMPLE_smGetInfo)
         return wh_client_info(session, call, a, NULL);
-    return wh_client_call(session, call, a);
+    uint64_t result = wh_client_call(session, call, a);
+    if (call->flags & WH_CALL_FORGETS)
+        wh_client_forget_answers(session, call, a);
+    return result;
 }
 
 int32_t wh_sample_unsupported(uint16_t number)

@@ -45,6 +45,7 @@ struct library {
     void *handles[16];
     unsigned infos, partial;
     uint64_t limit;
+    bool hold; /* the next limit is told when the test lets it go on */
     sm_lane lane;
     sm_status fail; /* what the next function that may fail answers */
     struct thing *devices[DEVICES];

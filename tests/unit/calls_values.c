@@ -3,6 +3,7 @@
  * See calls_support.h. */
 #include "calls_support.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -321,6 +322,44 @@ static void test_answers_are_asked_for_once(void **state)
     assert_int_equal(smRelease(b), 0);
 }
 
+static void *ask_limit(void *buffer)
+{
+    uint64_t value = 0;
+    assert_int_equal(smLimit(1, buffer, &value), 0);
+    assert_int_equal(value, 101); /* asked for before it changed */
+    return NULL;
+}
+
+static void *set_limit(void *buffer)
+{
+    assert_int_equal(smSetLimit(buffer, 500), 0);
+    return NULL;
+}
+
+/* An answer on its way while another thread changes what it is about is not kept. */
+static void test_overtaken_answers(void **state)
+{
+    sm_buffer a = buffer();
+    const struct wh_call_stats *sets =
+        &wh_session_stats(lives->session)->calls[WH_SAMPLE_smSetLimit];
+    uint64_t value = 0, sent = sets->waited;
+    pthread_t asks, changes;
+    (void)state;
+    lib.limit = 100;
+    lib.hold = true;
+    assert_int_equal(pthread_create(&asks, NULL, ask_limit, a), 0);
+    sem_wait(&lib.waiting);
+    assert_int_equal(pthread_create(&changes, NULL, set_limit, a), 0);
+    while (sets->waited == sent)
+        sched_yield();
+    sem_post(&lib.go_on);
+    pthread_join(asks, NULL);
+    pthread_join(changes, NULL);
+    assert_int_equal(smLimit(1, a, &value), 0);
+    assert_int_equal(value, 501);
+    assert_int_equal(smRelease(a), 0);
+}
+
 static void test_answers_about_no_object(void **state)
 {
     uint64_t value = 0;
@@ -439,6 +478,7 @@ int main(void)
         cmocka_unit_test(test_secret_info),
         cmocka_unit_test(test_arena_parameter),
         cmocka_unit_test(test_answers_are_asked_for_once),
+        cmocka_unit_test(test_overtaken_answers),
         cmocka_unit_test(test_answers_about_no_object),
         cmocka_unit_test(test_failures_are_not_kept),
         cmocka_unit_test(test_memory_is_the_sessions),

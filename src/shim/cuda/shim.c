@@ -178,6 +178,14 @@ void wh_cuda_recovered(void)
     atomic_store_explicit(&ailing, false, memory_order_relaxed);
 }
 
+/* The call is done: what was answered before it may be wrong. */
+static void forget(struct wh_session *session, const struct wh_call_desc *call, const uint64_t *a)
+{
+    wh_client_forget_answers(session, call, a);
+    if (call->number == WH_CUDA_cuKernelSetAttribute)
+        wh_cuda_forget_functions((CUkernel)(uintptr_t)a[2]);
+}
+
 uint64_t wh_cuda_invoke(uint16_t number, uint64_t *a)
 {
     const struct wh_call_desc *call = wh_cuda_call_desc(number);
@@ -185,24 +193,18 @@ uint64_t wh_cuda_invoke(uint16_t number, uint64_t *a)
     struct wh_session *session = prepare(number, &result);
     if (!session)
         return (uint64_t)(int64_t)result;
-    if (call->flags & WH_CALL_FORGETS) {
-        wh_client_forget_answers(session, call, a);
-        if (number == WH_CUDA_cuKernelSetAttribute)
-            wh_cuda_forget_functions((CUkernel)(uintptr_t)a[2]);
-    }
     if (number == WH_CUDA_cuStreamDestroy_v2 && wh_cuda_capturing())
         wh_cuda_capture_forget((CUstream)(uintptr_t)a[0]);
     if (call->flags & WH_CALL_RELEASE)
         return wh_client_release(session, call, a);
-    if (call->flags & WH_CALL_POST) {
-        result = post(session, call, a);
-        if (number == WH_CUDA_cuStreamWaitEvent && wh_cuda_capturing() && result == CUDA_SUCCESS)
-            wh_cuda_capture_joined((CUstream)(uintptr_t)a[0]);
-        return (uint64_t)(int64_t)result;
-    }
     if (call->flags & WH_CALL_REMEMBERED)
         return wh_client_remembered(session, call, a);
-    return (uint64_t)(int64_t)ask(session, call, a);
+    result = call->flags & WH_CALL_POST ? post(session, call, a) : ask(session, call, a);
+    if (number == WH_CUDA_cuStreamWaitEvent && wh_cuda_capturing() && result == CUDA_SUCCESS)
+        wh_cuda_capture_joined((CUstream)(uintptr_t)a[0]);
+    if (call->flags & WH_CALL_FORGETS)
+        forget(session, call, a);
+    return (uint64_t)(int64_t)result;
 }
 
 CUresult wh_cuda_call_now(uint16_t number, uint64_t *a)
