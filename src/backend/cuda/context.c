@@ -40,10 +40,12 @@ void wh_cuda_enter(struct wh_worker *worker, uint32_t thread)
     struct wh_cuda_state *state = worker->state;
     struct wh_cuda_contexts *contexts = state->contexts;
     state->calls++;
+    /* Acquire pairs with the release in end_memory, and comes before the context is looked up: with
+     * the generation of a context's end goes that it is none any more. */
+    uint32_t generation = atomic_load_explicit(&contexts->generation, memory_order_acquire);
     uint32_t id = thread < contexts->room ? contexts->current[thread] : 0;
     struct wh_entry *entry = id ? wh_table_find(worker->table, id, WH_CUDA_TYPE_CUcontext) : NULL;
     CUcontext wanted = entry ? entry->real : NULL;
-    uint32_t generation = atomic_load_explicit(&contexts->generation, memory_order_relaxed);
     if (told == wanted && told_in == generation)
         return;
     if (state->f.cuCtxSetCurrent(wanted) != CUDA_SUCCESS) { /* it is about to go */
@@ -99,6 +101,19 @@ static struct wh_cuda_ranges *take_memory(struct wh_call *call, const void *cont
     return gone;
 }
 
+/*
+ * A context is about to go: no thread makes it current from here on. Only then may the driver end
+ * it, and only when it has done so does end_memory count a new generation: a thread that took the
+ * context in between asks for it again.
+ */
+static struct wh_cuda_ranges *begin_end(struct wh_call *call, struct wh_entry *entry,
+                                        const void *context)
+{
+    if (entry)
+        entry->real = NULL;
+    return take_memory(call, context);
+}
+
 /* The driver is done with the context: so is this process with what it mapped for it. */
 static void end_memory(struct wh_call *call, const void *context, struct wh_cuda_ranges *gone)
 {
@@ -110,7 +125,7 @@ static void end_memory(struct wh_call *call, const void *context, struct wh_cuda
         if (range.kind == WH_CUDA_RANGE_ALIAS)
             munmap((void *)(uintptr_t)range.start, range.size);
     wh_cuda_ranges_free(gone);
-    atomic_fetch_add_explicit(&state->contexts->generation, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&state->contexts->generation, 1, memory_order_release);
 }
 
 /* ---- primary contexts ---- */
@@ -152,10 +167,9 @@ CUresult wh_cuda_do_primary_release(struct wh_call *call, CUdevice device, CUcon
         return no_context(call);
     if (!context)
         return CUDA_ERROR_INVALID_CONTEXT;
-    struct wh_cuda_ranges *gone = take_memory(call, context);
+    struct wh_cuda_ranges *gone = begin_end(call, call->entries[1], context);
     CUresult result = wh_cuda_driver(call)->cuDevicePrimaryCtxRelease_v2(device);
     end_memory(call, context, gone);
-    call->entries[1]->real = NULL;
     return result;
 }
 
@@ -167,11 +181,10 @@ CUresult wh_cuda_do_primary_reset(struct wh_call *call, CUdevice device, CUconte
         return no_context(call);
     if (!context)
         return CUDA_SUCCESS;
-    struct wh_cuda_ranges *gone = take_memory(call, context);
+    struct wh_cuda_ranges *gone = begin_end(call, call->entries[1], context);
     CUresult result = f->cuDevicePrimaryCtxReset_v2(device);
     f->cuDevicePrimaryCtxRelease_v2(device);
     end_memory(call, context, gone);
-    call->entries[1]->real = NULL;
     return result;
 }
 
@@ -192,11 +205,9 @@ CUresult wh_cuda_do_context_create(struct wh_call *call, unsigned int flags, CUd
 
 CUresult wh_cuda_do_context_destroy(struct wh_call *call, CUcontext context)
 {
-    struct wh_cuda_ranges *gone = take_memory(call, context);
+    struct wh_cuda_ranges *gone = begin_end(call, call->entries[0], context);
     CUresult result = wh_cuda_driver(call)->cuCtxDestroy_v2(context);
     end_memory(call, context, gone);
-    if (call->entries[0])
-        call->entries[0]->real = NULL;
     told_in = NOTHING;
     return result;
 }

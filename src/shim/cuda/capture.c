@@ -101,7 +101,8 @@ CUresult wh_cuda_capture_judge(uint16_t number, CUresult result)
 
 /* ---- streams ---- */
 
-/* The object of a stream's handle; NULL: the context's own. */
+/* The object of a stream's handle; NULL: the context's own. The thread's own stream may have to be
+ * made for that: no lock is held. */
 static const struct wh_object *object_of(uint64_t handle)
 {
     struct wh_session *session = wh_cuda_session();
@@ -121,17 +122,24 @@ static struct capture **find(const struct wh_object *stream)
     return NULL;
 }
 
+static bool takes_part(uint64_t handle)
+{
+    const struct wh_object *stream = object_of(handle);
+    pthread_mutex_lock(&captures.lock);
+    bool found = find(stream) != NULL;
+    pthread_mutex_unlock(&captures.lock);
+    return found;
+}
+
 bool wh_cuda_capture_may_post(const struct wh_call_desc *call, const uint64_t *a)
 {
-    bool may = true;
     if (call->number == WH_CUDA_cuStreamWaitEvent)
         return false;
-    pthread_mutex_lock(&captures.lock);
-    for (unsigned i = 0; i < call->nparams && may; i++)
-        if (call->params[i].kind == WH_HANDLE && call->params[i].type == WH_CUDA_TYPE_CUstream)
-            may = find(object_of(a[i])) != NULL;
-    pthread_mutex_unlock(&captures.lock);
-    return may;
+    for (unsigned i = 0; i < call->nparams; i++)
+        if (call->params[i].kind == WH_HANDLE && call->params[i].type == WH_CUDA_TYPE_CUstream &&
+            !takes_part(a[i]))
+            return false;
+    return true;
 }
 
 /* A child of fork has a session of its own, in which nothing is captured. */
