@@ -280,6 +280,22 @@ CUresult wh_cuda_do_pool_export_pointer(struct wh_call *call, CUdeviceptr addres
 
 /* ---- allocations of other sessions ---- */
 
+/* Whether the driver has `size` bytes where it opened what another worker offered: that one's word
+ * is not enough to let this session use them. */
+static CUresult check_opened(struct wh_call *call, CUdeviceptr address, uint64_t size)
+{
+    CUdeviceptr base = 0;
+    size_t length = 0;
+    CUresult result = wh_cuda_driver(call)->cuMemGetAddressRange_v2(&base, &length, address);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (size && base <= address && address - base < length && size <= length - (address - base))
+        return CUDA_SUCCESS;
+    wh_log("session %u: another session offers %llu bytes where the driver has fewer",
+           call->worker->session, (unsigned long long)size);
+    return CUDA_ERROR_INVALID_VALUE;
+}
+
 /* Lock held. */
 static struct import **find_import(struct wh_cuda_shares *shares, CUdeviceptr address)
 {
@@ -313,11 +329,26 @@ static CUresult enter(struct wh_call *call, CUdeviceptr address, size_t size)
     return CUDA_SUCCESS;
 }
 
+/* Lock held. */
+static CUresult open_checked(struct wh_call *call, const struct ipc_memory *memory, unsigned flags,
+                             CUdeviceptr *address)
+{
+    const struct wh_cuda_functions_table *f = wh_cuda_driver(call);
+    CUresult result = f->cuIpcOpenMemHandle_v2(address, memory->handle, flags);
+    if (result != CUDA_SUCCESS)
+        return result;
+    result = check_opened(call, *address, memory->size);
+    if (result == CUDA_SUCCESS)
+        result = enter(call, *address, memory->size);
+    if (result != CUDA_SUCCESS)
+        f->cuIpcCloseMemHandle(*address);
+    return result;
+}
+
 CUresult wh_cuda_do_ipc_open(struct wh_call *call, const uint8_t *token, unsigned int flags,
                              CUdeviceptr *address, size_t *size)
 {
     struct wh_cuda_shares *shares = wh_cuda_state(call)->shares;
-    const struct wh_cuda_functions_table *f = wh_cuda_driver(call);
     struct ipc_memory memory;
     WH_CLEANUP_CLOSE int fd = -1;
     if (!token || !address || !size)
@@ -328,11 +359,7 @@ CUresult wh_cuda_do_ipc_open(struct wh_call *call, const uint8_t *token, unsigne
     pthread_mutex_lock(&shares->lock);
     if (fd >= 0 && shares->adopt)
         (void)shares->adopt(&memory.handle, fd);
-    result = f->cuIpcOpenMemHandle_v2(address, memory.handle, flags);
-    if (result == CUDA_SUCCESS)
-        result = enter(call, *address, memory.size);
-    if (result == CUDA_ERROR_OUT_OF_MEMORY && *address)
-        f->cuIpcCloseMemHandle(*address);
+    result = open_checked(call, &memory, flags, address);
     pthread_mutex_unlock(&shares->lock);
     *size = memory.size;
     return result;
@@ -418,8 +445,10 @@ CUresult wh_cuda_do_pool_import_pointer(struct wh_call *call, CUmemoryPool pool,
     const struct wh_cuda_range range = {
         .start = *address, .size = pointer.size, .owner = wh_cuda_current(call)};
     *size = pointer.size;
-    if (wh_cuda_ranges_add(wh_cuda_state(call)->ranges, &range))
-        return CUDA_SUCCESS;
-    wh_cuda_driver(call)->cuMemFree_v2(*address);
-    return CUDA_ERROR_OUT_OF_MEMORY;
+    result = check_opened(call, *address, pointer.size);
+    if (result == CUDA_SUCCESS && !wh_cuda_ranges_add(wh_cuda_state(call)->ranges, &range))
+        result = CUDA_ERROR_OUT_OF_MEMORY;
+    if (result != CUDA_SUCCESS)
+        wh_cuda_driver(call)->cuMemFree_v2(*address);
+    return result;
 }
