@@ -148,8 +148,6 @@ static void managed()
     SHOW(cuMemDiscardBatchAsync(addresses, sizes, 2, 0, stream));
     SHOW(cuMemDiscardAndPrefetchBatchAsync(addresses, sizes, 2, places, starts, 2, 0, stream));
     CHECK(cuStreamSynchronize(stream));
-    starts[1] = 0;
-    SHOW(cuMemPrefetchBatchAsync(addresses, sizes, 2, places, starts, 2, 0, stream));
     sizes[0] = 0;
     SHOW(cuMemDiscardBatchAsync(addresses, sizes, 2, 0, stream));
     for (int i = 0; i < 2; i++)

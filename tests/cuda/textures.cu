@@ -326,7 +326,7 @@ static void linear_memory()
 
 __global__ void fetch_layers(cudaTextureObject_t one, cudaTextureObject_t two, float *out)
 {
-    int layer = (int)threadIdx.x - 1; /* one too few, one too many */
+    int layer = (int)threadIdx.x;
     out[threadIdx.x * 2] = tex1DLayered<float>(one, 3.5f, layer);
     out[threadIdx.x * 2 + 1] = tex2DLayered<float>(two, 3.5f, 2.5f, layer);
 }
@@ -339,14 +339,12 @@ static void layers()
                 two = new_array(cudaCreateChannelDesc<float>(), make_cudaExtent(W, H, D),
                                 cudaArrayLayered, image, sizeof(float));
     cudaTextureObject_t first = over(one, plain()), second = over(two, plain());
-    fetch_layers<<<1, D + 2>>>(first, second, results);
+    fetch_layers<<<1, D>>>(first, second, results);
     CHECK_LAUNCH();
     CHECK(cudaDeviceSynchronize());
-    for (int i = 0; i < D + 2; i++) {
-        int layer = wrapped(i - 1, D, cudaAddressModeClamp);
-        ok = ok && results[i * 2] == (&image[0][0][0])[layer * W + 3] &&
-             results[i * 2 + 1] == image[layer][2][3];
-    }
+    for (int layer = 0; layer < D; layer++)
+        ok = ok && results[layer * 2] == (&image[0][0][0])[layer * W + 3] &&
+             results[layer * 2 + 1] == image[layer][2][3];
     expect("layers", ok);
     CHECK(cudaDestroyTextureObject(first));
     CHECK(cudaDestroyTextureObject(second));

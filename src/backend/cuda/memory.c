@@ -204,6 +204,42 @@ CUresult wh_cuda_do_host_unregister(struct wh_call *call, CUdeviceptr address)
     return result;
 }
 
+/* A piece of the arena that copies in graphs go through. What is not registered the driver may read
+ * when a graph is launched, before the client has filled it. */
+CUresult wh_cuda_do_pin(struct wh_call *call, size_t size, void *bytes)
+{
+    struct wh_cuda_state *state = wh_cuda_state(call);
+    const struct wh_cuda_range range = {.start = (uintptr_t)bytes,
+                                        .size = size,
+                                        .kind = WH_CUDA_RANGE_SHARED,
+                                        .owner = wh_cuda_current(call)};
+    if (size == 0 || size % PAGE || range.start % PAGE)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = state->f.cuMemHostRegister_v2(bytes, size, CU_MEMHOSTREGISTER_PORTABLE);
+    if (result != CUDA_SUCCESS || wh_cuda_ranges_add(state->ranges, &range))
+        return result;
+    state->f.cuMemHostUnregister(bytes);
+    return CUDA_ERROR_INVALID_VALUE;
+}
+
+/* The thread that tells of it may have no context: the last graph is gone whenever it is. */
+CUresult wh_cuda_do_unpin(struct wh_call *call, size_t size, void *bytes)
+{
+    struct wh_cuda_state *state = wh_cuda_state(call);
+    struct wh_cuda_range range;
+    CUcontext before;
+    if (!wh_cuda_ranges_find(state->ranges, (uintptr_t)bytes, 0, &range) ||
+        range.start != (uintptr_t)bytes || range.size != size || range.kind != WH_CUDA_RANGE_SHARED)
+        return CUDA_SUCCESS; /* it went with its context */
+    wh_cuda_ranges_take(state->ranges, range.start, NULL);
+    CUresult result = state->f.cuCtxPushCurrent_v2((CUcontext)(uintptr_t)range.owner);
+    if (result == CUDA_SUCCESS) {
+        result = state->f.cuMemHostUnregister(bytes);
+        state->f.cuCtxPopCurrent_v2(&before);
+    }
+    return result;
+}
+
 /* ---- copies between device and arena ---- */
 
 /* Tells the client that the block behind a token is its own again (`failed`: nothing to copy). */

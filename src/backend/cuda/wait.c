@@ -40,6 +40,8 @@ bool wh_cuda_event_is_done_soon(struct wh_call *call, CUevent event)
 
 bool wh_cuda_brief(struct wh_call *call)
 {
+    if (wh_cuda_state(call)->captures)
+        return false; /* to ask would end a capture */
     switch (call->desc->number) {
     case WH_CUDA_cuStreamSynchronize:
         return wh_cuda_stream_is_idle_soon(call, (CUstream)(uintptr_t)call->a[0]);

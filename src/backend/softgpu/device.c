@@ -255,7 +255,7 @@ SOFT_API CUresult cuDeviceGetByPCIBusId(CUdevice *device, const char *text)
     if (!device || !text)
         return CUDA_ERROR_INVALID_VALUE;
     if (!parse_bus_id(text, &wanted))
-        return CUDA_ERROR_INVALID_VALUE;
+        return CUDA_ERROR_INVALID_DEVICE;
     for (int i = 0; i < soft.ndevices; i++) {
         int bus;
         soft_device_attribute(&soft.devices[i], CU_DEVICE_ATTRIBUTE_PCI_BUS_ID, &bus);

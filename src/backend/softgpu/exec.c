@@ -346,31 +346,12 @@ static CUresult submit_launch(struct soft_exec *exec, struct soft_stream *stream
     return result;
 }
 
-/* In a capture, a launch becomes a child graph. */
-static CUresult capture_launch(const struct soft_exec *exec, struct soft_stream *stream)
-{
-    struct soft_body *body = soft_body_new(CU_GRAPH_NODE_TYPE_GRAPH, stream->object.context, NULL);
-    struct soft_graph *copy = body ? soft_graph_copy(exec->graph) : NULL;
-    struct soft_node *node;
-    if (!copy) {
-        soft_body_release(body);
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    }
-    soft_object_list(copy);
-    CUresult result = soft_capture_node(stream, body, &node);
-    if (result != CUDA_SUCCESS || !soft_node_embed(node, copy))
-        soft_object_unlist(copy);
-    return result;
-}
-
 static CUresult launch(CUgraphExec handle, struct soft_stream *stream)
 {
     SOFT_GRAPHS_LOCKED;
     struct soft_exec *exec = soft_exec_get(handle);
     if (!exec)
         return CUDA_ERROR_INVALID_VALUE;
-    if (stream->capture)
-        return capture_launch(exec, stream);
     CUresult result = check_memory(exec, exec->graph);
     if (result != CUDA_SUCCESS)
         return result;
@@ -387,7 +368,7 @@ SOFT_API CUresult cuGraphLaunch(CUgraphExec handle, CUstream stream_handle)
 {
     SOFT_HOLD struct soft_stream *stream;
     CUresult result = soft_enter_stream(stream_handle, &stream);
-    if (result == CUDA_SUCCESS && soft_capturing() && stream->legacy)
+    if (result == CUDA_SUCCESS)
         result = soft_capture_forbids(stream);
     return result == CUDA_SUCCESS ? launch(handle, stream) : result;
 }

@@ -253,19 +253,23 @@ WH_EXPORT CUresult cuStreamBeginCaptureToGraph(CUstream stream, CUgraph graph,
     return begin(stream, wh_cuda_number(graph), (const uint64_t *)nodes, edges, n, mode);
 }
 
-/* Only the thread that began it may end it, unless the mode says that threads do not matter. A
- * graph that the program has given need not be told. */
-static CUresult check_end(const struct wh_object *stream, bool wants_graph)
+/* What must be known of a capture that ends. */
+struct ending {
+    bool own_thread; /* it began here, or its mode says that threads do not matter */
+    bool given;      /* the graph is one that the program had: it need not be told */
+};
+
+static CUresult check_end(const struct wh_object *stream, bool wants_graph, struct ending *ending)
 {
     CUresult result = wants_graph ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&captures.lock);
     struct capture **link = find(stream);
     const struct capture *capture = link && (*link)->origin == stream ? *link : NULL;
-    if (capture && capture->given)
+    ending->given = capture && capture->given;
+    if (ending->given)
         result = CUDA_SUCCESS;
-    if (capture && capture->mode != CU_STREAM_CAPTURE_MODE_RELAXED &&
-        capture->thread != wh_cuda_thread())
-        result = CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+    ending->own_thread = !capture || capture->mode == CU_STREAM_CAPTURE_MODE_RELAXED ||
+                         capture->thread == wh_cuda_thread();
     pthread_mutex_unlock(&captures.lock);
     return result;
 }
@@ -273,11 +277,12 @@ static CUresult check_end(const struct wh_object *stream, bool wants_graph)
 WH_EXPORT CUresult cuStreamEndCapture(CUstream stream, CUgraph *graph)
 {
     uint64_t number = 0;
+    struct ending ending;
     CUresult result = wh_cuda_check_stream(stream);
     if (result != CUDA_SUCCESS)
         return result;
     const struct wh_object *object = object_of((uintptr_t)stream);
-    result = check_end(object, graph != NULL);
+    result = check_end(object, graph != NULL, &ending);
     if (result != CUDA_SUCCESS)
         return result;
     result = wh_cuda_call_capture_end(stream, &number);
@@ -288,6 +293,11 @@ WH_EXPORT CUresult cuStreamEndCapture(CUstream stream, CUgraph *graph)
     if (link && (*link)->origin == object)
         take_out(link);
     pthread_mutex_unlock(&captures.lock);
+    if (result == CUDA_SUCCESS && !ending.own_thread) {
+        if (!ending.given)
+            (void)wh_cuda_call_graph_destroy(number);
+        result = CUDA_ERROR_STREAM_CAPTURE_WRONG_THREAD;
+    }
     if (graph)
         *graph = result == CUDA_SUCCESS ? wh_cuda_graph_handle(number) : NULL;
     return result;

@@ -337,7 +337,7 @@ WH_EXPORT CUresult cuGraphInstantiate(CUgraphExec *exec, CUgraph graph, CUgraphN
     return cuGraphInstantiate_v2(exec, graph, node, log, size);
 }
 
-/* Posted, unless the graph has memory of its own: then the driver may refuse it. */
+/* Posted, unless the driver may refuse it: for the graph's own memory, or because of a capture. */
 WH_EXPORT CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream)
 {
     struct wh_object *object = wh_cuda_object(exec, WH_CUDA_TYPE_CUgraphExec);
@@ -350,8 +350,8 @@ WH_EXPORT CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream)
     result = wh_cuda_mirrors_push(stream);
     if (result != CUDA_SUCCESS)
         return result;
-    return object->word ? wh_cuda_call_now(WH_CUDA_cuGraphLaunch, a)
-                        : wh_cuda_post(WH_CUDA_cuGraphLaunch, a);
+    return object->word || wh_cuda_capturing() ? wh_cuda_call_now(WH_CUDA_cuGraphLaunch, a)
+                                               : wh_cuda_post(WH_CUDA_cuGraphLaunch, a);
 }
 
 static CUresult update(CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo *info)

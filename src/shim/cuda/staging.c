@@ -2,12 +2,16 @@
 /* Copies of the program's own memory in graphs; see staging.h. */
 #include "shim/cuda/staging.h"
 
+#include "base/util.h"
 #include "shim/cuda/callback.h"
 
 #include <stdlib.h>
 
+#define PAGE 4096u
+
 struct wh_cuda_staging {
     const struct wh_block *block;
+    size_t pinned; /* bytes of it: whole pages */
     struct wh_copy rows;
     wh_cuda_place place; /* of the program's memory, as it gave it */
     bool fills;          /* the arena, before the copy; else empties it behind that */
@@ -30,9 +34,16 @@ void wh_cuda_staging_move(const struct wh_cuda_staging *staging)
         wh_copy_to_memory(&staging->rows, bytes);
 }
 
+static void give_back(const struct wh_block *block, size_t size)
+{
+    (void)wh_cuda_call_unpin(size, block->offset);
+    wh_arena_release(wh_session_arena(wh_cuda_session()), block);
+}
+
 void wh_cuda_staging_end(struct wh_cuda_staging *staging)
 {
-    wh_arena_release(wh_session_arena(wh_cuda_session()), staging->block);
+    if (staging->block)
+        give_back(staging->block, staging->pinned);
     free(staging);
 }
 
@@ -58,12 +69,15 @@ static struct wh_cuda_staging *new_staging(const struct wh_cuda_sides *s, size_t
     struct wh_cuda_staging *staging = calloc(1, sizeof(*staging));
     if (!staging)
         return NULL;
-    staging->block = wh_cuda_stage(size, 64);
+    staging->pinned = wh_round_up(size, PAGE);
+    staging->block = wh_cuda_stage(staging->pinned, PAGE);
     staging->rows = rows_of(s, host);
     staging->place = host->place;
     staging->fills = fills;
-    if (staging->block)
+    if (staging->block && wh_cuda_call_pin(staging->pinned, staging->block->offset) == CUDA_SUCCESS)
         return staging;
+    if (staging->block)
+        wh_arena_release(wh_session_arena(wh_cuda_session()), staging->block);
     free(staging);
     return NULL;
 }
@@ -72,7 +86,7 @@ static struct wh_cuda_staging *new_staging(const struct wh_cuda_sides *s, size_t
 static bool size_of(const struct wh_cuda_sides *s, size_t *size)
 {
     return !__builtin_mul_overflow(s->width, s->height, size) &&
-           !__builtin_mul_overflow(*size, s->depth, size);
+           !__builtin_mul_overflow(*size, s->depth, size) && *size <= SIZE_MAX - PAGE;
 }
 
 CUresult wh_cuda_stage_sides(const struct wh_cuda_sides *s, struct wh_cuda_staged *staged)
