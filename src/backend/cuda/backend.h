@@ -22,6 +22,7 @@ struct wh_cuda_stages;
 struct wh_cuda_shares;
 struct wh_cuda_images;
 struct wh_cuda_graphs;
+struct wh_cuda_user;
 
 /* The driver's last answer to cuMemGetInfo, and when it was given. */
 struct wh_cuda_memory_info {
@@ -52,7 +53,8 @@ struct wh_cuda_state {
     uint32_t calls;                /* entered so far; the leading thread's */
     struct wh_cuda_memory_info memory_info;
     struct wh_cuda_graphs *graphs;
-    _Atomic unsigned captures; /* that go on */
+    struct wh_cuda_user *_Atomic ended_users; /* whose items are still there */
+    _Atomic unsigned captures;                /* that go on */
     /* The arena at the client's address, so that one pointer works on both sides; NULL until the
      * client asked for it. */
     uint8_t *arena;

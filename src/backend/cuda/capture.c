@@ -5,6 +5,7 @@
  * modes for its own threads.
  */
 #include "backend/cuda/graph.h"
+#include "backend/cuda/relay.h"
 
 #include <string.h>
 
@@ -200,7 +201,11 @@ static CUresult add_staging(struct wh_call *call, CUstream stream, uint64_t toke
         return CUDA_ERROR_OUT_OF_MEMORY;
     if (fills)
         wh_cuda_relay_set_fills(relay);
-    return wh_cuda_driver(call)->cuLaunchHostFunc(stream, wh_cuda_relay_function(true), relay);
+    CUresult result =
+        wh_cuda_driver(call)->cuLaunchHostFunc(stream, wh_cuda_relay_function(true), relay);
+    if (result != CUDA_SUCCESS)
+        wh_cuda_relay_let_go(call, relay, graph, true);
+    return result;
 }
 
 /* The bytes go through a piece of the arena that is the graph's, filled (or emptied) by the client

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Graphs as structures, and executable graphs: numbers in, the driver's handles to the driver. */
 #include "backend/cuda/graph.h"
+#include "backend/cuda/relay.h"
 
 #include "base/log.h"
 
@@ -42,10 +43,10 @@ static CUgraphNode partner_of(struct wh_call *call, CUgraphNode node, bool *firs
     if (f->cuGraphNodeGetType(node, &type) != CUDA_SUCCESS || type != CU_GRAPH_NODE_TYPE_HOST ||
         f->cuGraphHostNodeGetParams(node, &params) != CUDA_SUCCESS)
         return NULL;
-    wh_cuda_relay_token(&params, &staging);
-    if (!staging)
+    const struct wh_cuda_relay *relay = wh_cuda_relay_of(&params, &staging);
+    if (!relay || !staging)
         return NULL;
-    *first = wh_cuda_relay_fills(&params);
+    *first = wh_cuda_relay_fills(relay);
     CUresult result = *first ? f->cuGraphNodeGetDependentNodes(node, &other, &n)
                              : f->cuGraphNodeGetDependencies(node, &other, &n);
     return result == CUDA_SUCCESS && n > 0 ? other : NULL;
@@ -332,6 +333,26 @@ static uint64_t number_of(struct wh_call *call, CUgraphNode node, struct wh_cuda
     return item ? item->number : 0;
 }
 
+/* The executable graph holds what the graph holds: a keep of its own, too, by which it is known
+ * when nobody can come any more to what its nodes are given later. Without one (memory is short)
+ * that is kept as long as the session. */
+static CUresult make_exec(struct wh_call *call, const struct wh_cuda_item *graph,
+                          CUDA_GRAPH_INSTANTIATE_PARAMS *params, CUgraphExec *exec)
+{
+    struct wh_cuda_keep *keep = wh_cuda_keep_new(call, graph->real);
+    CUresult result = wh_cuda_driver(call)->cuGraphInstantiateWithParams(exec, graph->real, params);
+    wh_cuda_keep_given(call, keep, graph->real);
+    if (result == CUDA_SUCCESS)
+        wh_cuda_items_forget_exec(wh_cuda_state(call), *exec); /* that had the same handle */
+    struct wh_cuda_item *item =
+        result == CUDA_SUCCESS ? wh_cuda_item_of(call, WH_CUDA_EXEC, *exec, NULL) : NULL;
+    if (item)
+        item->keep = keep;
+    else if (result != CUDA_SUCCESS)
+        wh_cuda_keep_over(keep);
+    return result;
+}
+
 CUresult wh_cuda_do_graph_instantiate(struct wh_call *call, uint64_t graph, uint64_t flags,
                                       CUstream upload, wh_cuda_instantiated *answer,
                                       CUgraphExec *exec)
@@ -349,12 +370,28 @@ CUresult wh_cuda_do_graph_instantiate(struct wh_call *call, uint64_t graph, uint
         answer->status = CUDA_ERROR_NOT_SUPPORTED;
     if (!item || item->capturing || flags & ~known)
         return CUDA_SUCCESS;
-    answer->status = wh_cuda_driver(call)->cuGraphInstantiateWithParams(exec, item->real, &params);
+    answer->status = make_exec(call, item, &params, exec);
     answer->result = params.result_out;
     answer->fickle = item->fickle;
     if (answer->status != CUDA_SUCCESS)
         answer->node = number_of(call, params.hErrNode_out, item);
     return CUDA_SUCCESS;
+}
+
+/* What the graph holds takes the place of what the executable graph held. */
+static CUresult update_exec(struct wh_call *call, CUgraphExec exec,
+                            const struct wh_cuda_item *graph, CUgraphExecUpdateResultInfo *info)
+{
+    struct wh_cuda_item *item = wh_cuda_item_known(call, WH_CUDA_EXEC, exec);
+    struct wh_cuda_keep *keep = item ? wh_cuda_keep_new(call, graph->real) : NULL, *other = keep;
+    CUresult result = wh_cuda_driver(call)->cuGraphExecUpdate_v2(exec, graph->real, info);
+    wh_cuda_keep_given(call, keep, graph->real);
+    if (result == CUDA_SUCCESS && keep) {
+        other = item->keep;
+        item->keep = keep;
+    }
+    wh_cuda_keep_over(other);
+    return result;
 }
 
 CUresult wh_cuda_do_exec_update(struct wh_call *call, CUgraphExec exec, uint64_t graph,
@@ -364,11 +401,19 @@ CUresult wh_cuda_do_exec_update(struct wh_call *call, CUgraphExec exec, uint64_t
     CUgraphExecUpdateResultInfo info = {.result = CU_GRAPH_EXEC_UPDATE_ERROR};
     if (!item || !exec || !answer)
         return CUDA_ERROR_INVALID_VALUE;
-    answer->status = wh_cuda_driver(call)->cuGraphExecUpdate_v2(exec, item->real, &info);
+    answer->status = update_exec(call, exec, item, &info);
     answer->result = info.result;
     answer->node = number_of(call, info.errorNode, item);
     answer->from = number_of(call, info.errorFromNode, item);
     return CUDA_SUCCESS;
+}
+
+CUresult wh_cuda_do_cuGraphLaunch(struct wh_call *call, CUgraphExec exec, CUstream stream)
+{
+    const struct wh_cuda_item *item = wh_cuda_item_known(call, WH_CUDA_EXEC, exec);
+    if (item && item->keep)
+        wh_cuda_keep_launch(item->keep, wh_cuda_stream_captures(call, stream));
+    return wh_cuda_driver(call)->cuGraphLaunch(exec, stream);
 }
 
 CUresult wh_cuda_do_graph_memory_set(struct wh_call *call, CUdevice device,

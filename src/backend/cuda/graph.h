@@ -8,14 +8,15 @@
 
 #include "backend/cuda/backend.h"
 
-struct wh_cuda_relay;
+struct wh_cuda_keep;
 
-enum wh_cuda_item_kind { WH_CUDA_GRAPH = 1, WH_CUDA_NODE, WH_CUDA_USER };
+enum wh_cuda_item_kind { WH_CUDA_GRAPH = 1, WH_CUDA_NODE, WH_CUDA_USER, WH_CUDA_EXEC };
 
 /*
- * A graph, a node or a user object. Copies between the device and the program's own memory are two
- * nodes of the driver: the copy, from or to a piece of the arena, and a host function, by which the
- * client moves the bytes. The program knows of one: `companion` is the other's handle.
+ * A graph, a node, a user object or an executable graph, which has no number outside. Copies
+ * between the device and the program's own memory are two nodes of the driver: the copy, from or to
+ * a piece of the arena, and a host function, by which the client moves the bytes. The program knows
+ * of one: `companion` is the other's handle.
  */
 struct wh_cuda_item {
     uint64_t number;
@@ -25,8 +26,9 @@ struct wh_cuda_item {
     bool companion_first;              /* it comes before, else behind */
     bool embedded;                     /* a graph that belongs to a node */
     bool fickle;                       /* a launch may be refused: it has memory of its own */
+    bool conditionals;                 /* of a graph: there are handles of its own */
     bool capturing;                    /* the driver's until the capture ends well */
-    struct wh_cuda_relay *relay;       /* of a user object */
+    struct wh_cuda_keep *keep;         /* of an executable graph, or NULL */
     void *origin;                      /* then the stream in which it began */
     struct wh_cuda_item *in;           /* of a node its graph, of a graph the node it belongs to */
     struct wh_cuda_item *first, *next; /* what is inside of it; what else is inside of `in` */
@@ -62,8 +64,8 @@ void wh_cuda_item_drop(struct wh_call *call, struct wh_cuda_item *item);
 /* A graph becomes a part of a node. */
 void wh_cuda_item_move(struct wh_cuda_item *graph, struct wh_cuda_item *node);
 
-/* Handles of conditionals that the driver gave. */
-bool wh_cuda_conditional_add(struct wh_call *call, uint64_t handle);
+/* Handles of conditionals that the driver gave, for a graph: they go with it. */
+bool wh_cuda_conditional_add(struct wh_call *call, struct wh_cuda_item *graph, uint64_t handle);
 bool wh_cuda_conditional_is_known(struct wh_call *call, uint64_t handle);
 
 /* Memory of a graph's node: it may be named as long as the context. False: memory is short. */
@@ -71,6 +73,9 @@ bool wh_cuda_graph_memory_add(struct wh_call *call, CUdeviceptr address, size_t 
 
 /* The graph that a stream's capture fills (its first one), by the handle of the stream. */
 struct wh_cuda_item *wh_cuda_item_of_capture(struct wh_cuda_graphs *graphs, const void *stream);
+/* An executable graph is about to go. */
+void wh_cuda_items_forget_exec(struct wh_cuda_state *state, const void *exec);
+
 /* A stream is gone, and a capture that began in it. */
 void wh_cuda_items_forget_stream(struct wh_cuda_state *state, const void *stream);
 
@@ -95,21 +100,6 @@ CUgraphNode *wh_cuda_nodes(struct wh_call *call, unsigned n, const uint64_t *num
 /* The item of a driver's node, which may be a companion. */
 struct wh_cuda_item *wh_cuda_node_item(struct wh_call *call, CUgraphNode node,
                                        struct wh_cuda_item *graph);
-
-/* ---- callback.c: functions that a graph calls ---- */
-
-/* A function to be passed to the driver in a program's place, kept as long as `graph` or copies of
- * it (NULL: as long as the session). NULL: no memory. */
-struct wh_cuda_relay *wh_cuda_relay_keep(struct wh_call *call, uint64_t token, CUgraph graph);
-
-/* The function that gets it; `staging`: to move the bytes of a staged copy. */
-CUhostFn wh_cuda_relay_function(bool staging);
-
-/* What is known of a host node's function: its token; 0: it is none of ours. */
-uint64_t wh_cuda_relay_token(const CUDA_HOST_NODE_PARAMS *params, bool *staging);
-/* Of a staging function: whether it fills the arena, before its copy. */
-bool wh_cuda_relay_fills(const CUDA_HOST_NODE_PARAMS *params);
-void wh_cuda_relay_set_fills(struct wh_cuda_relay *relay);
 
 /* ---- capture.c ---- */
 

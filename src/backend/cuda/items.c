@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Graphs and nodes by number and by the driver's handle; see graph.h. */
 #include "backend/cuda/graph.h"
+#include "backend/cuda/relay.h"
 
 #include <stdlib.h>
 
@@ -21,7 +22,10 @@ struct wh_cuda_graphs {
         void *real;
         struct wh_cuda_item *item;
     } * companions;
-    uint64_t *conditionals;
+    struct conditional {
+        uint64_t handle;
+        const struct wh_cuda_item *graph;
+    } * conditionals;
     size_t nconditionals;
 };
 
@@ -52,10 +56,9 @@ struct wh_cuda_item *wh_cuda_item_find(struct wh_call *call, uint64_t number,
     return item && item->kind == kind ? item : NULL;
 }
 
-struct wh_cuda_item *wh_cuda_item_known(struct wh_call *call, enum wh_cuda_item_kind kind,
-                                        const void *real)
+static struct wh_cuda_item *known(struct wh_cuda_graphs *graphs, enum wh_cuda_item_kind kind,
+                                  const void *real)
 {
-    struct wh_cuda_graphs *graphs = wh_cuda_state(call)->graphs;
     struct wh_cuda_item *item = *bucket(graphs, real);
     while (item && (item->real != real || item->kind != kind))
         item = item->same;
@@ -65,6 +68,12 @@ struct wh_cuda_item *wh_cuda_item_known(struct wh_call *call, enum wh_cuda_item_
         if (c->real == real)
             return c->item;
     return NULL;
+}
+
+struct wh_cuda_item *wh_cuda_item_known(struct wh_call *call, enum wh_cuda_item_kind kind,
+                                        const void *real)
+{
+    return known(wh_cuda_state(call)->graphs, kind, real);
 }
 
 /* A place with a number that was never given before; 0: memory is short. */
@@ -149,6 +158,16 @@ static void part(struct wh_cuda_graphs *graphs, const struct wh_cuda_item *item)
     }
 }
 
+/* Those of a graph go with it. */
+static void forget_conditionals(struct wh_cuda_graphs *graphs, const struct wh_cuda_item *graph)
+{
+    size_t left = 0;
+    for (size_t i = 0; i < graphs->nconditionals; i++)
+        if (graphs->conditionals[i].graph != graph)
+            graphs->conditionals[left++] = graphs->conditionals[i];
+    graphs->nconditionals = left;
+}
+
 static void drop(struct wh_cuda_graphs *graphs, struct wh_cuda_item *item)
 {
     uint32_t place = (uint32_t)(item->number >> 4);
@@ -165,6 +184,9 @@ static void drop(struct wh_cuda_graphs *graphs, struct wh_cuda_item *item)
     *link = item->same;
     if (item->companion)
         part(graphs, item);
+    if (item->conditionals)
+        forget_conditionals(graphs, item);
+    wh_cuda_keep_over(item->keep);
     graphs->slots[place] =
         (struct slot){.generation = graphs->slots[place].generation + 1, .next = graphs->unused};
     graphs->unused = place;
@@ -184,14 +206,17 @@ void wh_cuda_item_move(struct wh_cuda_item *graph, struct wh_cuda_item *node)
     node->first = graph;
 }
 
-bool wh_cuda_conditional_add(struct wh_call *call, uint64_t handle)
+bool wh_cuda_conditional_add(struct wh_call *call, struct wh_cuda_item *graph, uint64_t handle)
 {
     struct wh_cuda_graphs *graphs = wh_cuda_state(call)->graphs;
-    uint64_t *more = realloc(graphs->conditionals, (graphs->nconditionals + 1) * sizeof(*more));
+    struct conditional *more =
+        realloc(graphs->conditionals, (graphs->nconditionals + 1) * sizeof(*more));
     if (!more)
         return false;
     graphs->conditionals = more;
-    graphs->conditionals[graphs->nconditionals++] = handle;
+    graphs->conditionals[graphs->nconditionals++] =
+        (struct conditional){.handle = handle, .graph = graph};
+    graph->conditionals = true;
     return true;
 }
 
@@ -199,7 +224,7 @@ bool wh_cuda_conditional_is_known(struct wh_call *call, uint64_t handle)
 {
     const struct wh_cuda_graphs *graphs = wh_cuda_state(call)->graphs;
     for (size_t i = 0; i < graphs->nconditionals; i++)
-        if (graphs->conditionals[i] == handle)
+        if (graphs->conditionals[i].handle == handle)
             return true;
     return false;
 }
@@ -227,5 +252,12 @@ void wh_cuda_items_forget_stream(struct wh_cuda_state *state, const void *stream
 {
     struct wh_cuda_item *item;
     while (state->captures && (item = wh_cuda_item_of_capture(state->graphs, stream)))
+        drop(state->graphs, item);
+}
+
+void wh_cuda_items_forget_exec(struct wh_cuda_state *state, const void *exec)
+{
+    struct wh_cuda_item *item = known(state->graphs, WH_CUDA_EXEC, exec);
+    if (item)
         drop(state->graphs, item);
 }

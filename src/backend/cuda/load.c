@@ -126,6 +126,8 @@ static void forget(struct wh_worker *worker, struct wh_entry *entry)
     struct wh_cuda_state *state = worker->state;
     if (entry->real && entry->type == WH_CUDA_TYPE_CUstream)
         wh_cuda_items_forget_stream(state, entry->real);
+    if (entry->real && entry->type == WH_CUDA_TYPE_CUgraphExec)
+        wh_cuda_items_forget_exec(state, entry->real);
     if (entry->real &&
         (entry->type == WH_CUDA_TYPE_CUmodule || entry->type == WH_CUDA_TYPE_CUlibrary))
         while (wh_cuda_ranges_take_owned(state->ranges, entry->real, NULL))

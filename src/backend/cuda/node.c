@@ -4,6 +4,7 @@
  * it becomes the driver's own structure here, after the checks that a call in a stream would meet.
  */
 #include "backend/cuda/graph.h"
+#include "backend/cuda/relay.h"
 
 #include <string.h>
 
@@ -28,7 +29,8 @@ struct request {
     void *stage;
     size_t size;
     const void *bytes;
-    struct wh_cuda_item *item; /* the graph of a new node, or the node */
+    struct wh_cuda_item *item;   /* the graph of a new node, or the node */
+    struct wh_cuda_relay *relay; /* until the driver has it */
     CUgraphNodeParams params;
     /* What the driver's structure points to. */
     void *extra[5];
@@ -85,22 +87,49 @@ static CUresult set_params(struct wh_call *call, struct request *r)
     return CUDA_SUCCESS;
 }
 
-/* The graph that keeps a function which the new parameters name; an executable one keeps none. */
+/* ---- functions of the program ---- */
+
+/* The graph that keeps a function which the new parameters name. */
 static CUgraph keeper(const struct request *r)
 {
-    if (r->target->how == WH_CUDA_NODE_EXEC)
-        return NULL;
     return r->item->kind == WH_CUDA_GRAPH ? r->item->real : r->item->in->real;
+}
+
+static CUresult make_relay(struct wh_call *call, struct request *r)
+{
+    const struct wh_cuda_item *exec =
+        r->exec ? wh_cuda_item_known(call, WH_CUDA_EXEC, r->exec) : NULL;
+    r->relay = r->target->how == WH_CUDA_NODE_EXEC
+                   ? wh_cuda_relay_for_exec(call, r->node->token, exec ? exec->keep : NULL)
+                   : wh_cuda_relay_keep(call, r->node->token, keeper(r));
+    return r->relay ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+}
+
+/* The driver did not take it. */
+static void drop_relay(struct wh_call *call, const struct request *r)
+{
+    if (r->relay && r->target->how == WH_CUDA_NODE_EXEC)
+        wh_cuda_relay_refused(r->relay);
+    else if (r->relay)
+        wh_cuda_relay_let_go(call, r->relay, keeper(r), true);
+}
+
+/* The function that a node of a graph has; NULL: none of ours. */
+static struct wh_cuda_relay *relay_of(struct wh_call *call, CUgraphNode node)
+{
+    CUDA_HOST_NODE_PARAMS params;
+    bool staging;
+    return wh_cuda_driver(call)->cuGraphHostNodeGetParams(node, &params) == CUDA_SUCCESS
+               ? wh_cuda_relay_of(&params, &staging)
+               : NULL;
 }
 
 static CUresult host_params(struct wh_call *call, struct request *r)
 {
-    struct wh_cuda_relay *relay = wh_cuda_relay_keep(call, r->node->token, keeper(r));
-    if (!relay)
-        return CUDA_ERROR_OUT_OF_MEMORY;
+    CUresult result = make_relay(call, r);
     r->params.host.fn = wh_cuda_relay_function(false);
-    r->params.host.userData = relay;
-    return CUDA_SUCCESS;
+    r->params.host.userData = r->relay;
+    return result;
 }
 
 static CUresult child_params(struct wh_call *call, struct request *r)
@@ -224,17 +253,17 @@ static bool fills(const struct request *r)
 }
 
 /* The function by which the client moves the bytes, as parameters of a node. */
-static CUresult staging_params(struct wh_call *call, const struct request *r, CUgraphNodeParams *p)
+static CUresult staging_params(struct wh_call *call, struct request *r, CUgraphNodeParams *p)
 {
-    struct wh_cuda_relay *relay = wh_cuda_relay_keep(call, r->node->token, keeper(r));
-    if (!relay)
-        return CUDA_ERROR_OUT_OF_MEMORY;
+    CUresult result = make_relay(call, r);
+    if (result != CUDA_SUCCESS)
+        return result;
     if (fills(r))
-        wh_cuda_relay_set_fills(relay);
+        wh_cuda_relay_set_fills(r->relay);
     memset(p, 0, sizeof(*p));
     p->type = CU_GRAPH_NODE_TYPE_HOST;
     p->host.fn = wh_cuda_relay_function(true);
-    p->host.userData = relay;
+    p->host.userData = r->relay;
     return CUDA_SUCCESS;
 }
 
@@ -310,6 +339,7 @@ static CUresult add_node(struct wh_call *call, struct request *r, uint64_t *numb
                                    : add(call, r, before, r->edges, r->n, &r->params, &made);
     if (result != CUDA_SUCCESS)
         return result;
+    r->relay = NULL;
     struct wh_cuda_item *item = wh_cuda_item_of(call, WH_CUDA_NODE, made, r->item);
     if (!item)
         return CUDA_ERROR_OUT_OF_MEMORY;
@@ -326,27 +356,47 @@ static CUresult add_node(struct wh_call *call, struct request *r, uint64_t *numb
 
 /* ---- new parameters ---- */
 
+static CUresult set_params_of(struct wh_call *call, const struct request *r, CUgraphNode node,
+                              CUgraphNodeParams *params)
+{
+    const struct wh_cuda_functions_table *f = wh_cuda_driver(call);
+    return r->target->how == WH_CUDA_NODE_EXEC ? f->cuGraphExecNodeSetParams(r->exec, node, params)
+                                               : f->cuGraphNodeSetParams(node, params);
+}
+
+/* A node that calls a function of the program: that which it called is let go. */
+static CUresult change_function(struct wh_call *call, struct request *r, CUgraphNode node,
+                                CUgraphNodeParams *params)
+{
+    struct wh_cuda_relay *had = relay_of(call, node);
+    CUresult result = set_params_of(call, r, node, params);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (r->target->how == WH_CUDA_NODE_EXEC)
+        wh_cuda_relay_taken(r->relay, node);
+    else if (had)
+        wh_cuda_relay_let_go(call, had, keeper(r), false);
+    r->relay = NULL;
+    return CUDA_SUCCESS;
+}
+
 /* A staged copy stays one, and one that is not does not become one. */
 static CUresult change_node(struct wh_call *call, struct request *r)
 {
-    const struct wh_cuda_functions_table *f = wh_cuda_driver(call);
-    bool exec = r->target->how == WH_CUDA_NODE_EXEC;
     CUgraphNodeParams staging;
-    CUresult result = CUDA_SUCCESS;
-    if (exec && !r->exec)
+    if (r->target->how == WH_CUDA_NODE_EXEC && !r->exec)
         return CUDA_ERROR_INVALID_HANDLE;
     if (is_staged(r) != (r->item->companion != NULL) ||
         (is_staged(r) && fills(r) != r->item->companion_first))
         return CUDA_ERROR_NOT_SUPPORTED;
-    if (is_staged(r))
-        result = staging_params(call, r, &staging);
+    if (r->node->type == CU_GRAPH_NODE_TYPE_HOST)
+        return change_function(call, r, r->item->real, &r->params);
+    if (!is_staged(r))
+        return set_params_of(call, r, r->item->real, &r->params);
+    CUresult result = staging_params(call, r, &staging);
     if (result == CUDA_SUCCESS)
-        result = exec ? f->cuGraphExecNodeSetParams(r->exec, r->item->real, &r->params)
-                      : f->cuGraphNodeSetParams(r->item->real, &r->params);
-    if (result == CUDA_SUCCESS && is_staged(r))
-        result = exec ? f->cuGraphExecNodeSetParams(r->exec, r->item->companion, &staging)
-                      : f->cuGraphNodeSetParams(r->item->companion, &staging);
-    return result;
+        result = set_params_of(call, r, r->item->real, &r->params);
+    return result == CUDA_SUCCESS ? change_function(call, r, r->item->companion, &staging) : result;
 }
 
 CUresult wh_cuda_do_node_put(struct wh_call *call, const wh_cuda_target *target, CUgraphExec exec,
@@ -380,9 +430,10 @@ CUresult wh_cuda_do_node_put(struct wh_call *call, const wh_cuda_target *target,
     if (!r.item)
         return CUDA_ERROR_INVALID_VALUE;
     CUresult result = make_params(call, &r);
+    if (result == CUDA_SUCCESS)
+        result = is_new ? add_node(call, &r, &own_number, &own_address) : change_node(call, &r);
     if (result != CUDA_SUCCESS)
-        return result;
-    result = is_new ? add_node(call, &r, &own_number, &own_address) : change_node(call, &r);
+        drop_relay(call, &r);
     if (made)
         *made = own_number;
     if (address)
@@ -484,7 +535,8 @@ static CUresult get_copy(struct wh_call *call, const struct wh_cuda_item *item, 
     if (a->from)
         *a->from = p.srcArray;
     if (item->companion) {
-        a->node->token = wh_cuda_relay_token(&staging, &is_staging);
+        const struct wh_cuda_relay *relay = wh_cuda_relay_of(&staging, &is_staging);
+        a->node->token = relay ? wh_cuda_relay_token(relay) : 0;
         *(item->companion_first ? &box->from : &box->to) =
             (wh_cuda_place){.kind = WH_CUDA_PLACE_STAGED};
     }
@@ -496,8 +548,9 @@ static CUresult get_host(struct wh_call *call, CUgraphNode node, struct answer *
     CUDA_HOST_NODE_PARAMS p;
     bool staging;
     CUresult result = wh_cuda_driver(call)->cuGraphHostNodeGetParams(node, &p);
-    if (result == CUDA_SUCCESS)
-        a->node->token = wh_cuda_relay_token(&p, &staging);
+    const struct wh_cuda_relay *relay =
+        result == CUDA_SUCCESS ? wh_cuda_relay_of(&p, &staging) : NULL;
+    a->node->token = relay ? wh_cuda_relay_token(relay) : 0;
     return result;
 }
 
@@ -647,7 +700,7 @@ CUresult wh_cuda_do_node_enabled(struct wh_call *call, CUgraphExec exec, uint64_
 CUresult wh_cuda_do_conditional(struct wh_call *call, uint64_t graph, CUcontext context,
                                 unsigned initial, unsigned flags, uint64_t *handle)
 {
-    const struct wh_cuda_item *item = wh_cuda_item_find(call, graph, WH_CUDA_GRAPH);
+    struct wh_cuda_item *item = wh_cuda_item_find(call, graph, WH_CUDA_GRAPH);
     CUgraphConditionalHandle made = 0;
     if (!item || !handle)
         return CUDA_ERROR_INVALID_VALUE;
@@ -656,5 +709,5 @@ CUresult wh_cuda_do_conditional(struct wh_call *call, uint64_t graph, CUcontext 
     if (result != CUDA_SUCCESS)
         return result;
     *handle = made;
-    return wh_cuda_conditional_add(call, made) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
+    return wh_cuda_conditional_add(call, item, made) ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
