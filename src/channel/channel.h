@@ -65,6 +65,8 @@ struct wh_channel_ops {
     /* Waits for the reply in `slot`; `slow` calls spin on a budget of their own. -1: session lost.
      */
     int (*await)(struct wh_channel *channel, uint32_t slot, bool slow, struct wh_reply *reply);
+    /* How long a slow call may spin where cores are many; 0: as little as where they are few. */
+    void (*patience)(struct wh_channel *channel, uint32_t ns);
     /* Waits until the worker set the transfer token, or a little while: the caller looks again. -1:
      * session lost. */
     int (*await_token)(struct wh_channel *channel, uint32_t token);
@@ -99,8 +101,6 @@ struct wh_channel_ops {
     /* Lets another thread lead while the caller is busy with a call that may take long. Returns
      * true when one sleeps in receive already, false when the caller should start one. */
     bool (*vacate)(struct wh_channel *channel, bool *leads);
-    /* Whether another message waits; for the leading thread. */
-    bool (*pending)(struct wh_channel *channel);
     /* After vacating, before the reply: leads again if nobody else does, so that the client's next
      * message needs no wake-up. */
     void (*resume)(struct wh_channel *channel, bool *leads);

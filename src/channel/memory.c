@@ -58,12 +58,6 @@ static void memory_reply(struct wh_channel *channel, uint32_t slot, uint32_t siz
     memory->reply_size = size;
 }
 
-static bool memory_pending(struct wh_channel *channel)
-{
-    (void)channel;
-    return false;
-}
-
 /* There is one thread, which leads. */
 static void memory_resume(struct wh_channel *channel, bool *leads)
 {
@@ -115,7 +109,6 @@ static const struct wh_channel_ops memory_ops = {
     .token = memory_token,
     .receive = memory_receive,
     .vacate = memory_vacate,
-    .pending = memory_pending,
     .resume = memory_resume,
     .reply_room = memory_reply_room,
     .reply = memory_reply,

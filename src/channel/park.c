@@ -12,18 +12,24 @@
 #include <sys/syscall.h>
 
 #define LEAST_BUDGET_NS 1000u
+#define MANY_CORES      4     /* both sides may spin, and the program has some left */
 #define ROUND_SPINS     64    /* looks at the word between two looks at the clock */
 #define YIELD_COST_NS   15000 /* a yield that took longer ran somebody else */
 #define WAKE_COST_NS \
     40000 /* to sleep and be woken; a wait that took that long may have been short */
 
-void wh_spin_init(struct wh_spin *spin, uint32_t most_ns)
+static int cores_here(void)
 {
     cpu_set_t cores;
-    if (sched_getaffinity(0, sizeof(cores), &cores) == 0 && CPU_COUNT(&cores) < 2)
-        most_ns = 0;
-    spin->most_ns = most_ns;
-    atomic_init(&spin->budget_ns, most_ns);
+    return sched_getaffinity(0, sizeof(cores), &cores) == 0 ? CPU_COUNT(&cores) : 2;
+}
+
+void wh_spin_init(struct wh_spin *spin, uint32_t few_ns, uint32_t many_ns)
+{
+    int cores = cores_here();
+    uint32_t most = cores < 2 ? 0 : cores < MANY_CORES ? few_ns : many_ns;
+    atomic_init(&spin->most_ns, most);
+    atomic_init(&spin->budget_ns, most);
 }
 
 /* Looks at the word a number of times. Acquire pairs with the release of whoever changes it. */
@@ -39,11 +45,12 @@ static bool changes_soon(_Atomic uint32_t *word, uint32_t value)
 
 static void adapt(struct wh_spin *spin, uint32_t budget, bool paid)
 {
+    uint32_t most = atomic_load_explicit(&spin->most_ns, memory_order_relaxed);
     uint32_t next = paid ? budget * 2 : budget / 2;
-    if (next > spin->most_ns)
-        next = spin->most_ns;
+    if (next > most)
+        next = most;
     if (next < LEAST_BUDGET_NS)
-        next = LEAST_BUDGET_NS < spin->most_ns ? LEAST_BUDGET_NS : spin->most_ns;
+        next = LEAST_BUDGET_NS < most ? LEAST_BUDGET_NS : most;
     if (next != budget)
         atomic_store_explicit(&spin->budget_ns, next, memory_order_relaxed);
 }
@@ -107,10 +114,11 @@ static void wait_for_eventfd(int fd)
 
 void wh_spin_learn(struct wh_spin *spin, uint64_t waited_ns)
 {
+    uint32_t most = atomic_load_explicit(&spin->most_ns, memory_order_relaxed);
     uint32_t budget = atomic_load_explicit(&spin->budget_ns, memory_order_relaxed);
-    if (waited_ns > spin->most_ns + WAKE_COST_NS || budget >= spin->most_ns)
+    if (waited_ns > (uint64_t)most + WAKE_COST_NS || budget >= most)
         return;
-    budget = budget > spin->most_ns / 4 ? spin->most_ns : budget * 4; /* it was halved just now */
+    budget = budget > most / 4 ? most : budget * 4; /* it was halved just now */
     atomic_store_explicit(&spin->budget_ns, budget, memory_order_relaxed);
 }
 

@@ -42,11 +42,14 @@ struct wh_bell {
  */
 struct wh_spin {
     _Atomic uint32_t budget_ns;
-    uint32_t most_ns;
+    _Atomic uint32_t most_ns;
 };
 
-/* A budget that starts at its most; 0 on a machine where this process may use one core only. */
-void wh_spin_init(struct wh_spin *spin, uint32_t most_ns);
+/*
+ * A budget that starts at its most: `few_ns` where this process may use few cores, `many_ns` where
+ * a spinning one is not missed, 0 where it has one only. May be called again, at any time.
+ */
+void wh_spin_init(struct wh_spin *spin, uint32_t few_ns, uint32_t many_ns);
 
 /*
  * Spins while *word == value, at most for the budget; gets out of the way of other runnable

@@ -15,9 +15,13 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#define CLIENT_QUICK_NS 50000u
-#define CLIENT_SLOW_NS  20000u
-#define WORKER_IDLE_NS  50000u
+/* How long to spin for a reply, for one that waits for the device, and for the next message; where
+ * cores are many, sleeping and waking costs more than they do. */
+#define QUICK_NS        50000u
+#define MANY_QUICK_NS   200000u
+#define SLOW_NS         20000u
+#define IDLE_NS         50000u
+#define MANY_IDLE_NS    1000000u
 #define TELL_LEAST      (WH_RING_SIZE / 8)
 #define POPULATE_STEP   (256u << 10)
 #define POPULATE_AHEAD  (64u << 10)
@@ -190,6 +194,11 @@ static int client_await(struct wh_channel *channel, uint32_t number, bool slow,
     return 0;
 }
 
+static void client_patience(struct wh_channel *channel, uint32_t ns)
+{
+    wh_spin_init(&shm_of(channel)->slow, SLOW_NS, ns > SLOW_NS ? ns : SLOW_NS);
+}
+
 static int client_await_token(struct wh_channel *channel, uint32_t token)
 {
     struct wh_shm *shm = shm_of(channel);
@@ -359,11 +368,6 @@ static bool worker_vacate(struct wh_channel *channel, bool *leads)
     return atomic_load(&shm->sleepers) > 0;
 }
 
-static bool worker_pending(struct wh_channel *channel)
-{
-    return wh_ring_has_record(&shm_of(channel)->calls);
-}
-
 static void worker_resume(struct wh_channel *channel, bool *leads)
 {
     *leads = *leads || try_to_lead(shm_of(channel));
@@ -473,6 +477,7 @@ static const struct wh_channel_ops shm_ops = {
     .take_slot = client_take_slot,
     .put_slot = client_put_slot,
     .await = client_await,
+    .patience = client_patience,
     .await_token = client_await_token,
     .take_upcall = client_take_upcall,
     .callback_done = client_callback_done,
@@ -483,7 +488,6 @@ static const struct wh_channel_ops shm_ops = {
     .lose = client_lose,
     .receive = worker_receive,
     .vacate = worker_vacate,
-    .pending = worker_pending,
     .resume = worker_resume,
     .reply_room = worker_reply_room,
     .reply = worker_reply,
@@ -512,8 +516,11 @@ struct wh_shm *wh_shm_new(struct wh_segment *segment, uint64_t size, bool client
         .control = &segment->calls, .data = segment->call_data, .size = WH_RING_SIZE};
     shm->upcalls = (struct wh_ring){
         .control = &segment->upcalls, .data = segment->upcall_data, .size = WH_UPCALL_SIZE};
-    wh_spin_init(&shm->quick, client ? CLIENT_QUICK_NS : WORKER_IDLE_NS);
-    wh_spin_init(&shm->slow, CLIENT_SLOW_NS);
+    if (client)
+        wh_spin_init(&shm->quick, QUICK_NS, MANY_QUICK_NS);
+    else
+        wh_spin_init(&shm->quick, IDLE_NS, MANY_IDLE_NS);
+    wh_spin_init(&shm->slow, SLOW_NS, SLOW_NS);
     pthread_mutex_init(&shm->submit, NULL);
     atomic_flag_clear(&shm->leader);
     atomic_flag_clear(&shm->losing);

@@ -133,6 +133,8 @@ struct wh_session *wh_session_over(const struct wh_shim *shim, struct wh_channel
     }
     session->shim = shim;
     session->channel = channel;
+    if (shim->patience_ns)
+        channel->ops->patience(channel, shim->patience_ns);
     sem_init(&session->may_block, 0, MOST_BLOCKED);
     session->objects = wh_objects_new(session, shim->dispatch);
     session->arena = wh_arena_new(channel->arena, channel->arena_size, channel->returns_pages);

@@ -23,6 +23,9 @@ struct wh_shim {
     const struct wh_api *api;
     const void *dispatch; /* first member of every object */
     uint64_t arena;       /* bytes of it that do; 0: the server decides */
+    /* For how long a call that waits for the device may spin where cores are many, as the API's own
+     * library would; 0: no longer than any other. */
+    uint32_t patience_ns;
     /* Frees wh_object.extra; may be NULL. */
     void (*free_extra)(struct wh_object *object);
     /* A callback arrived: `words` are the API's own. Runs in the session's callback thread. */

@@ -193,7 +193,7 @@ static void carry_out(struct wh_call *call)
         backend->enter(call->worker, call->thread);
     if ((flags & (WH_CALL_RETAIN | WH_CALL_RELEASE)) && count_reference(call))
         return;
-    if ((flags & WH_CALL_BLOCKS) && !(backend->brief && backend->brief(call)))
+    if (flags & WH_CALL_BLOCKS)
         wh_call_vacate(call);
     backend->thunks[call->desc->number](call, functions, call->a);
     if ((flags & WH_CALL_RETAIN) && call->entries[0] && is_ok(call))

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <string.h>
+#include <sys/epoll.h>
 
 #define PIECE         4096u
 #define PIPE_SIZE     (1 << 20)
@@ -22,6 +23,7 @@ struct wh_output {
     struct wh_worker *worker;
     pthread_mutex_t lock;
     int from[2]; /* read ends for stdout, stderr */
+    int either;  /* an epoll instance that is ready when one of them is */
 };
 
 static int redirect(int target, int *from, struct wh_error *error)
@@ -38,6 +40,17 @@ static int redirect(int target, int *from, struct wh_error *error)
     return 0;
 }
 
+static int watch_both(struct wh_output *output, struct wh_error *error)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    output->either = epoll_create1(EPOLL_CLOEXEC);
+    for (int i = 0; i < 2; i++)
+        if (output->either < 0 ||
+            epoll_ctl(output->either, EPOLL_CTL_ADD, output->from[i], &event) < 0)
+            return wh_error_set(error, errno, "cannot watch a pipe: %s", strerror(errno));
+    return 0;
+}
+
 struct wh_output *wh_output_new(struct wh_worker *worker, struct wh_error *error)
 {
     static char buffer[65536];
@@ -49,7 +62,7 @@ struct wh_output *wh_output_new(struct wh_worker *worker, struct wh_error *error
     output->worker = worker;
     pthread_mutex_init(&output->lock, NULL);
     if (redirect(STDOUT_FILENO, &output->from[0], error) == 0 &&
-        redirect(STDERR_FILENO, &output->from[1], error) == 0) {
+        redirect(STDERR_FILENO, &output->from[1], error) == 0 && watch_both(output, error) == 0) {
         /* What is flushed by the pipe's only reader must fit into it, however large the system let
          * it be. */
         int room = fcntl(output->from[0], F_GETPIPE_SZ);
@@ -72,9 +85,16 @@ static void drain(struct wh_output *output, unsigned stream, uint64_t mark)
             return;
 }
 
+/* Usually. What leaves the buffer is in the pipe before the buffer is seen to be empty. */
+static bool is_silent(const struct wh_output *output)
+{
+    struct epoll_event event;
+    return __fpending(stdout) == 0 && epoll_wait(output->either, &event, 1, 0) == 0;
+}
+
 void wh_output_flush(struct wh_output *output)
 {
-    if (!output)
+    if (!output || is_silent(output))
         return;
     pthread_mutex_lock(&output->lock);
     /* Whoever prints and flushes under this lock is not met in between: what is in the buffer stays

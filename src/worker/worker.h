@@ -46,9 +46,6 @@ struct wh_backend {
     /* Before the library is called for the client's thread `thread`: puts that thread's own state
      * (its current context) in place on the calling one, which leads. */
     void (*enter)(struct wh_worker *worker, uint32_t thread);
-    /* Before a call that may take long is vacated: waits a moment for what it waits for, as long as
-     * no other message is there. True: it will not take long. */
-    bool (*brief)(struct wh_call *call);
     /* Whether the session may use `size` bytes of device memory at `address` (WH_MEMORY). */
     bool (*reaches)(struct wh_worker *worker, uint64_t address, uint64_t size);
 };

@@ -123,7 +123,7 @@ static void test_spin_sees_a_change(void **state)
 {
     struct wh_spin spin;
     (void)state;
-    wh_spin_init(&spin, 1000);
+    wh_spin_init(&spin, 1000, 1000);
     atomic_store(&shared.word, 4);
     assert_true(wh_spin_while(&spin, &shared.word, 3));
     assert_false(wh_spin_while(&spin, &shared.word, 4));
@@ -191,7 +191,7 @@ static void test_one_core(void **state)
         if (CPU_ISSET(i, &all))
             CPU_SET(i, &one);
     assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
-    wh_spin_init(&spin, 50000);
+    wh_spin_init(&spin, 50000, 50000);
     assert_int_equal(sched_setaffinity(0, sizeof(all), &all), 0);
     assert_int_equal(atomic_load(&spin.budget_ns), 0);
     assert_int_equal(spin.most_ns, 0);

@@ -90,14 +90,6 @@ CUcontext wh_cuda_current(struct wh_call *call);
 
 /* ---- waiting (wait.c) ---- */
 
-/* The backend's brief hook: most waits are for a few microseconds of the device's work, less than
- * handing the lead to another thread costs. */
-bool wh_cuda_brief(struct wh_call *call);
-
-/* The same for what is done on a stream, and for an event. */
-bool wh_cuda_stream_is_idle_soon(struct wh_call *call, CUstream stream);
-bool wh_cuda_event_is_done_soon(struct wh_call *call, CUevent event);
-
 /* ---- launches (launch.c) ---- */
 
 /* Whether a launch attribute holds neither address nor handle, and is known. */
@@ -136,7 +128,6 @@ bool wh_cuda_jit_crosses(unsigned option);
 struct wh_cuda_stages *wh_cuda_stages_new(void);
 
 /* Whether the device is done with a place, or soon will be. */
-bool wh_cuda_stage_is_free_soon(struct wh_call *call, unsigned place);
 
 /* The context is gone, and what was made in it. */
 void wh_cuda_stages_forget(const struct wh_cuda_state *state, const void *context);

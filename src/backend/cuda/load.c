@@ -174,7 +174,6 @@ int wh_cuda_open(struct wh_worker *worker, struct wh_backend *backend, struct wh
                                    .functions = &state->f,
                                    .forget = forget,
                                    .enter = wh_cuda_enter,
-                                   .brief = wh_cuda_brief,
                                    .reaches = reaches};
     worker->backend = backend;
     return 0;

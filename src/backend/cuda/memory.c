@@ -289,8 +289,7 @@ CUresult wh_cuda_do_copy_from_device(struct wh_call *call, size_t size, void *by
     const struct wh_cuda_functions_table *f = wh_cuda_driver(call);
     if (!token_is_good(call, token))
         return CUDA_ERROR_INVALID_VALUE;
-    if (!wh_cuda_stream_is_idle_soon(call, stream))
-        wh_call_vacate(call);
+    wh_call_vacate(call);
     CUresult result = f->cuMemcpyDtoHAsync_v2(bytes, from, size, stream);
     if (result == CUDA_SUCCESS)
         result = f->cuStreamSynchronize(stream);

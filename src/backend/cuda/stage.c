@@ -172,17 +172,6 @@ CUresult wh_cuda_do_stage_from_device(struct wh_call *call, size_t size, void *b
 
 /* ---- waiting ---- */
 
-bool wh_cuda_stage_is_free_soon(struct wh_call *call, unsigned i)
-{
-    struct wh_cuda_stages *stages = wh_cuda_state(call)->stages;
-    if (i >= PLACES)
-        return true;
-    pthread_mutex_lock(&stages->lock);
-    CUevent event = stages->places[i].pending ? stages->places[i].event : NULL;
-    pthread_mutex_unlock(&stages->lock);
-    return !event || wh_cuda_event_is_done_soon(call, event);
-}
-
 CUresult wh_cuda_do_stage_wait(struct wh_call *call, unsigned i)
 {
     struct wh_cuda_stages *stages = wh_cuda_state(call)->stages;

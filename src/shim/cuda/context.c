@@ -247,6 +247,15 @@ static CUresult describe(CUcontext context, CUdevice device, bool is_primary)
     return CUDA_SUCCESS;
 }
 
+/* Programs that want to sleep, or to let others run, while they wait say so with a context's flags;
+ * what was said last holds for the process. */
+static void heed_schedule(unsigned flags)
+{
+    struct wh_channel *channel = wh_session_channel(wh_cuda_session());
+    bool spins = (flags & (CU_CTX_SCHED_YIELD | CU_CTX_SCHED_BLOCKING_SYNC)) == 0;
+    channel->ops->patience(channel, spins ? WH_CUDA_PATIENCE_NS : 0);
+}
+
 WH_EXPORT CUresult cuCtxCreate_v2(CUcontext *context, unsigned int flags, CUdevice device)
 {
     CUcontext made = NULL;
@@ -256,8 +265,10 @@ WH_EXPORT CUresult cuCtxCreate_v2(CUcontext *context, unsigned int flags, CUdevi
     if (!context)
         return CUDA_ERROR_INVALID_VALUE;
     result = wh_cuda_call_context_create(flags, device, &made);
-    if (result == CUDA_SUCCESS)
+    if (result == CUDA_SUCCESS) {
+        heed_schedule(flags);
         result = describe(made, device, false);
+    }
     if (result == CUDA_SUCCESS && !push(thread_in(wh_cuda_session()), (struct wh_object *)made))
         result = CUDA_ERROR_OUT_OF_MEMORY;
     if (result == CUDA_SUCCESS)
@@ -477,6 +488,7 @@ WH_EXPORT CUresult cuDevicePrimaryCtxSetFlags_v2(CUdevice device, unsigned int f
         enter_session();
         primary.device[device].flags = flags;
         pthread_mutex_unlock(&primary.lock);
+        heed_schedule(flags);
     }
     return result;
 }

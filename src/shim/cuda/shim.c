@@ -52,6 +52,7 @@ static uint64_t special(struct wh_session *session, uint16_t type, uint64_t hand
 
 const struct wh_shim wh_cuda_shim = {
     .api = &wh_cuda_api,
+    .patience_ns = WH_CUDA_PATIENCE_NS,
     .free_extra = free_extra,
     .callback = wh_cuda_callback,
     .lost = wh_cuda_lost,

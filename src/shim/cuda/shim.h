@@ -140,6 +140,10 @@ static inline const struct wh_cuda_host *wh_cuda_host_of(const struct wh_cuda_ra
     return range->kind == WH_CUDA_MAPPED ? NULL : range->extra;
 }
 
+/* A wait for the device spins this long where cores are many, as the driver's own waits do to their
+ * end: to sleep and be woken can take a fifth of a millisecond in a virtual machine. */
+#define WH_CUDA_PATIENCE_NS 10000000u
+
 /* Whether client and worker have the arena at one address; asked once. */
 bool wh_cuda_shares_arena(struct wh_session *session);
 
