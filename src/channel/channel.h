@@ -134,6 +134,7 @@ struct wh_channel {
     int arena_fd;
     uint32_t slot_room;
     bool returns_pages; /* unused arena pages can be given back to the system (madvise) */
+    bool same_machine;  /* client and server run on one: its processors' numbers are both's */
     _Atomic bool lost;
     char why[256]; /* set before `lost` */
 };

@@ -119,6 +119,7 @@ static int map_segment(int *fds, uint64_t size, int socket, struct wh_channel **
     shm->channel.arena_fd = wh_steal_fd(&fds[0]);
     shm->channel.arena_offset = WH_ARENA_START;
     shm->channel.returns_pages = true;
+    shm->channel.same_machine = true;
     shm->eventfd = wh_steal_fd(&fds[1]);
     shm->park.kind = WH_PARK_FUTEX;
     shm->bell.kind = WH_BELL_FUTEX;

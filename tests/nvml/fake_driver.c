@@ -2,12 +2,14 @@
 /*
  * A driver library as NVIDIA's looks to the worker that serves NVML, with known answers: its
  * management library has three GPUs and tells of all processes of the host; its CUDA shows two of
- * them, in another order, as CUDA_VISIBLE_DEVICES would. Loaded by WORMHOLE_CUDA_LIBRARY.
+ * them, in another order, as CUDA_VISIBLE_DEVICES would. It has a private table as driver 580 has.
+ * Loaded by WORMHOLE_CUDA_LIBRARY.
  */
 #include "cuda_types.h"
 #include "nvml_types.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -215,5 +217,163 @@ API nvmlReturn_t nvmlDeviceGetTopologyCommonAncestor(nvmlDevice_t one, nvmlDevic
                                                      nvmlGpuTopologyLevel_t *level)
 {
     *level = one == other ? NVML_TOPOLOGY_INTERNAL : NVML_TOPOLOGY_NODE;
+    return NVML_SUCCESS;
+}
+
+/* ---- what is near ---- */
+
+API nvmlReturn_t nvmlDeviceGetCpuAffinity(nvmlDevice_t device, unsigned size, unsigned long *set)
+{
+    memset(set, 0, size * sizeof(*set));
+    set[size - 1] = 0xf0ul + (unsigned)device->number;
+    return NVML_SUCCESS;
+}
+
+API nvmlReturn_t nvmlDeviceGetMemoryAffinity(nvmlDevice_t device, unsigned size, unsigned long *set,
+                                             nvmlAffinityScope_t scope)
+{
+    memset(set, 0, size * sizeof(*set));
+    set[0] = 1ul << device->number;
+    return scope == NVML_AFFINITY_SCOPE_NODE ? NVML_SUCCESS : NVML_ERROR_INVALID_ARGUMENT;
+}
+
+API nvmlReturn_t nvmlDeviceGetNumaNodeId(nvmlDevice_t device, unsigned *node)
+{
+    *node = 4 + (unsigned)device->number;
+    return NVML_SUCCESS;
+}
+
+/* ---- events ---- */
+
+/* One event, of what was registered for last. */
+static struct nvmlEventSet_st {
+    nvmlDevice_t device;
+    unsigned long long types;
+} only_set;
+
+API nvmlReturn_t nvmlEventSetCreate(nvmlEventSet_t *set)
+{
+    *set = &only_set;
+    return NVML_SUCCESS;
+}
+
+API nvmlReturn_t nvmlDeviceRegisterEvents(nvmlDevice_t device, unsigned long long types,
+                                          nvmlEventSet_t set)
+{
+    *set = (struct nvmlEventSet_st){.device = device, .types = types};
+    return NVML_SUCCESS;
+}
+
+API nvmlReturn_t nvmlEventSetWait_v2(nvmlEventSet_t set, nvmlEventData_t *data, unsigned timeout)
+{
+    if (set->types == 0)
+        return NVML_ERROR_TIMEOUT;
+    *data = (nvmlEventData_t){.device = set->device,
+                              .eventType = set->types,
+                              .eventData = timeout,
+                              .gpuInstanceId = 0xffffffff,
+                              .computeInstanceId = 7};
+    set->types = 0;
+    return NVML_SUCCESS;
+}
+
+API nvmlReturn_t nvmlEventSetFree(nvmlEventSet_t set)
+{
+    return set == &only_set ? NVML_SUCCESS : NVML_ERROR_INVALID_ARGUMENT;
+}
+
+/* ---- the private table: public functions where they are in driver 580, and some of its own ----
+ */
+
+API nvmlReturn_t nvmlSystemGetDriverVersion(char *version, unsigned length)
+{
+    (void)snprintf(version, length, "580.159.04");
+    return NVML_SUCCESS;
+}
+
+API nvmlReturn_t nvmlDeviceGetGpuOperationMode(nvmlDevice_t device, nvmlGpuOperationMode_t *current,
+                                               nvmlGpuOperationMode_t *pending)
+{
+    (void)device;
+    *current = *pending = NVML_GOM_COMPUTE;
+    return NVML_SUCCESS;
+}
+
+API nvmlReturn_t nvmlDeviceGetDisplayActive(nvmlDevice_t device, nvmlEnableState_t *active)
+{
+    (void)device;
+    *active = NVML_FEATURE_DISABLED;
+    return NVML_SUCCESS;
+}
+
+API nvmlReturn_t nvmlDeviceGetPowerManagementDefaultLimit(nvmlDevice_t device, unsigned *limit)
+{
+    *limit = 700000 + (unsigned)device->number;
+    return NVML_SUCCESS;
+}
+
+API nvmlReturn_t nvmlDeviceGetEnforcedPowerLimit(nvmlDevice_t device, unsigned *limit)
+{
+    *limit = 600000 + (unsigned)device->number;
+    return NVML_SUCCESS;
+}
+
+API nvmlReturn_t nvmlDeviceGetBoardPartNumber(nvmlDevice_t device, char *text, unsigned length)
+{
+    (void)snprintf(text, length, "board %d", device->number);
+    return NVML_SUCCESS;
+}
+
+API nvmlReturn_t nvmlDeviceGetViolationStatus(nvmlDevice_t device, nvmlPerfPolicyType_t policy,
+                                              nvmlViolationTime_t *time)
+{
+    *time = (nvmlViolationTime_t){.referenceTime = (unsigned)policy,
+                                  .violationTime = 50 + (unsigned)device->number};
+    return NVML_SUCCESS;
+}
+
+API nvmlReturn_t nvmlDeviceGetRemappedRows_v2(nvmlDevice_t device, unsigned *info)
+{
+    for (unsigned i = 0; i < 6; i++)
+        info[i] = i + 10 * (unsigned)device->number;
+    return NVML_SUCCESS;
+}
+
+static nvmlReturn_t sparse_mode(nvmlDevice_t device, unsigned *mode)
+{
+    *mode = 40 + (unsigned)device->number;
+    return NVML_SUCCESS;
+}
+
+static nvmlReturn_t gpu_part(nvmlDevice_t device, char *text, unsigned length)
+{
+    (void)snprintf(text, length, "part %d of %u bytes", device->number, length);
+    return NVML_SUCCESS;
+}
+
+static nvmlReturn_t never(void)
+{
+    _exit(99); /* whoever calls a slot that nobody knows */
+}
+
+API nvmlReturn_t nvmlInternalGetExportTable(const void **place, const void *id)
+{
+    static uintptr_t table[WH_NVML_SLOTS];
+    if (*(const unsigned char *)id != 0xc4)
+        return NVML_ERROR_NOT_FOUND;
+    for (unsigned i = 0; i < WH_NVML_SLOTS; i++)
+        table[i] = (uintptr_t)never;
+    table[0] = sizeof(table);
+    table[WH_NVML_SLOT_GET_GPU_OPERATION_MODE] = (uintptr_t)nvmlDeviceGetGpuOperationMode;
+    table[WH_NVML_SLOT_DISPLAY_ACTIVE] = (uintptr_t)nvmlDeviceGetDisplayActive;
+    table[WH_NVML_SLOT_POWER_DEFAULT_LIMIT] = (uintptr_t)nvmlDeviceGetPowerManagementDefaultLimit;
+    table[WH_NVML_SLOT_ENFORCED_POWER_LIMIT] = (uintptr_t)nvmlDeviceGetEnforcedPowerLimit;
+    table[WH_NVML_SLOT_BOARD_PART_NUMBER] = (uintptr_t)nvmlDeviceGetBoardPartNumber;
+    table[WH_NVML_SLOT_SPARSE_OPERATION_MODE] = (uintptr_t)sparse_mode;
+    table[WH_NVML_SLOT_GPU_PART_NUMBER] = (uintptr_t)gpu_part;
+    *place = table;
+    /* As a driver of another order would be: then none of its slots is to be called. */
+    if (getenv("FAKE_DRIVER_REORDERED"))
+        table[WH_NVML_SLOT_BOARD_PART_NUMBER] = (uintptr_t)never;
     return NVML_SUCCESS;
 }

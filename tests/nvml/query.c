@@ -544,26 +544,53 @@ static void private_table(void)
     static const unsigned char other[16] = {1};
     static unsigned char rows[8][4128];
     const void *table = NULL;
-    unsigned count = 8, pid;
-    nvmlDevice_t device = NULL;
+    unsigned count = 8, pid, sampled = 0;
+    nvmlDevice_t device = device_at(0);
+    nvmlPciInfo_t pci = {0};
+    char bus_id[16] = "";
     printf("-- the private table\n");
     say("an unknown one", N(nvmlInternalGetExportTable)(&table, other));
     must("table", N(nvmlInternalGetExportTable)(&table, known));
     void *const *slots = table;
-    nvmlReturn_t (*by_index)(unsigned, nvmlDevice_t *);
+    nvmlReturn_t (*bus_id_by_index)(unsigned, char *);
+    nvmlReturn_t (*is_sampled)(nvmlDevice_t, unsigned *);
+    nvmlReturn_t (*write_log)(const char *, ...);
     nvmlReturn_t (*list)(nvmlDevice_t, unsigned *, void *);
     nvmlReturn_t (*unknown)(nvmlDevice_t, unsigned *);
     printf("it has %zu bytes\n", *(const size_t *)table);
-    *(const void **)&by_index = slots[81];
-    *(const void **)&list = slots[213];
+    *(const void **)&write_log = slots[WH_NVML_SLOT_LOG];
+    *(const void **)&is_sampled = slots[WH_NVML_SLOT_IS_SAMPLED];
+    *(const void **)&bus_id_by_index = slots[WH_NVML_SLOT_BUS_ID_BY_INDEX];
+    *(const void **)&list = slots[WH_NVML_SLOT_COMPUTE_PROCESSES];
     *(const void **)&unknown = slots[100];
-    say("handle", by_index(0, &device));
-    if (device != device_at(0))
-        printf("the handle is another\n");
+    say("log", write_log("%s: %s\n", "stdout", "text"));
+    say("bus id", bus_id_by_index(0, bus_id));
+    must("bus id", N(nvmlDeviceGetPciInfo_v3)(device, &pci));
+    printf("it is %s\n", strcmp(bus_id, pci.busIdLegacy) == 0 ? "the device's" : bus_id);
+    say("bus id of none", bus_id_by_index(9, bus_id));
+    say("samples", is_sampled(device, &sampled));
+    printf("%u\n", sampled);
+    say("samples of none", is_sampled(NULL, &sampled));
     say("processes", list(device, &count, rows));
     memcpy(&pid, rows[0], sizeof(pid));
     printf("%u, %s\n", count, pid == (unsigned)getpid() ? "this one" : "another");
     say("another slot", unknown(device, &count));
+}
+
+static void events(void)
+{
+    nvmlEventSet_t set = NULL;
+    nvmlEventData_t event;
+    unsigned long long types = 9;
+    printf("-- events\n");
+    say("a set", N(nvmlEventSetCreate)(&set));
+    must("types", N(nvmlDeviceGetSupportedEventTypes)(device_at(0), &types));
+    printf("kinds: %llx\n", types);
+    say("register", N(nvmlDeviceRegisterEvents)(device_at(0), nvmlEventTypeXidCriticalError, set));
+    say("wait", N(nvmlEventSetWait_v2)(set, &event, 1));
+    say("wait nowhere", N(nvmlEventSetWait_v2)(set, NULL, 1));
+    say("free", N(nvmlEventSetFree)(set));
+    say("wait after it", N(nvmlEventSetWait_v2)(set, &event, 1));
 }
 
 static void in_a_child(void)
@@ -622,6 +649,7 @@ int main(int argc, char **argv)
     processes(argv[0]);
     utilization();
     private_table();
+    events();
     in_a_child();
     end();
     return 0;

@@ -19,6 +19,7 @@ struct wh_nvml_state {
     struct wh_nvml_functions_table f;
     nvmlDevice_t devices[WH_NVML_MOST_DEVICES]; /* as CUDA counts them on this server */
     unsigned ndevices;
+    const uintptr_t *private_table; /* the library's, if its slots are known */
     bool knows_processes; /* the library tells of all processes; else only the ledger does */
 };
 
@@ -34,6 +35,11 @@ int wh_nvml_open(struct wh_worker *worker, struct wh_backend *backend, struct wh
 
 /* The device's number, or -1: not one of the server's. */
 int wh_nvml_index(const struct wh_nvml_state *state, nvmlDevice_t device);
+
+/* ---- what no public function says (private.c) ---- */
+
+/* The private table of a library that is started, or NULL: it has none whose slots are known. */
+const uintptr_t *wh_nvml_private_table(void *library);
 
 /* ---- what the tenant uses (use.c) ---- */
 

@@ -116,6 +116,7 @@ int wh_nvml_open(struct wh_worker *worker, struct wh_backend *backend, struct wh
     if (!init || init() != NVML_SUCCESS)
         return wh_error_set(error, ENODEV, "the server's NVML does not start");
     fill_table(&state->f, library);
+    state->private_table = wh_nvml_private_table(library);
     state->knows_processes = dlsym(library, "nvmlDeviceGetComputeRunningProcesses_v3") != NULL;
     if (list_devices(state, driver, error) < 0)
         return -1;

@@ -9,8 +9,11 @@
 
 #include "nvml_types.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static atomic_uint initialised;
 
@@ -302,4 +305,57 @@ SOFT_API nvmlReturn_t nvmlDeviceGetVirtualizationMode(nvmlDevice_t handle,
                                                       nvmlGpuVirtualizationMode_t *mode)
 {
     return give_constant(handle, mode, NVML_GPU_VIRTUALIZATION_MODE_NONE);
+}
+
+/* ---- events, of which there are none ---- */
+
+struct nvmlEventSet_st {
+    char nothing;
+};
+
+SOFT_API nvmlReturn_t nvmlEventSetCreate(nvmlEventSet_t *set)
+{
+    if (!atomic_load(&initialised))
+        return NVML_ERROR_UNINITIALIZED;
+    if (!set)
+        return NVML_ERROR_INVALID_ARGUMENT;
+    *set = calloc(1, sizeof(**set));
+    return *set ? NVML_SUCCESS : NVML_ERROR_MEMORY;
+}
+
+SOFT_API nvmlReturn_t nvmlDeviceGetSupportedEventTypes(nvmlDevice_t handle,
+                                                       unsigned long long *types)
+{
+    struct soft_device *device;
+    nvmlReturn_t result = enter(handle, types, &device);
+    if (result == NVML_SUCCESS)
+        *types = 0;
+    return result;
+}
+
+SOFT_API nvmlReturn_t nvmlDeviceRegisterEvents(nvmlDevice_t handle, unsigned long long types,
+                                               nvmlEventSet_t set)
+{
+    struct soft_device *device;
+    nvmlReturn_t result = enter(handle, set, &device);
+    return result == NVML_SUCCESS && types != 0 ? NVML_ERROR_NOT_SUPPORTED : result;
+}
+
+SOFT_API nvmlReturn_t nvmlEventSetWait_v2(nvmlEventSet_t set, nvmlEventData_t *data,
+                                          unsigned timeout)
+{
+    struct timespec left = {.tv_sec = timeout / 1000, .tv_nsec = timeout % 1000 * 1000000};
+    if (!set || !data)
+        return NVML_ERROR_INVALID_ARGUMENT;
+    while (nanosleep(&left, &left) < 0 && errno == EINTR)
+        ;
+    return NVML_ERROR_TIMEOUT;
+}
+
+SOFT_API nvmlReturn_t nvmlEventSetFree(nvmlEventSet_t set)
+{
+    if (!set)
+        return NVML_ERROR_INVALID_ARGUMENT;
+    free(set);
+    return NVML_SUCCESS;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The private table that nvidia-smi of driver 580 asks for and calls for what the public functions
- * have not: its list of processes among them. The first word is the table's size in bytes. A slot
- * that nobody implemented answers that it is not supported and says its number once.
+ * have not. The first word is the table's size in bytes. What has a meaning is in slots.c; a slot
+ * of unknown meaning answers that it is not supported, as a driver does of what a device has not,
+ * and with WORMHOLE_DEBUG says its number once.
  */
 #include "shim/nvml/shim.h"
 
@@ -11,77 +12,15 @@
 #include <pthread.h>
 #include <string.h>
 
-#define SLOTS 256
-
-/* Slots whose meaning is known from what nvidia-smi passes and shows. */
-enum {
-    SLOT_HANDLE_BY_INDEX = 81,
-    SLOT_COMPUTE_PROCESSES = 213,
-    SLOT_GRAPHICS_PROCESSES = 214,
-    SLOT_MPS_PROCESSES = 215,
-};
-
-/* One process in those lists. */
-struct named_process {
-    nvmlProcessDetail_v1_t detail;
-    char name[4096];
-};
-
-_Static_assert(sizeof(struct named_process) == 4128, "nvidia-smi steps by this");
-
-static nvmlReturn_t handle_by_index(unsigned index, nvmlDevice_t *device)
-{
-    return nvmlDeviceGetHandleByIndex_v2(index, device);
-}
-
-static nvmlReturn_t give_processes(nvmlDevice_t device, unsigned kind, unsigned *count,
-                                   struct named_process *list)
-{
-    nvmlProcessDetail_v1_t found[256];
-    nvmlReturn_t result = wh_nvml_ready();
-    if (result != NVML_SUCCESS)
-        return result;
-    if (!count || !list)
-        return NVML_ERROR_INVALID_ARGUMENT;
-    if (*count > sizeof(found) / sizeof(found[0]))
-        *count = sizeof(found) / sizeof(found[0]);
-    result = wh_nvml_processes(device, kind, count, found);
-    for (unsigned i = 0; result == NVML_SUCCESS && i < *count; i++) {
-        list[i].detail = found[i];
-        if (wh_nvml_process_name(found[i].pid, list[i].name, sizeof(list[i].name)) != NVML_SUCCESS)
-            strcpy(list[i].name, "[Not Found]");
-    }
-    return result;
-}
-
-static nvmlReturn_t compute_processes(nvmlDevice_t device, unsigned *count,
-                                      struct named_process *list)
-{
-    return give_processes(device, WH_NVML_COMPUTE, count, list);
-}
-
-static nvmlReturn_t graphics_processes(nvmlDevice_t device, unsigned *count,
-                                       struct named_process *list)
-{
-    return give_processes(device, WH_NVML_GRAPHICS, count, list);
-}
-
-static nvmlReturn_t mps_processes(nvmlDevice_t device, unsigned *count, struct named_process *list)
-{
-    return give_processes(device, WH_NVML_MPS, count, list);
-}
-
-/* ---- slots that are not implemented ---- */
-
 static nvmlReturn_t unknown(unsigned slot)
 {
-    static _Atomic bool said[SLOTS];
-    if (!atomic_exchange(&said[slot], true))
-        wh_log("slot %u of NVML's private table is not supported", slot);
+    static _Atomic bool said[WH_NVML_SLOTS];
+    if (slot < WH_NVML_SLOTS && !atomic_exchange(&said[slot], true))
+        wh_debug("slot %u of NVML's private table is not supported", slot);
     return NVML_ERROR_NOT_SUPPORTED;
 }
 
-/* A function of its own for each, so that its number is known: 16 rows of 16. */
+/* A function of its own for each, so that its number is known: 17 rows of 16, a few too many. */
 /* clang-format off */
 #define EACH(m, row)                                                                      \
     m(row, 0) m(row, 1) m(row, 2) m(row, 3) m(row, 4) m(row, 5) m(row, 6) m(row, 7)       \
@@ -89,7 +28,7 @@ static nvmlReturn_t unknown(unsigned slot)
 #define ALL(m)                                                                            \
     EACH(m, 0) EACH(m, 1) EACH(m, 2) EACH(m, 3) EACH(m, 4) EACH(m, 5) EACH(m, 6)          \
     EACH(m, 7) EACH(m, 8) EACH(m, 9) EACH(m, 10) EACH(m, 11) EACH(m, 12) EACH(m, 13)      \
-    EACH(m, 14) EACH(m, 15)
+    EACH(m, 14) EACH(m, 15) EACH(m, 16)
 /* clang-format on */
 #define UNKNOWN(row, column)                           \
     static nvmlReturn_t unknown_##row##_##column(void) \
@@ -100,18 +39,16 @@ static nvmlReturn_t unknown(unsigned slot)
 
 ALL(UNKNOWN)
 
-static uintptr_t table[SLOTS];
+static uintptr_t table[WH_NVML_SLOTS];
 static pthread_once_t filled = PTHREAD_ONCE_INIT;
 
 static void fill(void)
 {
-    const uintptr_t slots[SLOTS] = {ALL(ADDRESS)};
+    const uintptr_t slots[] = {ALL(ADDRESS)};
+    _Static_assert(sizeof(slots) >= sizeof(table), "a function for each slot");
     memcpy(table, slots, sizeof(table));
     table[0] = sizeof(table);
-    table[SLOT_HANDLE_BY_INDEX] = (uintptr_t)handle_by_index;
-    table[SLOT_COMPUTE_PROCESSES] = (uintptr_t)compute_processes;
-    table[SLOT_GRAPHICS_PROCESSES] = (uintptr_t)graphics_processes;
-    table[SLOT_MPS_PROCESSES] = (uintptr_t)mps_processes;
+    wh_nvml_fill_slots(table);
 }
 
 WH_EXPORT nvmlReturn_t nvmlInternalGetExportTable(const void **place, const void *id)

@@ -91,8 +91,8 @@ WH_EXPORT nvmlReturn_t nvmlDeviceGetRunningProcessDetailList(nvmlDevice_t device
 
 /* ---- processes' shares of the time ---- */
 
-static nvmlReturn_t give_utilization(nvmlDevice_t device, unsigned long long last_seen,
-                                     unsigned *count, nvmlProcessUtilizationInfo_v1_t *list)
+nvmlReturn_t wh_nvml_process_utilization(nvmlDevice_t device, unsigned long long last_seen,
+                                         unsigned *count, nvmlProcessUtilizationInfo_v1_t *list)
 {
     unsigned there = 0, room = room_for(*count, list);
     nvmlReturn_t result =
@@ -115,7 +115,7 @@ WH_EXPORT nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device,
     if (!list)
         return NVML_ERROR_MEMORY;
     *processSamplesCount = room;
-    result = give_utilization(device, lastSeenTimeStamp, processSamplesCount, list);
+    result = wh_nvml_process_utilization(device, lastSeenTimeStamp, processSamplesCount, list);
     for (unsigned i = 0; result == NVML_SUCCESS && i < *processSamplesCount; i++)
         utilization[i] = (nvmlProcessUtilizationSample_t){.pid = list[i].pid,
                                                           .timeStamp = list[i].timeStamp,
@@ -138,8 +138,8 @@ WH_EXPORT nvmlReturn_t nvmlDeviceGetProcessesUtilizationInfo(
         return NVML_ERROR_INVALID_ARGUMENT;
     if (info->version != ((unsigned)sizeof(*info) | 1u << 24))
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
-    return give_utilization(device, info->lastSeenTimeStamp, &info->processSamplesCount,
-                            info->procUtilArray);
+    return wh_nvml_process_utilization(device, info->lastSeenTimeStamp, &info->processSamplesCount,
+                                       info->procUtilArray);
 }
 
 /* ---- fields, clocks, samples ---- */

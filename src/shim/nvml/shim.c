@@ -19,6 +19,11 @@ nvmlReturn_t wh_nvml_ready(void)
                                                                     : NVML_ERROR_UNINITIALIZED;
 }
 
+struct wh_session *wh_nvml_session(void)
+{
+    return wh_session_get(&wh_nvml_shim);
+}
+
 /* What is said of the library itself needs no initialisation. */
 static bool needs_init(uint16_t number)
 {
@@ -34,8 +39,11 @@ uint64_t wh_nvml_invoke(uint16_t number, uint64_t *a)
     struct wh_session *session = wh_session_get(&wh_nvml_shim);
     if (!session)
         return needs_init(number) ? NVML_ERROR_GPU_IS_LOST : NVML_ERROR_DRIVER_NOT_LOADED;
-    return call->flags & WH_CALL_REMEMBERED ? wh_client_remembered(session, call, a)
-                                            : wh_client_call(session, call, a);
+    if (call->flags & WH_CALL_REMEMBERED)
+        return wh_client_remembered(session, call, a);
+    if (call->flags & WH_CALL_RELEASE)
+        return wh_client_release(session, call, a);
+    return wh_client_call(session, call, a);
 }
 
 int32_t wh_nvml_unsupported(uint16_t number)
@@ -44,7 +52,7 @@ int32_t wh_nvml_unsupported(uint16_t number)
     if (wh_nvml_ready() != NVML_SUCCESS)
         return NVML_ERROR_UNINITIALIZED;
     if (!atomic_exchange(&said[number], true))
-        wh_log("%s is not supported", wh_nvml_api.calls[number].name);
+        wh_debug("%s is not supported", wh_nvml_api.calls[number].name);
     return wh_nvml_api.unsupported;
 }
 
@@ -120,6 +128,29 @@ static nvmlReturn_t give_none(unsigned *count)
         return NVML_ERROR_INVALID_ARGUMENT;
     *count = 0;
     return NVML_SUCCESS;
+}
+
+/* Metrics of streaming multiprocessors are not carried; a version is looked at before that. */
+WH_EXPORT nvmlReturn_t nvmlGpmMetricsGet(nvmlGpmMetricsGet_t *metricsGet)
+{
+    if (wh_nvml_ready() != NVML_SUCCESS)
+        return NVML_ERROR_UNINITIALIZED;
+    if (!metricsGet)
+        return NVML_ERROR_INVALID_ARGUMENT;
+    return metricsGet->version == NVML_GPM_METRICS_GET_VERSION
+               ? NVML_ERROR_NOT_SUPPORTED
+               : NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
+}
+
+/* The device keeps accounts of workers, of all tenants: none of them is a process of the program's.
+ */
+WH_EXPORT nvmlReturn_t nvmlDeviceGetAccountingPids(nvmlDevice_t device, unsigned int *count,
+                                                   unsigned int *pids)
+{
+    unsigned index;
+    nvmlReturn_t result = nvmlDeviceGetIndex(device, &index);
+    (void)pids;
+    return result == NVML_SUCCESS ? give_none(count) : result;
 }
 
 /* A tenant has no chassis, and is not told of devices that it does not get. */

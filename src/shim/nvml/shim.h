@@ -18,6 +18,9 @@
 /* Whether the program has initialised the library: NVML_ERROR_UNINITIALIZED otherwise. */
 nvmlReturn_t wh_nvml_ready(void);
 
+/* The process's session; NULL when there is no server. */
+struct wh_session *wh_nvml_session(void);
+
 /* What stands for a handle that was given before a fork (wh_shim.inherited). */
 uint64_t wh_nvml_inherited(struct wh_session *session, uint16_t type, uint64_t handle);
 
@@ -27,6 +30,14 @@ uint64_t wh_nvml_inherited(struct wh_session *session, uint16_t type, uint64_t h
  */
 nvmlReturn_t wh_nvml_processes(nvmlDevice_t device, unsigned kind, unsigned *count,
                                nvmlProcessDetail_v1_t *list);
+
+/* The tenant's processes' shares of the device's time after `last_seen`; `count` as above.
+ * NOT_FOUND when there are none. */
+nvmlReturn_t wh_nvml_process_utilization(nvmlDevice_t device, unsigned long long last_seen,
+                                         unsigned *count, nvmlProcessUtilizationInfo_v1_t *list);
+
+/* Puts the functions of the private table that have a meaning in their slots (slots.c). */
+void wh_nvml_fill_slots(uintptr_t *table);
 
 /* The name of a process of this machine, as NVML says it; `text` is cut to `size`. */
 nvmlReturn_t wh_nvml_process_name(unsigned pid, char *text, size_t size);
