@@ -95,11 +95,12 @@ static void set_length(const struct context *context, uint32_t unit)
         apply_factor(context, &param->factors.items[i]);
 }
 
+/* The vendor's functions that stay in the client may read by other pointers, too. */
 static void need_const(const struct context *context, bool is_const)
 {
     const struct param *param = context->param;
 
-    if (param->type.is_const != is_const)
+    if (param->type.is_const != is_const && (!is_const || call_crosses(context->call)))
         fail(context->api->source, param->role_where, "'%s' needs a pointer %s const",
              role_word(param->role), is_const ? "to" : "that is not");
 }
@@ -111,6 +112,8 @@ static void need_pointer(const struct context *context)
     if (!param->type.depth)
         fail(context->api->source, param->role_where, "'%s' needs a pointer, which '%s' is not",
              role_word(param->role), param->name);
+    if (param->role == ROLE_OUT && param->type.depth == 2 && !call_crosses(context->call))
+        return; /* an address of the program's */
     if (param->type.depth > 1 || context->base->class == TYPE_FUNCTION)
         fail(context->api->source, param->role_where,
              "'%s' cannot carry addresses: '%s' would need 'local' or a function by hand",
@@ -125,7 +128,7 @@ static void need_plain_struct(const struct context *context)
 {
     const struct type *base = context->base;
 
-    if (base->class == TYPE_STRUCT && base->pointer &&
+    if (base->class == TYPE_STRUCT && base->pointer && call_crosses(context->call) &&
         !(context->call->flags & WH_CALL_HAND_WORKER))
         fail(context->api->source, context->param->role_where,
              "'%s' has an address, or an object in a union, in its member '%s': the function must "

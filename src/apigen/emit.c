@@ -142,6 +142,88 @@ void emit_prototype(const struct api *api, FILE *out, const char *prefix, const 
     emit_close(&list, pool_print(api->pool, ")%s", close));
 }
 
+const char *word_text(const struct api *api, const struct param *param)
+{
+    const struct type *base = type_base(param->type.base);
+
+    if (param->role == ROLE_ARENA)
+        return param->name;
+    if (!param->type.depth && base->class == TYPE_STRUCT)
+        return pool_print(api->pool, "(uintptr_t)&%s", param->name);
+    if (param->type.depth || base->class != TYPE_SCALAR || base->scalar == SCALAR_POINTER)
+        return pool_print(api->pool, "(uintptr_t)%s", param->name);
+    if (base->scalar == SCALAR_FLOAT)
+        return pool_print(api->pool, "wh_word_from_%s(%s)", base->c_name, param->name);
+    if (base->scalar == SCALAR_SIGNED)
+        return pool_print(api->pool, "(uint64_t)(int64_t)%s", param->name);
+    return pool_print(api->pool, "(uint64_t)%s", param->name);
+}
+
+const char *argument_text(const struct api *api, const struct param *param, size_t index)
+{
+    const struct type *base = type_base(param->type.base);
+    bool scalar = !param->type.depth && base->class == TYPE_SCALAR;
+    const char *type = type_text(api, &param->type, NULL);
+
+    if (!param->type.depth && base->class == TYPE_STRUCT)
+        return pool_print(api->pool, "*(const %s *)(uintptr_t)a[%zu]", type, index);
+    if (!scalar || base->scalar == SCALAR_POINTER)
+        return pool_print(api->pool, "(%s)(uintptr_t)a[%zu]", type, index);
+    if (base->scalar == SCALAR_FLOAT)
+        return pool_print(api->pool, "wh_%s_from_word(a[%zu])", base->c_name, index);
+    return pool_print(api->pool, "(%s)a[%zu]", type, index);
+}
+
+void emit_words(const struct api *api, FILE *out, const struct call *call)
+{
+    struct emit_list list;
+
+    emit_open(&list, out, "    uint64_t a[] = {");
+    for (size_t i = 0; i < call->params.count; i++)
+        emit_item(&list, word_text(api, &call->params.items[i]));
+    if (!call->params.count)
+        emit_item(&list, "0");
+    emit_close(&list, "};\n\n");
+}
+
+const char *return_text(const struct api *api, const struct call *call)
+{
+    const struct type *base = type_base(call->result.base);
+    const char *type = type_text(api, &call->result, NULL);
+
+    if (call->result_kind == WH_RESULT_VOID)
+        return "";
+    if (call->result.depth || base->class != TYPE_SCALAR || base->scalar == SCALAR_POINTER)
+        return pool_print(api->pool, "return (%s)(uintptr_t)", type);
+    return pool_print(api->pool, "return (%s)", type);
+}
+
+static int compare_exported(const void *a, const void *b)
+{
+    const struct exported *left = a, *right = b;
+
+    return strcmp(left->name, right->name);
+}
+
+size_t list_exported(const struct api *api, struct exported **exported)
+{
+    size_t most = api->calls.count + api->variants.count, count = 0;
+    struct exported *list = pool_alloc(api->pool, most * sizeof *list);
+
+    for (size_t i = 0; i < api->calls.count; i++) {
+        const struct call *call = api->calls.items[i];
+
+        if (call_is_exported(call))
+            list[count++] = (struct exported){.name = call->name, .call = call};
+    }
+    for (size_t i = 0; i < api->variants.count; i++)
+        list[count++] = (struct exported){.name = api->variants.items[i]->name,
+                                          .call = api->variants.items[i]->target};
+    qsort(list, count, sizeof *list, compare_exported);
+    *exported = list;
+    return count;
+}
+
 const char *short_name(const struct call *call)
 {
     return call_is_exported(call) ? call->name : call->name + strlen("wh_");

@@ -17,6 +17,8 @@ void emit_stubs_c(const struct api *api, FILE *out);
 void emit_messages_h(const struct api *api, FILE *out);
 void emit_thunks_h(const struct api *api, FILE *out);
 void emit_thunks_c(const struct api *api, FILE *out);
+void emit_trace_c(const struct api *api, FILE *out);
+void emit_words_c(const struct api *api, FILE *out);
 void emit_check_c(const struct api *api, FILE *out);
 void emit_coverage_md(const struct api *api, FILE *out);
 
@@ -59,6 +61,26 @@ const char *function_text(const struct api *api, const struct type *type, const 
 /* `RESULT NAME(PARAMS)`, with `close` after it; `prefix` stands before the result. */
 void emit_prototype(const struct api *api, FILE *out, const char *prefix, const struct call *call,
                     const char *name, const char *close);
+/* The C expression that makes a word of a parameter; of a structure by value, its address. */
+const char *word_text(const struct api *api, const struct param *param);
+/* The other way round: the parameter of word `index` of `a`. */
+const char *argument_text(const struct api *api, const struct param *param, size_t index);
+/* `uint64_t a[] = {...};`, the words of the parameters. */
+void emit_words(const struct api *api, FILE *out, const struct call *call);
+/* What stands before the call that makes a word, in the statement that returns it as the result. */
+const char *return_text(const struct api *api, const struct call *call);
+
+/* A name that programs can look up: a function's own or a variant's. */
+struct exported {
+    const char *name;
+    const struct call *call;
+};
+
+/* All of them, ascending; returns how many. */
+size_t list_exported(const struct api *api, struct exported **exported);
+
+/* The result fits into a word, so that the call can be made by words: no structure. */
+bool has_word_result(const struct call *call);
 /* The name of a message or function in the names of helpers: a leading wh_ is dropped. */
 const char *short_name(const struct call *call);
 /* A C integer constant of the value; `hex` keeps the base the description used. */

@@ -9,46 +9,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The C expression that makes a word of a parameter. */
-static const char *word_text(const struct api *api, const struct param *param)
-{
-    const struct type *base = type_base(param->type.base);
-
-    if (param->role == ROLE_ARENA)
-        return param->name;
-    if (param->type.depth || base->class != TYPE_SCALAR || base->scalar == SCALAR_POINTER)
-        return pool_print(api->pool, "(uintptr_t)%s", param->name);
-    if (base->scalar == SCALAR_FLOAT)
-        return pool_print(api->pool, "wh_word_from_%s(%s)", base->c_name, param->name);
-    if (base->scalar == SCALAR_SIGNED)
-        return pool_print(api->pool, "(uint64_t)(int64_t)%s", param->name);
-    return pool_print(api->pool, "(uint64_t)%s", param->name);
-}
-
-/* What stands before the call in the statement that makes it and returns what came back. */
-static const char *return_text(const struct api *api, const struct call *call)
-{
-    const struct type *base = type_base(call->result.base);
-    const char *type = type_text(api, &call->result, NULL);
-
-    if (call->result_kind == WH_RESULT_VOID)
-        return "";
-    if (base->class == TYPE_OBJECT || base->scalar == SCALAR_POINTER)
-        return pool_print(api->pool, "return (%s)(uintptr_t)", type);
-    return pool_print(api->pool, "return (%s)", type);
-}
-
 static void emit_invoke_body(const struct api *api, FILE *out, const struct call *call)
 {
     struct emit_list list;
 
     fputs("{\n", out);
-    emit_open(&list, out, "    uint64_t a[] = {");
-    for (size_t i = 0; i < call->params.count; i++)
-        emit_item(&list, word_text(api, &call->params.items[i]));
-    if (!call->params.count)
-        emit_item(&list, "0");
-    emit_close(&list, "};\n\n");
+    emit_words(api, out, call);
     emit_open(&list, out,
               pool_print(api->pool, "    %swh_%s_invoke(", return_text(api, call), api->name));
     emit_item(&list, pool_print(api->pool, "%s_%s", api->prefix, call->name));
@@ -142,42 +108,10 @@ static void emit_dispatch_table(const struct api *api, FILE *out, const struct t
     fputs("    NULL,\n};\n", out);
 }
 
-/* A name that programs can look up. */
-struct exported {
-    const char *name;
-    const struct call *call;
-};
-
-static int compare_exported(const void *a, const void *b)
-{
-    const struct exported *left = a, *right = b;
-
-    return strcmp(left->name, right->name);
-}
-
-/* All of them, ascending; returns how many. */
-static size_t list_exported(const struct api *api, struct exported *list)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < api->calls.count; i++) {
-        const struct call *call = api->calls.items[i];
-
-        if (call_is_exported(call))
-            list[count++] = (struct exported){.name = call->name, .call = call};
-    }
-    for (size_t i = 0; i < api->variants.count; i++)
-        list[count++] = (struct exported){.name = api->variants.items[i]->name,
-                                          .call = api->variants.items[i]->target};
-    qsort(list, count, sizeof *list, compare_exported);
-    return count;
-}
-
 static void emit_function_table(const struct api *api, FILE *out)
 {
-    size_t most = api->calls.count + api->variants.count;
-    struct exported *exported = pool_alloc(api->pool, most * sizeof *exported);
-    size_t count = list_exported(api, exported);
+    struct exported *exported;
+    size_t count = list_exported(api, &exported);
 
     fprintf(out, "\nconst struct wh_function wh_%s_functions[] = {\n", api->name);
     for (size_t i = 0; i < count; i++) {

@@ -16,21 +16,16 @@ static bool is_by_hand(const struct call *call)
     return call->flags & WH_CALL_HAND_WORKER;
 }
 
-/* The C expression that makes a parameter of word `index`. */
-static const char *argument_text(const struct api *api, const struct param *param, size_t index)
+/* What stays in the client is nothing here. */
+static const char *worker_text(const struct api *api, const struct param *param, size_t index)
 {
     const struct type *base = type_base(param->type.base);
-    bool scalar = !param->type.depth && base->class == TYPE_SCALAR;
-    bool address = !scalar || base->scalar == SCALAR_POINTER;
-    const char *type = type_text(api, &param->type, NULL);
+    bool address =
+        param->type.depth || base->class != TYPE_SCALAR || base->scalar == SCALAR_POINTER;
 
     if (param->desc.kind == WH_LOCAL)
         return address ? "NULL" : "0";
-    if (address)
-        return pool_print(api->pool, "(%s)(uintptr_t)a[%zu]", type, index);
-    if (base->scalar == SCALAR_FLOAT)
-        return pool_print(api->pool, "wh_%s_from_word(a[%zu])", base->c_name, index);
-    return pool_print(api->pool, "(%s)a[%zu]", type, index);
+    return argument_text(api, param, index);
 }
 
 /* What stands before the function's name to keep its result. */
@@ -59,7 +54,7 @@ static void emit_thunk_call(const struct api *api, FILE *out, const struct call 
     if (by_hand)
         emit_item(&list, "call");
     for (size_t i = 0; i < call->params.count; i++)
-        emit_item(&list, argument_text(api, &call->params.items[i], i));
+        emit_item(&list, worker_text(api, &call->params.items[i], i));
     emit_close(&list, ");\n");
     if (call->result_kind == WH_RESULT_VOID)
         fputs("    a[WH_RESULT] = 0;\n", out);

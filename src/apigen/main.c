@@ -85,6 +85,8 @@ static void generate(struct api *api, const char *folder)
         {.suffix = "messages.h", .emit = emit_messages_h},
         {.suffix = "thunks.h", .emit = emit_thunks_h},
         {.suffix = "thunks.c", .emit = emit_thunks_c},
+        {.suffix = "words.c", .emit = emit_words_c},
+        {.suffix = "trace.c", .emit = emit_trace_c},
         {.suffix = "check.c", .emit = emit_check_c},
         {.suffix = "coverage.md", .emit = emit_coverage_md},
     };

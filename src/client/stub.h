@@ -4,6 +4,7 @@
 #define WH_CLIENT_STUB_H
 
 #include "wire/desc.h"
+#include "wire/word.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -17,23 +18,5 @@ struct wh_function {
     bool extension;
     void *address;
 };
-
-static inline uint64_t wh_word_from_float(float value)
-{
-    union {
-        float value;
-        uint32_t bits;
-    } u = {.value = value};
-    return u.bits;
-}
-
-static inline uint64_t wh_word_from_double(double value)
-{
-    union {
-        double value;
-        uint64_t bits;
-    } u = {.value = value};
-    return u.bits;
-}
 
 #endif

@@ -4,6 +4,7 @@
 #define WH_WORKER_THUNK_H
 
 #include "wire/desc.h"
+#include "wire/word.h"
 
 #include <stdint.h>
 
@@ -14,23 +15,5 @@ struct wh_call;
  * number), `a` holds one word per parameter; the result goes to a[WH_RESULT].
  */
 typedef void wh_thunk(struct wh_call *call, const void *functions, uint64_t *a);
-
-static inline float wh_float_from_word(uint64_t word)
-{
-    union {
-        uint32_t bits;
-        float value;
-    } u = {.bits = (uint32_t)word};
-    return u.value;
-}
-
-static inline double wh_double_from_word(uint64_t word)
-{
-    union {
-        uint64_t bits;
-        double value;
-    } u = {.bits = word};
-    return u.value;
-}
 
 #endif

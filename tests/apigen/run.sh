@@ -84,7 +84,7 @@ compile() {
 test_compile() {
     local file
     generate || fail "sample.api is refused"
-    for file in api stubs thunks; do
+    for file in api stubs thunks words trace; do
         compile -c -o /dev/null "$work/out/sample_$file.c" || fail "sample_$file.c does not compile"
     done
     for file in types api messages thunks; do
@@ -99,7 +99,7 @@ test_names() {
     generate || fail "sample.api is refused"
     sed -n 's/^    {"\([^"]*\)", WH_SAMPLE.*/\1/p' "$work/out/sample_stubs.c" | sort >"$work/exported"
     [ -s "$work/exported" ] || fail "there are no exported functions"
-    for file in api stubs thunks; do
+    for file in api stubs thunks words trace; do
         compile -c -o "$work/$file.o" "$work/out/sample_$file.c" || fail "sample_$file.c does not compile"
         nm -g --defined-only "$work/$file.o" | awk '{ print $3 }' | grep -v '^wh_sample_' | sort |
             comm -23 - "$work/exported" >"$work/names"
