@@ -13,17 +13,19 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 
-enum { OPTION_SERVER = 's', OPTION_STATS = 256 };
+enum { OPTION_SERVER = 's', OPTION_STATS = 256, OPTION_TRACE };
 
 struct run {
     const char *server;
     bool stats;
+    const char *trace; /* the file, or NULL */
     char **command;
     struct wh_private daemon;
 };
@@ -34,6 +36,8 @@ static const struct argp_option options[] = {
      0},
     {"stats", OPTION_STATS, NULL, 0, "Print how many calls and bytes crossed when the command ends",
      0},
+    {"trace", OPTION_TRACE, "FILE", 0,
+     "Write each call of CUDA's driver API that the command makes to FILE, without its data", 0},
     {0},
 };
 
@@ -46,6 +50,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case OPTION_STATS:
         run->stats = true;
+        return 0;
+    case OPTION_TRACE:
+        run->trace = value;
         return 0;
     case ARGP_KEY_ARG:
         run->command = state->argv + state->next - 1;
@@ -99,6 +106,32 @@ static int set_libraries(struct wh_error *error)
         *strrchr(path, '/') = '\0';
         prepend("LD_LIBRARY_PATH", path);
     }
+    return 0;
+}
+
+/* The tracing library comes before the one that it traces. The file is the program's to make, from
+ * whatever folder: the first of its processes finds none there. */
+static int set_trace(const char *file, struct wh_error *error)
+{
+    char path[PATH_MAX], traced[PATH_MAX];
+    WH_CLEANUP_FREE char *folder = NULL, *absolute = NULL;
+    if (!file)
+        return 0;
+    if (!wh_host_library("cuda-trace/libcuda.so.1", path) ||
+        !wh_host_library("cuda/libcuda.so.1", traced))
+        return wh_error_set(error, ENOENT, "the tracing library is not installed");
+    int fd = open(file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return wh_error_set(error, errno, "cannot write %s: %s", file, strerror(errno));
+    close(fd);
+    unlink(file);
+    folder = getcwd(NULL, 0);
+    if (!folder || asprintf(&absolute, "%s/%s", *file == '/' ? "" : folder, file) < 0)
+        return wh_error_set(error, ENOMEM, "out of memory");
+    setenv("WORMHOLE_TRACE", absolute, 1);
+    setenv("WORMHOLE_TRACE_LIBRARY", traced, 1);
+    *strrchr(path, '/') = '\0';
+    prepend("LD_LIBRARY_PATH", path);
     return 0;
 }
 
@@ -187,7 +220,8 @@ static int run_command(struct run *run)
     int status = WH_CLI_FAILED;
     fill_mask(&mask);
     sigprocmask(SIG_BLOCK, &mask, &before);
-    if (find_server(run, &error) < 0 || set_libraries(&error) < 0)
+    if (find_server(run, &error) < 0 || set_libraries(&error) < 0 ||
+        set_trace(run->trace, &error) < 0)
         wh_log("%s", error.text);
     else if (run->daemon.pid > 0)
         status = run_beside_daemon(run, &mask, &before);
