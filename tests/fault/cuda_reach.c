@@ -38,6 +38,12 @@ static void hidden_addresses(void **state)
             .accessPolicyWindow = {.base_ptr = (void *)(uintptr_t)at, .num_bytes = 64}};
         const CUmemAccessDesc access = {.location = {.type = CU_MEM_LOCATION_TYPE_DEVICE},
                                         .flags = CU_MEM_ACCESS_FLAGS_PROT_READWRITE};
+        const CUDA_ARRAY_DESCRIPTOR flat = {
+            .Width = 32, .Height = 2, .Format = CU_AD_FORMAT_UNSIGNED_INT8, .NumChannels = 1};
+        cuda_expect_refused(
+            &s, CUDA_ASK(session, cuTexRefSetAddress_v2, true, WH_CUDA_TYPE_CUtexref, at, 64));
+        cuda_expect_refused(&s, CUDA_ASK(session, cuTexRefSetAddress2D_v3, WH_CUDA_TYPE_CUtexref,
+                                         (uintptr_t)&flat, at, 512));
         cuda_expect_refused(&s, CUDA_ASK(session, cuMemFree_v2, at));
         cuda_expect_refused(&s, CUDA_ASK(session, wh_host_register, at, 4096, 0, true));
         cuda_expect_refused(&s, CUDA_ASK(session, wh_host_unregister, at));

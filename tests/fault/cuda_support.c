@@ -14,6 +14,7 @@
 
 const char cuda_ptx[] = ".version 7.0\n.target sm_75\n.address_size 64\n"
                         ".visible .global .align 8 .b8 table[64];\n"
+                        ".global .texref flat;\n.global .surfref board;\n"
                         ".visible .entry poke(.param .u64 to, .param .u32 value)\n"
                         "{\n.reg .b64 %rd<2>; .reg .b32 %r<2>;\n"
                         "ld.param.u64 %rd1, [to];\nld.param.u32 %r1, [value];\n"
@@ -199,6 +200,9 @@ static void furnish_code(struct cuda_session *session)
          "load");
     MUST(session, wh_get_function, WH_CUDA_TYPE_CUmodule, (uintptr_t) "poke",
          WH_CUDA_TYPE_CUfunction);
+    MUST(session, wh_get_texref, WH_CUDA_TYPE_CUmodule, (uintptr_t) "flat", WH_CUDA_TYPE_CUtexref);
+    MUST(session, wh_get_surfref, WH_CUDA_TYPE_CUmodule, (uintptr_t) "board",
+         WH_CUDA_TYPE_CUsurfref);
     send_image(session, cuda_ptx, strlen(cuda_ptx) + 1);
     MUST(session, wh_load_library, IMAGE_ID, 0, 0, 0, 0, 0, 0, 0, true, WH_CUDA_TYPE_CUlibrary);
     MUST(session, wh_get_kernel, WH_CUDA_TYPE_CUlibrary, (uintptr_t) "poke", WH_CUDA_TYPE_CUkernel);

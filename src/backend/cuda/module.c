@@ -258,6 +258,22 @@ CUresult wh_cuda_do_get_kernel(struct wh_call *call, CUlibrary library, const ch
     return wh_cuda_driver(call)->cuLibraryGetKernel(kernel, library, name);
 }
 
+CUresult wh_cuda_do_get_texref(struct wh_call *call, CUmodule module, const char *name,
+                               CUtexref *reference)
+{
+    if (!name || !reference)
+        return CUDA_ERROR_INVALID_VALUE;
+    return wh_cuda_driver(call)->cuModuleGetTexRef(reference, module, name);
+}
+
+CUresult wh_cuda_do_get_surfref(struct wh_call *call, CUmodule module, const char *name,
+                                CUsurfref *reference)
+{
+    if (!name || !reference)
+        return CUDA_ERROR_INVALID_VALUE;
+    return wh_cuda_driver(call)->cuModuleGetSurfRef(reference, module, name);
+}
+
 CUresult wh_cuda_do_library_module(struct wh_call *call, CUlibrary library, CUmodule *module)
 {
     return module ? wh_cuda_driver(call)->cuLibraryGetModule(module, library)
@@ -336,5 +352,19 @@ CUresult wh_cuda_do_forget_kernel(struct wh_call *call, CUkernel kernel)
 {
     (void)call;
     (void)kernel;
+    return CUDA_SUCCESS;
+}
+
+CUresult wh_cuda_do_forget_texref(struct wh_call *call, CUtexref reference)
+{
+    (void)call;
+    (void)reference;
+    return CUDA_SUCCESS;
+}
+
+CUresult wh_cuda_do_forget_surfref(struct wh_call *call, CUsurfref reference)
+{
+    (void)call;
+    (void)reference;
     return CUDA_SUCCESS;
 }

@@ -6,6 +6,7 @@
 #include "backend/softgpu/softgpu.h"
 
 struct soft_library;
+struct soft_texref;
 
 /* One loaded image in one context. */
 struct soft_module {
@@ -15,8 +16,9 @@ struct soft_module {
         *library; /* a library's part in this context: not the program's to unload */
     struct soft_function **functions; /* by the engine's index; NULL until asked for */
     size_t nfunctions;
+    struct soft_texref *texrefs; /* that were asked for */
     bool dropped;
-    pthread_mutex_t lock; /* guards `functions` and `dropped` */
+    pthread_mutex_t lock; /* guards `functions`, `texrefs` and `dropped` */
 };
 
 /* What the program may set of a function, or of a kernel on one device. */

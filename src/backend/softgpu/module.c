@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Modules: images loaded into a context, their functions and global variables. */
 #include "backend/softgpu/library.h"
+#include "backend/softgpu/texref.h"
 #include "base/log.h"
 
 #include "backend/softgpu/queue.h"
@@ -178,6 +179,7 @@ static void unlist_functions(struct soft_module *module)
 void soft_module_drop(struct soft_module *module)
 {
     unlist_functions(module);
+    soft_texrefs_drop(module);
     soft_object_unlist(module);
 }
 
@@ -186,6 +188,7 @@ void soft_module_forget(struct soft_context *context)
     struct soft_module *module;
     while ((module = soft_object_take(SOFT_MODULE, context))) {
         unlist_functions(module);
+        soft_texrefs_drop(module);
         soft_object_release(module);
     }
 }

@@ -30,7 +30,9 @@ enum soft_kind {
     SOFT_NODE,
     SOFT_EXEC,
     SOFT_CAPTURE,
-    SOFT_USER
+    SOFT_USER,
+    SOFT_TEXREF,
+    SOFT_SURFREF
 };
 
 /* The head of every object. */

@@ -41,7 +41,7 @@
 #define SOFT_CLUSTER_MOST    16
 #define SOFT_PARAMETER_BYTES 32764
 #define SOFT_PITCH_ALIGNMENT 512
-#define SOFT_UNIT            256        /* device memory is handed out in these */
+#define SOFT_UNIT            512        /* device memory is handed out in these */
 #define SOFT_GRANULE         (2u << 20) /* and, to be mapped by the program, in these */
 
 struct soft_pool;

@@ -12,7 +12,7 @@
 
 /* ---- children ---- */
 
-static struct wh_cuda_code *code_of(struct wh_object *object)
+struct wh_cuda_code *wh_cuda_code_of(struct wh_object *object)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     pthread_mutex_lock(&lock);
@@ -51,7 +51,7 @@ static struct wh_object *add_child(struct wh_cuda_code *code, const char *name, 
 static CUresult get_child(struct wh_object *parent, const char *name,
                           CUresult (*find)(struct wh_object *, const char *, void **), void **found)
 {
-    struct wh_cuda_code *code = code_of(parent);
+    struct wh_cuda_code *code = wh_cuda_code_of(parent);
     void *handle = NULL;
     CUresult result = CUDA_SUCCESS;
     if (!code)
@@ -113,6 +113,16 @@ static CUresult find_kernel_function(struct wh_object *kernel, const char *name,
     return wh_cuda_call_kernel_function((CUkernel)kernel, (CUfunction *)found);
 }
 
+static CUresult find_texref(struct wh_object *module, const char *name, void **found)
+{
+    return wh_cuda_call_get_texref((CUmodule)module, name + 1, (CUtexref *)found);
+}
+
+static CUresult find_surfref(struct wh_object *module, const char *name, void **found)
+{
+    return wh_cuda_call_get_surfref((CUmodule)module, name + 1, (CUsurfref *)found);
+}
+
 /* A function or kernel by its name. */
 static CUresult get_named(struct wh_object *parent, const char *name,
                           CUresult (*find)(struct wh_object *, const char *, void **), void **found)
@@ -149,6 +159,31 @@ WH_EXPORT CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, co
 {
     return get_named(wh_cuda_object(module, WH_CUDA_TYPE_CUmodule), name, find_function,
                      (void **)function);
+}
+
+/* A texture or surface reference is no function, whatever its name: a mark comes before that. */
+static CUresult get_reference(CUmodule module, char mark, const char *name,
+                              CUresult (*find)(struct wh_object *, const char *, void **),
+                              void **found)
+{
+    size_t size = name ? strlen(name) + 2 : 0;
+    char *marked = name ? malloc(size) : NULL;
+    if (!marked)
+        return name ? CUDA_ERROR_OUT_OF_MEMORY : CUDA_ERROR_INVALID_VALUE;
+    (void)snprintf(marked, size, "%c%s", mark, name);
+    CUresult result = get_named(wh_cuda_object(module, WH_CUDA_TYPE_CUmodule), marked, find, found);
+    free(marked);
+    return result;
+}
+
+WH_EXPORT CUresult cuModuleGetTexRef(CUtexref *reference, CUmodule module, const char *name)
+{
+    return get_reference(module, '\2', name, find_texref, (void **)reference);
+}
+
+WH_EXPORT CUresult cuModuleGetSurfRef(CUsurfref *reference, CUmodule module, const char *name)
+{
+    return get_reference(module, '\3', name, find_surfref, (void **)reference);
 }
 
 WH_EXPORT CUresult cuLibraryGetKernel(CUkernel *kernel, CUlibrary library, const char *name)
@@ -328,7 +363,7 @@ static CUresult ask_layout(CUfunction function, CUkernel kernel, struct wh_cuda_
 
 CUresult wh_cuda_layout_of(struct wh_object *object, const struct wh_cuda_layout **found)
 {
-    struct wh_cuda_code *code = code_of(object);
+    struct wh_cuda_code *code = wh_cuda_code_of(object);
     struct wh_cuda_layout *none = NULL, *layout;
     bool function = object->type == WH_CUDA_TYPE_CUfunction;
     if (!code)
@@ -354,6 +389,7 @@ void wh_cuda_code_free(struct wh_cuda_code *code)
     if (!code)
         return;
     free(atomic_load(&code->layout));
+    free(code->old);
     pthread_mutex_destroy(&code->lock);
     free(code);
 }

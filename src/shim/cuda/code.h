@@ -14,13 +14,19 @@ struct wh_cuda_child {
     char name[];
 };
 
+struct wh_cuda_old_launch;
+
 struct wh_cuda_code {
     pthread_mutex_t lock;
     struct wh_cuda_child *children;
     struct wh_cuda_layout *_Atomic layout; /* functions and kernels */
     _Atomic int most_threads;              /* of a block; 0: not asked yet */
     _Atomic int clustered;                 /* likewise; see launch.c */
+    struct wh_cuda_old_launch *old;        /* what old_launch.c was told of a function, or NULL */
 };
+
+/* What is kept with the object, made on first use. NULL when memory is short. */
+struct wh_cuda_code *wh_cuda_code_of(struct wh_object *object);
 
 /* A function's or kernel's parameters, asked for once. The layout lives as long as the object. */
 CUresult wh_cuda_layout_of(struct wh_object *object, const struct wh_cuda_layout **layout);

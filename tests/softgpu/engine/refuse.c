@@ -79,7 +79,8 @@ static void bad_texts(void **state)
     refused(HEADER ".global .b8 x[65536][65536];\n", WH_SOFT_INVALID_PTX, "array of more than");
     refused(HEADER ".global .align 3 .b8 x[2];\n", WH_SOFT_INVALID_PTX, "alignment 3");
     refused(HEADER ".shared .b8 x[2000000];\n", WH_SOFT_INVALID_PTX, "2000000 bytes");
-    refused(HEADER ".global .texref t;\n", WH_SOFT_INVALID_PTX, "textures");
+    refused(HEADER ".global .samplerref s;\n", WH_SOFT_INVALID_PTX, "samplers");
+    refused(HEADER ".shared .texref t;\n", WH_SOFT_INVALID_PTX, "variables of the module");
     refused(".version 8.0\n.target sm_75\n.address_size 32\n", WH_SOFT_INVALID_PTX,
             "addresses of 32 bits");
     refused(HEADER ".global .b8 x = {{{{{{{{{{1}}}}}}}}}};\n", WH_SOFT_INVALID_PTX,

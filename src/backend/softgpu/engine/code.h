@@ -137,6 +137,9 @@ struct wh_constant {
 
 enum wh_linkage { LINK_STATIC, LINK_VISIBLE, LINK_WEAK, LINK_COMMON, LINK_EXTERN };
 
+/* What a variable is that holds no value of the program's. */
+enum wh_opaque { OPAQUE_NONE, OPAQUE_TEXTURE, OPAQUE_SURFACE };
+
 struct wh_variable {
     const char *name;
     struct wh_variable *next, *actual; /* actual: the definition, after the link */
@@ -144,6 +147,7 @@ struct wh_variable {
     uint8_t linkage;
     bool dynamic; /* extern .shared x[] */
     bool placed, managed;
+    uint8_t opaque; /* enum wh_opaque */
     uint32_t align;
     uint64_t size, address; /* address: of device memory, or the offset in shared or local */
     uint8_t *init;

@@ -62,6 +62,10 @@ size_t wh_soft_nkernels(const struct wh_soft_module *module);
 struct wh_soft_kernel *wh_soft_kernel_at(struct wh_soft_module *module, size_t index);
 bool wh_soft_find_global(struct wh_soft_module *module, const char *name, uint64_t *address,
                          size_t *size);
+/* The variable that a texture (surface) reference of that name is: it holds the number of what is
+ * bound to it. */
+bool wh_soft_find_reference(struct wh_soft_module *module, const char *name, bool surface,
+                            uint64_t *address);
 /* Whether that global is declared .managed. */
 bool wh_soft_global_is_managed(struct wh_soft_module *module, const char *name);
 /* .texref/.surfref etc. are not supported: refused at load. */

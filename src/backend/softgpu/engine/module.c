@@ -85,10 +85,20 @@ bool wh_soft_find_global(struct wh_soft_module *module, const char *name, uint64
                          size_t *size)
 {
     const struct wh_variable *variable = find_global(module, name);
-    if (!variable)
+    if (!variable || variable->opaque)
         return false;
     *address = variable->address;
     *size = variable->size;
+    return true;
+}
+
+bool wh_soft_find_reference(struct wh_soft_module *module, const char *name, bool surface,
+                            uint64_t *address)
+{
+    const struct wh_variable *variable = find_global(module, name);
+    if (!variable || variable->opaque != (surface ? OPAQUE_SURFACE : OPAQUE_TEXTURE))
+        return false;
+    *address = variable->address;
     return true;
 }
 

@@ -274,20 +274,23 @@ static void own_variable(struct wh_function *function, struct wh_variable *varia
     function->own_end = &variable->next_own;
 }
 
-static bool declare(struct wh_ptx *ptx, enum wh_linkage linkage, enum wh_space space,
-                    enum wh_type type, unsigned vector, uint32_t align, bool managed)
+/* NULL after an error. */
+static struct wh_variable *declare(struct wh_ptx *ptx, enum wh_linkage linkage, enum wh_space space,
+                                   enum wh_type type, unsigned vector, uint32_t align, bool managed)
 {
     struct wh_token name = ptx->token;
     uint64_t count;
     bool open;
-    if (name.kind != TOKEN_WORD)
-        return wh_ptx_fail(ptx, "a name expected");
+    if (name.kind != TOKEN_WORD) {
+        wh_ptx_fail(ptx, "a name expected");
+        return NULL;
+    }
     wh_ptx_next(ptx);
     if (!parse_dimensions(ptx, &count, &open))
-        return false;
+        return NULL;
     struct wh_variable *variable = declare_variable(ptx, &name);
     if (!variable)
-        return false;
+        return NULL;
     unsigned unit = wh_type_size(type) * vector;
     variable->space = (uint8_t)space;
     variable->linkage = (uint8_t)linkage;
@@ -298,15 +301,15 @@ static bool declare(struct wh_ptx *ptx, enum wh_linkage linkage, enum wh_space s
     if (ptx->function && !variable->owner)
         own_variable(ptx->function, variable);
     if (wh_ptx_is(ptx, '=') && !parse_init(ptx, variable, type, open, unit))
-        return false;
+        return NULL;
     uint64_t most = space == SPACE_SHARED  ? WH_SHARED_MAX
                     : space == SPACE_LOCAL ? WH_LOCAL_MAX
                                            : WH_VARIABLE_MAX;
-    if (variable->size > most)
-        return wh_ptx_fail(
-            ptx, "%s has %llu bytes, more than the %llu that the software device takes",
-            variable->name, (unsigned long long)variable->size, (unsigned long long)most);
-    return true;
+    if (variable->size <= most)
+        return variable;
+    wh_ptx_fail(ptx, "%s has %llu bytes, more than the %llu that the software device takes",
+                variable->name, (unsigned long long)variable->size, (unsigned long long)most);
+    return NULL;
 }
 
 /* .attribute(.managed): all memory here is the host's too, so that it only has to be remembered. */
@@ -321,6 +324,19 @@ static bool parse_attribute(struct wh_ptx *ptx, enum wh_space space, bool *manag
                            ptx->token.text);
     wh_ptx_next(ptx);
     return wh_ptx_expect(ptx, ')');
+}
+
+/* .global .texref: PTX's own types are opaque; here such a variable is a number. */
+static bool parse_reference(struct wh_ptx *ptx, enum wh_space space, enum wh_type *type,
+                            unsigned *vector)
+{
+    if (space != SPACE_GLOBAL || ptx->function)
+        return wh_ptx_fail(ptx, "'%.*s' is for variables of the module", (int)ptx->token.length,
+                           ptx->token.text);
+    wh_ptx_next(ptx);
+    *type = T_U64;
+    *vector = 1;
+    return true;
 }
 
 void wh_ptx_variable(struct wh_ptx *ptx, enum wh_linkage linkage)
@@ -340,16 +356,20 @@ void wh_ptx_variable(struct wh_ptx *ptx, enum wh_linkage linkage)
         return;
     if (wh_ptx_word(ptx, ".align") && !parse_align(ptx, &align))
         return;
-    if (wh_ptx_word(ptx, ".texref") || wh_ptx_word(ptx, ".samplerref") ||
-        wh_ptx_word(ptx, ".surfref")) {
-        wh_ptx_fail(ptx, "textures and surfaces are not supported");
+    if (wh_ptx_word(ptx, ".samplerref")) {
+        wh_ptx_fail(ptx, "samplers apart from textures are not supported");
         return;
     }
-    if (!parse_type(ptx, &type, &vector))
+    enum wh_opaque opaque = wh_ptx_word(ptx, ".texref")    ? OPAQUE_TEXTURE
+                            : wh_ptx_word(ptx, ".surfref") ? OPAQUE_SURFACE
+                                                           : OPAQUE_NONE;
+    if (opaque ? !parse_reference(ptx, space, &type, &vector) : !parse_type(ptx, &type, &vector))
         return;
     do {
-        if (!declare(ptx, linkage, space, type, vector, align, managed))
+        struct wh_variable *variable = declare(ptx, linkage, space, type, vector, align, managed);
+        if (!variable)
             return;
+        variable->opaque = (uint8_t)opaque;
     } while (wh_ptx_accept(ptx, ','));
     wh_ptx_expect(ptx, ';');
 }
