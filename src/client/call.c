@@ -695,6 +695,13 @@ static _Thread_local struct {
     uint64_t object, sent;
 } settled;
 
+/* The last call by this thread that succeeded, if nothing else was sent while it was on its way:
+ * that may have come after it. */
+static _Thread_local struct {
+    const struct wh_session *session;
+    uint64_t sent;
+} ended;
+
 static uint64_t bytes_sent(const struct wh_session *session)
 {
     return atomic_load_explicit(&session->stats.message_bytes, memory_order_relaxed);
@@ -717,16 +724,23 @@ static bool is_settled(const struct call *call)
     return true;
 }
 
-/* What others sent while the call was on its way may have come after it. */
-static void settle(const struct call *call, uint64_t before, uint64_t result)
+void wh_client_settled(const struct wh_session *session, const struct wh_call_desc *waits,
+                       uint64_t object)
 {
-    uint64_t sent = before + padded(call->message);
-    if ((int32_t)result != call->api->success || bytes_sent(call->session) != sent)
+    if (ended.session != session)
         return;
-    settled.session = call->session;
-    settled.desc = call->desc;
-    settled.object = object_of(call);
-    settled.sent = sent;
+    settled.session = session;
+    settled.desc = waits;
+    settled.object = object;
+    settled.sent = ended.sent;
+}
+
+static void note_end(const struct call *call, uint64_t before, uint64_t result)
+{
+    ended.sent = before + padded(call->message);
+    ended.session = (int32_t)result == call->api->success && bytes_sent(call->session) == ended.sent
+                        ? call->session
+                        : NULL;
 }
 
 uint64_t wh_client_call(struct wh_session *session, const struct wh_call_desc *desc, uint64_t *a)
@@ -751,8 +765,9 @@ uint64_t wh_client_call(struct wh_session *session, const struct wh_call_desc *d
     if (call.error != call.api->success)
         return failed(&call);
     clean_up(&call);
+    note_end(&call, before, result);
     if (desc->flags & WH_CALL_SETTLES)
-        settle(&call, before, result);
+        wh_client_settled(session, desc, object_of(&call));
     if (desc->flags & WH_CALL_SYNCS)
         wh_transfer_sweep(session);
     return result;

@@ -92,6 +92,14 @@ uint64_t wh_client_call(struct wh_session *session, const struct wh_call_desc *c
 uint64_t wh_client_post(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a);
 
 /*
+ * The call that this thread made last, and which succeeded, has left nothing to wait for on
+ * `object` (its address, or 0): until something is sent `waits`, a call that settles, is answered
+ * as if it had been made now.
+ */
+void wh_client_settled(const struct wh_session *session, const struct wh_call_desc *waits,
+                       uint64_t object);
+
+/*
  * A posted message whose words the caller writes himself, by the rules of the description (see
  * docs/wire-format.md): for a call that every microsecond counts for. wh_client_begin makes room
  * for `size` bytes behind the header and holds up all other submission until wh_client_commit,

@@ -39,6 +39,12 @@ void wh_cuda_stages_forget(const struct wh_cuda_state *state, const void *gone)
     (void)gone;
 }
 
+void wh_cuda_bounce_forget(const struct wh_cuda_state *state, const void *gone)
+{
+    (void)state;
+    (void)gone;
+}
+
 /* ---- the driver ---- */
 
 static struct wh_cuda_state cuda;

@@ -49,6 +49,7 @@ struct wh_cuda_state {
     struct wh_cuda_contexts *contexts;
     struct wh_cuda_images *images; /* on their way */
     struct wh_cuda_stages *stages; /* of big copies */
+    struct wh_cuda_bounce *bounce; /* for small copies from the device */
     struct wh_cuda_shares *shares; /* with other sessions */
     uint32_t calls;                /* entered so far; the leading thread's */
     struct wh_cuda_memory_info memory_info;
@@ -88,8 +89,6 @@ void wh_cuda_enter(struct wh_worker *worker, uint32_t thread);
 /* The context that is current on this thread, as set by the hook; NULL: none. */
 CUcontext wh_cuda_current(struct wh_call *call);
 
-/* ---- waiting (wait.c) ---- */
-
 /* ---- launches (launch.c) ---- */
 
 /* Whether a launch attribute holds neither address nor handle, and is known. */
@@ -122,6 +121,20 @@ struct wh_cuda_images *wh_cuda_images_new(void);
 
 /* Whether a JIT option is a number, and may come from the client. */
 bool wh_cuda_jit_crosses(unsigned option);
+
+/* ---- small copies from the device (bounce.c) ---- */
+
+#define WH_CUDA_BOUNCE_MOST 1024u
+
+struct wh_cuda_bounce *wh_cuda_bounce_new(void);
+
+/* The driver has ended a context, and with it what was registered there. */
+void wh_cuda_bounce_forget(const struct wh_cuda_state *state, const void *context);
+
+/* A place of `size` bytes that the driver copies to quickly, to be put back by any thread; NULL:
+ * there is none. */
+void *wh_cuda_bounce_take(struct wh_call *call, size_t size);
+void wh_cuda_bounce_put(struct wh_call *call, const void *place);
 
 /* ---- big copies (stage.c) ---- */
 

@@ -120,6 +120,7 @@ static void end_memory(struct wh_call *call, const void *context, struct wh_cuda
     const struct wh_cuda_state *state = wh_cuda_state(call);
     struct wh_cuda_range range;
     wh_cuda_stages_forget(state, context);
+    wh_cuda_bounce_forget(state, context);
     wh_cuda_shares_forget_context(state, context);
     while (gone && wh_cuda_ranges_take_owned(gone, context, &range))
         if (range.kind == WH_CUDA_RANGE_ALIAS)

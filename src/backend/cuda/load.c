@@ -156,7 +156,7 @@ int wh_cuda_open(struct wh_worker *worker, struct wh_backend *backend, struct wh
     if (!state || !(state->ranges = wh_cuda_ranges_new()) ||
         !(state->reserved = wh_cuda_ranges_new()) || !(state->contexts = wh_cuda_contexts_new()) ||
         !(state->images = wh_cuda_images_new()) || !(state->stages = wh_cuda_stages_new()) ||
-        !(state->graphs = wh_cuda_graphs_new()))
+        !(state->bounce = wh_cuda_bounce_new()) || !(state->graphs = wh_cuda_graphs_new()))
         return wh_error_set(error, ENOMEM, "out of memory");
     void *library = wh_cuda_driver_library(error);
     if (!library)

@@ -84,6 +84,19 @@ CUresult wh_cuda_write(CUdeviceptr to, const void *from, size_t size, CUstream s
 
 /* ---- from the device ---- */
 
+/* What was read last was waited for: so was all that the stream had to do. */
+static CUresult read_now(uint64_t *a, uint16_t message, unsigned stream)
+{
+    struct wh_session *session = wh_cuda_session();
+    CUresult result = wh_cuda_call_now(message, a);
+    if (result != CUDA_SUCCESS)
+        return result;
+    if (a[stream] < WH_SPECIAL_HANDLES)
+        a[stream] = wh_cuda_shim.special(session, WH_CUDA_TYPE_CUstream, a[stream]);
+    wh_client_settled(session, &wh_cuda_api.calls[WH_CUDA_cuStreamSynchronize], a[stream]);
+    return result;
+}
+
 /* The last piece waits for its result, and says what became of all. */
 static CUresult read_last(uint8_t *to, CUdeviceptr from, size_t size, CUstream stream)
 {
@@ -92,7 +105,7 @@ static CUresult read_last(uint8_t *to, CUdeviceptr from, size_t size, CUstream s
     if (!block)
         return wh_cuda_no_stage();
     uint64_t a[] = {size, block->offset, from, (uintptr_t)stream, WH_NO_TOKEN};
-    CUresult result = wh_cuda_call_now(WH_CUDA_wh_copy_from_device, a);
+    CUresult result = read_now(a, WH_CUDA_wh_copy_from_device, 3);
     if (result == CUDA_SUCCESS)
         memcpy(to, wh_arena_address(wh_session_arena(session), block), size);
     atomic_fetch_add_explicit(&wh_session_stats(session)->copied_bytes, size, memory_order_relaxed);
@@ -135,8 +148,10 @@ CUresult wh_cuda_read(void *to, CUdeviceptr from, size_t size, CUstream stream)
     unsigned n = 0;
     size_t at = 0;
     CUresult result = CUDA_SUCCESS;
-    if (size <= WH_INLINE_READ)
-        return wh_cuda_call_read(size, to, from, stream);
+    if (size <= WH_INLINE_READ) {
+        uint64_t a[] = {size, (uintptr_t)to, from, (uintptr_t)stream};
+        return read_now(a, WH_CUDA_wh_read, 3);
+    }
     if (size >= WH_CUDA_BIG && wh_cuda_stage_read(to, from, size, stream, &result))
         return result;
     while (size - at > WH_STAGE && result == CUDA_SUCCESS) {
