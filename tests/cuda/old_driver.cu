@@ -181,7 +181,6 @@ static void flat_texture()
     SHOW(cuModuleGetTexRef(&none, module, "scale"));
     SHOW(cuModuleGetTexRef(&none, module, "board"));
     SHOW(cuModuleGetTexRef(&none, module, "nothing"));
-    SHOW(cuTexRefSetArray(flat, first, 0));
     CHECK(cuTexRefSetArray(flat, first, CU_TRSA_OVERRIDE_FORMAT));
     CHECK(cuTexRefGetArray(&bound, flat));
     expect("the array is bound", bound == first);

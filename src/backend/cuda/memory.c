@@ -301,7 +301,7 @@ CUresult wh_cuda_do_write(struct wh_call *call, CUdeviceptr to, size_t size, con
         return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     if (is_word(to, size))
         result = write_word(call, to, size, bytes, stream);
-    if (result == CUDA_ERROR_NOT_SUPPORTED)
+    if (result != CUDA_SUCCESS) /* that way does not lead to variables of modules, say */
         result = wh_cuda_driver(call)->cuMemcpyHtoDAsync_v2(to, bytes, size, stream);
     return result;
 }
