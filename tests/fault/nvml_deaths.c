@@ -54,6 +54,23 @@ static void lost_worker(void **state)
     daemon_stop(&daemon);
 }
 
+static void lost_while_waiting(void **state)
+{
+    struct daemon daemon;
+    struct process victim;
+    char line[256];
+    (void)state;
+    daemon_start(&daemon, NULL);
+    start_victim(&victim, daemon.url);
+    expect(&victim, "init", "Success");
+    process_tell(&victim, "wait");
+    kill(daemon_only_worker(&daemon), SIGKILL);
+    assert_true(process_line(&victim, 0, line, sizeof(line)));
+    assert_string_equal(line, "wait: GPU is lost");
+    process_end(&victim);
+    daemon_stop(&daemon);
+}
+
 static void no_device(void **state)
 {
     struct daemon daemon;
@@ -145,6 +162,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(lost_worker),
+        cmocka_unit_test(lost_while_waiting),
         cmocka_unit_test(no_device),
         cmocka_unit_test(ends_of_others),
         cmocka_unit_test(two_tenants),

@@ -2,7 +2,7 @@
 /*
  * The program of nvml_deaths: does what its stdin says, one word a line, and prints what came of
  * it. init, end: the library's; view: what NVML says of the first device; take: a MiB of device
- * memory by CUDA.
+ * memory by CUDA; wait: ten minutes for an event.
  */
 #include "cuda_types.h"
 #include "nvml_types.h"
@@ -54,6 +54,16 @@ static void take(void)
     printf("take: %d\n", (int)result);
 }
 
+static void wait_for_event(void)
+{
+    nvmlEventSet_t set;
+    nvmlEventData_t event;
+    nvmlReturn_t result = N(nvmlEventSetCreate)(&set);
+    if (result == NVML_SUCCESS)
+        result = N(nvmlEventSetWait_v2)(set, &event, 600000);
+    answer("wait", result);
+}
+
 int main(void)
 {
     char line[32];
@@ -71,6 +81,8 @@ int main(void)
             view();
         else if (strcmp(line, "take\n") == 0)
             take();
+        else if (strcmp(line, "wait\n") == 0)
+            wait_for_event();
     }
     return EXIT_SUCCESS;
 }
