@@ -150,6 +150,75 @@ static nvmlReturn_t get_samples(nvmlDevice_t device, nvmlSamplingType_t type,
     return NVML_SUCCESS;
 }
 
+static nvmlReturn_t get_affinity(nvmlDevice_t device, unsigned size, unsigned long *set)
+{
+    check_device(device);
+    if (size && !set)
+        return NVML_ERROR_INVALID_ARGUMENT;
+    for (unsigned i = 0; i < size; i++)
+        set[i] = i;
+    return NVML_SUCCESS;
+}
+
+/* Sets are memory of their own, so that one that is used after its end is seen. */
+struct nvmlEventSet_st {
+    nvmlDevice_t device;
+};
+
+static nvmlReturn_t create_set(nvmlEventSet_t *set)
+{
+    if (!set)
+        return NVML_ERROR_INVALID_ARGUMENT;
+    *set = calloc(1, sizeof(**set));
+    return *set ? NVML_SUCCESS : NVML_ERROR_MEMORY;
+}
+
+static nvmlReturn_t register_events(nvmlDevice_t device, unsigned long long types,
+                                    nvmlEventSet_t set)
+{
+    check_device(device);
+    if (!set || types == 0)
+        return NVML_ERROR_INVALID_ARGUMENT;
+    set->device = types & 1 ? &gpus[2] : device; /* one that is not shown: a library's fault */
+    return NVML_SUCCESS;
+}
+
+static nvmlReturn_t wait_for_set(nvmlEventSet_t set, nvmlEventData_t *data, unsigned timeout)
+{
+    if (!set->device)
+        return NVML_ERROR_TIMEOUT;
+    *data = (nvmlEventData_t){.device = set->device, .eventType = timeout};
+    return NVML_SUCCESS;
+}
+
+static nvmlReturn_t free_set(nvmlEventSet_t set)
+{
+    if (!set)
+        return NVML_ERROR_INVALID_ARGUMENT;
+    free(set);
+    return NVML_SUCCESS;
+}
+
+/* ---- the private table ---- */
+
+static nvmlReturn_t private_number(nvmlDevice_t device, unsigned *value)
+{
+    check_device(device);
+    memset(value, 0x5a, 2 * sizeof(*value)); /* more than is known of it */
+    return NVML_SUCCESS;
+}
+
+static void fill_slots(uintptr_t table[WH_NVML_SLOTS])
+{
+    for (unsigned i = 0; i < WH_NVML_SLOTS; i++)
+        table[i] = (uintptr_t)abort; /* one that nobody may have called */
+    table[WH_NVML_SLOT_HOST_LINK_GENERATION] = (uintptr_t)private_number;
+    table[WH_NVML_SLOT_DEFERRED_MEMORY_CLOCK] = (uintptr_t)private_number;
+    table[WH_NVML_SLOT_SPARSE_OPERATION_MODE] = (uintptr_t)private_number;
+    table[WH_NVML_SLOT_GPU_PART_NUMBER] = (uintptr_t)fill_text;
+    table[WH_NVML_SLOT_FRU_PART_NUMBER] = (uintptr_t)fill_text;
+}
+
 /* What a call's parameters tell of it: two kinds are alike for whoever implements them. */
 static bool is_versioned(const struct wh_call_desc *call)
 {
@@ -182,6 +251,11 @@ static void fill_table(struct wh_nvml_functions_table *f, bool knows_processes)
     f->nvmlDeviceGetFieldValues = get_fields;
     f->nvmlDeviceGetSupportedMemoryClocks = get_clocks;
     f->nvmlDeviceGetSamples = get_samples;
+    f->nvmlDeviceGetCpuAffinity = get_affinity;
+    f->nvmlEventSetCreate = create_set;
+    f->nvmlDeviceRegisterEvents = register_events;
+    f->nvmlEventSetWait_v2 = wait_for_set;
+    f->nvmlEventSetFree = free_set;
     if (!knows_processes)
         return;
     f->nvmlDeviceGetComputeRunningProcesses_v3 = get_processes;
@@ -210,6 +284,7 @@ static uint8_t *map_arena(int *fd)
 
 static void open_session(bool knows_processes)
 {
+    static uintptr_t slots[WH_NVML_SLOTS];
     int fd;
     bool discovered;
     uint8_t *arena = map_arena(&fd);
@@ -221,6 +296,8 @@ static void open_session(bool knows_processes)
     harness.state.devices[1] = &gpus[0];
     harness.state.ndevices = 2;
     harness.state.knows_processes = knows_processes;
+    fill_slots(slots);
+    harness.state.private_table = slots;
     harness.backend = (struct wh_backend){
         .api = &wh_nvml_api, .thunks = wh_nvml_thunks, .functions = &harness.state.f};
     harness.worker = (struct wh_worker){.channel = &harness.memory.channel,
