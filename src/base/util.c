@@ -110,10 +110,12 @@ ssize_t wh_receive_fds(int socket, void *bytes, size_t size, int *fds, unsigned 
     for (struct cmsghdr *h = CMSG_FIRSTHDR(&message); h; h = CMSG_NXTHDR(&message, h))
         if (h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS)
             got = take_fds(h, fds, nfds, got);
-    if (message.msg_flags & MSG_CTRUNC) { /* what was sent did not all arrive */
-        for (unsigned i = 0; i < nfds; i++)
+    if (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) { /* what was sent did not all arrive */
+        for (unsigned i = 0; i < nfds; i++) {
             wh_close_fd(&fds[i]);
-        errno = EMFILE;
+            fds[i] = -1;
+        }
+        errno = message.msg_flags & MSG_CTRUNC ? EMFILE : EMSGSIZE;
         return -1;
     }
     return n;

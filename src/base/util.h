@@ -70,7 +70,7 @@ int wh_parse_size(const char *text, uint64_t *size);
 /*
  * Sends or receives one packet with up to `nfds` descriptors over a Unix socket. Both return the
  * bytes moved or -1 with errno; received descriptors are close-on-exec, unused places of `fds` are
- * -1, surplus ones are closed.
+ * -1, surplus ones are closed. A packet that has more bytes than there is room for is EMSGSIZE.
  */
 ssize_t wh_send_fds(int socket, const void *bytes, size_t size, const int *fds, unsigned nfds);
 ssize_t wh_receive_fds(int socket, void *bytes, size_t size, int *fds, unsigned nfds);

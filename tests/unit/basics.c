@@ -164,6 +164,13 @@ static void test_descriptors_over_a_socket(void **state)
     int after = dup(sent[0]);
     assert_int_equal(after, next);
     close(after);
+    assert_int_equal(wh_send_fds(ends[0], "longer than that", 16, sent, 1), 16);
+    assert_int_equal(wh_receive_fds(ends[1], bytes, sizeof(bytes), got, 1), -1);
+    assert_int_equal(errno, EMSGSIZE);
+    assert_int_equal(got[0], -1);
+    after = dup(sent[0]);
+    assert_int_equal(after, next);
+    close(after);
     assert_int_equal(wh_send_fds(ends[0], "none", 4, NULL, 0), 4);
     assert_int_equal(wh_receive_fds(ends[1], bytes, sizeof(bytes), got, 2), 4);
     assert_int_equal(got[0], -1);
