@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Graphs of a session: the driver's graphs and nodes by numbers, which cross in their place. What
- * graph.c, node.c and capture.c share. A number that is not known is an error of the API.
+ * graph.c, node.c, user.c and capture.c share. A number that is not known is an error of the API.
  */
 #ifndef WH_BACKEND_CUDA_GRAPH_H
 #define WH_BACKEND_CUDA_GRAPH_H

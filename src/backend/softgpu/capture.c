@@ -3,30 +3,15 @@
  * Streams that record what they are given as nodes of a graph. CUDA C++ Programming Guide,
  * "Creating a Graph Using Stream Capture"; the errors are those of the driver API's reference.
  */
-#include "backend/softgpu/graph.h"
+#include "backend/softgpu/capture.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct soft_capture {
-    struct soft_object object;
-    struct soft_capture *next; /* in the list of those that are going on */
-    struct soft_graph *graph;  /* a reference */
-    struct soft_context *context;
-    struct soft_stream *origin;
-    struct soft_stream *streams; /* that take part, by capture_next */
-    struct soft_edges left;      /* where streams were that were destroyed meanwhile */
-    uint64_t id;
-    CUstreamCaptureMode mode;
-    const void *thread; /* who began it */
-    bool own;           /* the graph was made for it */
-    bool invalid, over;
-};
-
 atomic_uint soft_captures;
 
 /* Guarded by the graphs' lock. */
-static struct soft_capture *going_on;
+struct soft_capture *soft_captures_now;
 static uint64_t last_id;
 
 static __thread CUstreamCaptureMode mode_here = CU_STREAM_CAPTURE_MODE_GLOBAL;
@@ -34,7 +19,7 @@ static __thread char this_thread; /* its address names the thread */
 
 /* ---- streams in a capture; the lock is held ---- */
 
-static void set_place(struct soft_stream *stream, const struct soft_edges *place)
+void soft_capture_place(struct soft_stream *stream, const struct soft_edges *place)
 {
     struct soft_edge *at = NULL;
     if (place->n && (at = malloc(place->n * sizeof(*at))))
@@ -66,7 +51,7 @@ static void leave(struct soft_stream *stream)
 
 static void end(struct soft_capture *capture)
 {
-    struct soft_capture **link = &going_on;
+    struct soft_capture **link = &soft_captures_now;
     while (capture->streams)
         leave(capture->streams);
     while (*link != capture)
@@ -102,7 +87,7 @@ bool soft_stream_captures(struct soft_stream *stream)
 static CUresult forbid_legacy(const struct soft_stream *stream)
 {
     CUresult result = CUDA_SUCCESS;
-    for (struct soft_capture *capture = going_on; capture && stream->legacy;
+    for (struct soft_capture *capture = soft_captures_now; capture && stream->legacy;
          capture = capture->next)
         for (const struct soft_stream *s = capture->streams; s; s = s->capture_next)
             if (s->object.context == stream->object.context &&
@@ -130,7 +115,7 @@ CUresult soft_capture_forbids_context(struct soft_context *context)
     if (!soft_capturing())
         return CUDA_SUCCESS;
     SOFT_GRAPHS_LOCKED;
-    for (struct soft_capture *capture = going_on; capture; capture = capture->next)
+    for (struct soft_capture *capture = soft_captures_now; capture; capture = capture->next)
         if (capture->context == context) {
             capture->invalid = true;
             result = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
@@ -154,7 +139,7 @@ CUresult soft_capture_unsafe(void)
     if (!soft_capturing())
         return CUDA_SUCCESS;
     SOFT_GRAPHS_LOCKED;
-    for (struct soft_capture *capture = going_on; capture; capture = capture->next)
+    for (struct soft_capture *capture = soft_captures_now; capture; capture = capture->next)
         if (must_respect(capture)) {
             capture->invalid = true;
             result = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
@@ -193,7 +178,7 @@ CUresult soft_capture_node(struct soft_stream *stream, struct soft_body *body,
         return result;
     }
     struct soft_edge edge = {.node = node};
-    set_place(stream, &(struct soft_edges){.at = &edge, .n = 1});
+    soft_capture_place(stream, &(struct soft_edges){.at = &edge, .n = 1});
     *made = node;
     return stream->place.n ? CUDA_SUCCESS : CUDA_ERROR_OUT_OF_MEMORY;
 }
@@ -287,7 +272,7 @@ CUresult soft_capture_record(struct soft_stream *stream, struct soft_event *even
     return CUDA_SUCCESS;
 }
 
-static CUresult add_edges(struct soft_edges *edges, const struct soft_edges *more)
+CUresult soft_capture_add(struct soft_edges *edges, const struct soft_edges *more)
 {
     for (size_t i = 0; i < more->n; i++) {
         bool there = false;
@@ -316,7 +301,7 @@ static CUresult wait_from_outside(struct soft_stream *stream, struct soft_captur
         return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
     }
     join(stream, point->capture);
-    set_place(stream, &point->at);
+    soft_capture_place(stream, &point->at);
     return CUDA_SUCCESS;
 }
 
@@ -336,7 +321,7 @@ CUresult soft_capture_wait(struct soft_stream *stream, struct soft_event *event,
     if (capture->invalid)
         return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
     if (point->capture == capture)
-        return add_edges(&stream->place, &point->at);
+        return soft_capture_add(&stream->place, &point->at);
     capture->invalid = true;
     if (!point->capture)
         return CUDA_ERROR_STREAM_CAPTURE_ISOLATION;
@@ -384,11 +369,11 @@ static CUresult begin(struct soft_stream *stream, struct soft_graph *graph,
     capture->mode = mode;
     capture->thread = &this_thread;
     capture->id = ++last_id;
-    capture->next = going_on;
-    going_on = capture;
+    capture->next = soft_captures_now;
+    soft_captures_now = capture;
     atomic_fetch_add(&soft_captures, 1);
     join(stream, capture);
-    set_place(stream, place);
+    soft_capture_place(stream, place);
     return CUDA_SUCCESS;
 }
 
@@ -408,7 +393,7 @@ SOFT_API CUresult cuStreamBeginCapture(CUstream stream)
 }
 
 /* Edges from nodes of this graph; free(). */
-static CUresult read_place(const struct soft_graph *graph, const CUgraphNode *nodes,
+CUresult soft_capture_read(const struct soft_graph *graph, const CUgraphNode *nodes,
                            const CUgraphEdgeData *data, size_t n, struct soft_edges *place)
 {
     *place = (struct soft_edges){.at = calloc(n + 1, sizeof(*place->at)), .n = n};
@@ -440,7 +425,7 @@ SOFT_API CUresult cuStreamBeginCaptureToGraph(CUstream handle, CUgraph graph_han
     struct soft_graph *graph = soft_graph_get(graph_handle);
     if (!graph || graph->capture)
         return CUDA_ERROR_INVALID_VALUE;
-    result = read_place(graph, nodes, data, n, &place);
+    result = soft_capture_read(graph, nodes, data, n, &place);
     if (result != CUDA_SUCCESS)
         return result;
     result = begin(stream, graph, &place, mode);
@@ -533,7 +518,7 @@ void soft_capture_drop(struct soft_stream *stream)
         give_up(capture);
         return;
     }
-    if (add_edges(&capture->left, &stream->place) != CUDA_SUCCESS)
+    if (soft_capture_add(&capture->left, &stream->place) != CUDA_SUCCESS)
         capture->invalid = true;
     leave(stream);
 }
@@ -543,137 +528,9 @@ void soft_capture_end_all(struct soft_context *context)
     if (!soft_capturing())
         return;
     SOFT_GRAPHS_LOCKED;
-    for (struct soft_capture *capture = going_on, *next; capture; capture = next) {
+    for (struct soft_capture *capture = soft_captures_now, *next; capture; capture = next) {
         next = capture->next;
         if (capture->context == context)
             give_up(capture);
     }
-}
-
-/* ---- questions ---- */
-
-static CUstreamCaptureStatus status_of(const struct soft_stream *stream)
-{
-    if (!stream->capture)
-        return CU_STREAM_CAPTURE_STATUS_NONE;
-    return stream->capture->invalid ? CU_STREAM_CAPTURE_STATUS_INVALIDATED
-                                    : CU_STREAM_CAPTURE_STATUS_ACTIVE;
-}
-
-/* About the NULL stream nothing is said while it may not be used; asking harms no capture. */
-static CUresult ask(const struct soft_stream *stream, CUstreamCaptureStatus *status)
-{
-    for (const struct soft_capture *capture = going_on; capture && stream->legacy;
-         capture = capture->next)
-        for (const struct soft_stream *s = capture->streams; s; s = s->capture_next)
-            if (s->object.context == stream->object.context && !(s->flags & CU_STREAM_NON_BLOCKING))
-                return CUDA_ERROR_STREAM_CAPTURE_IMPLICIT;
-    *status = status_of(stream);
-    return CUDA_SUCCESS;
-}
-
-SOFT_API CUresult cuStreamIsCapturing(CUstream handle, CUstreamCaptureStatus *status)
-{
-    SOFT_HOLD struct soft_stream *stream;
-    CUresult result = soft_enter_stream(handle, &stream);
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (!status)
-        return CUDA_ERROR_INVALID_VALUE;
-    SOFT_GRAPHS_LOCKED;
-    return ask(stream, status);
-}
-
-/* The arrays are the stream's until it is used again. */
-static CUresult tell_place(struct soft_stream *stream, const CUgraphNode **nodes,
-                           const CUgraphEdgeData **data)
-{
-    size_t n = stream->place.n;
-    CUgraphNode *told = realloc(stream->told_nodes, (n + 1) * sizeof(*told));
-    if (!told)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    stream->told_nodes = told;
-    CUgraphEdgeData *edges = realloc(stream->told_data, (n + 1) * sizeof(*edges));
-    if (!edges)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    stream->told_data = edges;
-    for (size_t i = 0; i < n; i++) {
-        told[i] = (CUgraphNode)stream->place.at[i].node;
-        edges[i] = stream->place.at[i].data;
-    }
-    if (nodes)
-        *nodes = told;
-    if (data)
-        *data = edges;
-    return CUDA_SUCCESS;
-}
-
-SOFT_API CUresult cuStreamGetCaptureInfo_v3(CUstream handle, CUstreamCaptureStatus *status,
-                                            cuuint64_t *id, CUgraph *graph,
-                                            const CUgraphNode **nodes, const CUgraphEdgeData **data,
-                                            size_t *n)
-{
-    SOFT_HOLD struct soft_stream *stream;
-    CUresult result = soft_enter_stream(handle, &stream);
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (!status)
-        return CUDA_ERROR_INVALID_VALUE;
-    SOFT_GRAPHS_LOCKED;
-    result = ask(stream, status);
-    if (result != CUDA_SUCCESS || *status != CU_STREAM_CAPTURE_STATUS_ACTIVE)
-        return result;
-    if (id)
-        *id = stream->capture->id;
-    if (graph)
-        *graph = (CUgraph)stream->capture->graph;
-    if (n)
-        *n = stream->place.n;
-    return nodes || data ? tell_place(stream, nodes, data) : CUDA_SUCCESS;
-}
-
-SOFT_API CUresult cuStreamGetCaptureInfo_v2(CUstream stream, CUstreamCaptureStatus *status,
-                                            cuuint64_t *id, CUgraph *graph,
-                                            const CUgraphNode **nodes, size_t *n)
-{
-    return cuStreamGetCaptureInfo_v3(stream, status, id, graph, nodes, NULL, n);
-}
-
-SOFT_API CUresult cuStreamGetCaptureInfo(CUstream stream, CUstreamCaptureStatus *status,
-                                         cuuint64_t *id)
-{
-    return cuStreamGetCaptureInfo_v3(stream, status, id, NULL, NULL, NULL, NULL);
-}
-
-SOFT_API CUresult cuStreamUpdateCaptureDependencies_v2(CUstream handle, CUgraphNode *nodes,
-                                                       const CUgraphEdgeData *data, size_t n,
-                                                       unsigned flags)
-{
-    struct soft_edges place;
-    SOFT_HOLD struct soft_stream *stream;
-    CUresult result = soft_enter_stream(handle, &stream);
-    if (result != CUDA_SUCCESS)
-        return result;
-    SOFT_GRAPHS_LOCKED;
-    if (!stream->capture)
-        return CUDA_ERROR_ILLEGAL_STATE;
-    if (flags > CU_STREAM_SET_CAPTURE_DEPENDENCIES)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (stream->capture->invalid)
-        return CUDA_ERROR_STREAM_CAPTURE_INVALIDATED;
-    result = read_place(stream->capture->graph, nodes, data, n, &place);
-    if (result != CUDA_SUCCESS)
-        return result;
-    if (flags == CU_STREAM_SET_CAPTURE_DEPENDENCIES)
-        set_place(stream, &place);
-    else
-        result = add_edges(&stream->place, &place);
-    free(place.at);
-    return result;
-}
-
-SOFT_API CUresult cuStreamUpdateCaptureDependencies(CUstream stream, CUgraphNode *nodes, size_t n,
-                                                    unsigned flags)
-{
-    return cuStreamUpdateCaptureDependencies_v2(stream, nodes, NULL, n, flags);
 }

@@ -351,39 +351,24 @@ static CUresult put_event(CUgraphNodeType type, CUevent event, const struct targ
     return event ? send(&r) : CUDA_ERROR_INVALID_HANDLE;
 }
 
-WH_EXPORT CUresult cuGraphAddEventRecordNode(CUgraphNode *node, CUgraph graph,
-                                             const CUgraphNode *before, size_t n, CUevent event)
-{
-    return put_event(CU_GRAPH_NODE_TYPE_EVENT_RECORD, event, NEW);
-}
+#define EVENT_NODES(name, type)                                                                   \
+    WH_EXPORT CUresult cuGraphAdd##name##Node(CUgraphNode *node, CUgraph graph,                   \
+                                              const CUgraphNode *before, size_t n, CUevent event) \
+    {                                                                                             \
+        return put_event(type, event, NEW);                                                       \
+    }                                                                                             \
+    WH_EXPORT CUresult cuGraph##name##NodeSetEvent(CUgraphNode node, CUevent event)               \
+    {                                                                                             \
+        return put_event(type, event, CHANGE);                                                    \
+    }                                                                                             \
+    WH_EXPORT CUresult cuGraphExec##name##NodeSetEvent(CUgraphExec exec, CUgraphNode node,        \
+                                                       CUevent event)                             \
+    {                                                                                             \
+        return put_event(type, event, CHANGE_EXEC);                                               \
+    }
 
-WH_EXPORT CUresult cuGraphEventRecordNodeSetEvent(CUgraphNode node, CUevent event)
-{
-    return put_event(CU_GRAPH_NODE_TYPE_EVENT_RECORD, event, CHANGE);
-}
-
-WH_EXPORT CUresult cuGraphExecEventRecordNodeSetEvent(CUgraphExec exec, CUgraphNode node,
-                                                      CUevent event)
-{
-    return put_event(CU_GRAPH_NODE_TYPE_EVENT_RECORD, event, CHANGE_EXEC);
-}
-
-WH_EXPORT CUresult cuGraphAddEventWaitNode(CUgraphNode *node, CUgraph graph,
-                                           const CUgraphNode *before, size_t n, CUevent event)
-{
-    return put_event(CU_GRAPH_NODE_TYPE_WAIT_EVENT, event, NEW);
-}
-
-WH_EXPORT CUresult cuGraphEventWaitNodeSetEvent(CUgraphNode node, CUevent event)
-{
-    return put_event(CU_GRAPH_NODE_TYPE_WAIT_EVENT, event, CHANGE);
-}
-
-WH_EXPORT CUresult cuGraphExecEventWaitNodeSetEvent(CUgraphExec exec, CUgraphNode node,
-                                                    CUevent event)
-{
-    return put_event(CU_GRAPH_NODE_TYPE_WAIT_EVENT, event, CHANGE_EXEC);
-}
+EVENT_NODES(EventRecord, CU_GRAPH_NODE_TYPE_EVENT_RECORD)
+EVENT_NODES(EventWait, CU_GRAPH_NODE_TYPE_WAIT_EVENT)
 
 /* ---- memory ---- */
 

@@ -60,7 +60,7 @@ void *wh_cuda_node_keep(uint64_t graph, uint64_t node, size_t size)
 
 /* ---- asking ---- */
 
-/* A node's answer; `bytes` are the caller's to free. */
+/* A node's answer. */
 struct answer {
     wh_cuda_node node;
     CUfunction function;
@@ -71,11 +71,21 @@ struct answer {
     size_t size;
 };
 
-static CUresult ask(CUgraphNode handle, CUgraphNodeType type, struct answer *a)
+static void free_answer(struct answer *a)
+{
+    free(a->bytes);
+}
+
+#define ANSWER __attribute__((cleanup(free_answer))) struct answer
+
+/* `place`: where the program wants it; there must be one. */
+static CUresult ask(CUgraphNode handle, CUgraphNodeType type, const void *place, struct answer *a)
 {
     size_t room = 4096;
     CUresult result = CUDA_SUCCESS;
     *a = (struct answer){0};
+    if (!place)
+        return CUDA_ERROR_INVALID_VALUE;
     do {
         if (a->size > room)
             room = a->size;
@@ -126,14 +136,13 @@ static CUresult name_code(struct answer *a)
 
 static CUresult get_kernel(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS_v2 *params)
 {
-    struct answer a;
+    ANSWER a;
     void **pointers = NULL;
-    CUresult result = ask(node, CU_GRAPH_NODE_TYPE_KERNEL, &a);
+    CUresult result = ask(node, CU_GRAPH_NODE_TYPE_KERNEL, params, &a);
     if (result == CUDA_SUCCESS)
         result = name_code(&a);
     if (result == CUDA_SUCCESS)
         result = unpack(node, &a, (struct wh_object *)a.function, &pointers);
-    free(a.bytes);
     if (result != CUDA_SUCCESS)
         return result;
     const wh_cuda_grid *g = &a.node.grid;
@@ -154,7 +163,7 @@ static CUresult get_kernel(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS_v2 *params)
 WH_EXPORT CUresult cuGraphKernelNodeGetParams_v2(CUgraphNode node,
                                                  CUDA_KERNEL_NODE_PARAMS_v2 *params)
 {
-    return params ? get_kernel(node, params) : CUDA_ERROR_INVALID_VALUE;
+    return get_kernel(node, params);
 }
 
 WH_EXPORT CUresult cuGraphKernelNodeGetParams(CUgraphNode node, CUDA_KERNEL_NODE_PARAMS_v1 *params)
@@ -215,36 +224,27 @@ static void tell_copy(const struct answer *a, CUDA_MEMCPY3D *p)
 
 WH_EXPORT CUresult cuGraphMemcpyNodeGetParams(CUgraphNode node, CUDA_MEMCPY3D *params)
 {
-    struct answer a;
-    if (!params)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult result = ask(node, CU_GRAPH_NODE_TYPE_MEMCPY, &a);
+    ANSWER a;
+    CUresult result = ask(node, CU_GRAPH_NODE_TYPE_MEMCPY, params, &a);
     if (result == CUDA_SUCCESS)
         tell_copy(&a, params);
-    free(a.bytes);
     return result;
 }
 
 WH_EXPORT CUresult cuGraphMemsetNodeGetParams(CUgraphNode node, CUDA_MEMSET_NODE_PARAMS *params)
 {
-    struct answer a;
-    if (!params)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult result = ask(node, CU_GRAPH_NODE_TYPE_MEMSET, &a);
+    ANSWER a;
+    CUresult result = ask(node, CU_GRAPH_NODE_TYPE_MEMSET, params, &a);
     if (result == CUDA_SUCCESS)
         *params = a.node.set;
-    free(a.bytes);
     return result;
 }
 
 WH_EXPORT CUresult cuGraphHostNodeGetParams(CUgraphNode node, CUDA_HOST_NODE_PARAMS *params)
 {
-    struct answer a;
+    ANSWER a;
     struct wh_cuda_notice notice;
-    if (!params)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult result = ask(node, CU_GRAPH_NODE_TYPE_HOST, &a);
-    free(a.bytes);
+    CUresult result = ask(node, CU_GRAPH_NODE_TYPE_HOST, params, &a);
     if (result == CUDA_SUCCESS && !wh_cuda_notice_find(a.node.token, &notice))
         result = CUDA_ERROR_INVALID_VALUE;
     if (result == CUDA_SUCCESS)
@@ -254,11 +254,8 @@ WH_EXPORT CUresult cuGraphHostNodeGetParams(CUgraphNode node, CUDA_HOST_NODE_PAR
 
 static CUresult get_event(CUgraphNode node, CUgraphNodeType type, CUevent *event)
 {
-    struct answer a;
-    if (!event)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult result = ask(node, type, &a);
-    free(a.bytes);
+    ANSWER a;
+    CUresult result = ask(node, type, event, &a);
     if (result == CUDA_SUCCESS)
         *event = a.event;
     return result;
@@ -286,10 +283,8 @@ static void *keep_bytes(CUgraphNode node, const struct answer *a, size_t size)
 WH_EXPORT CUresult cuGraphBatchMemOpNodeGetParams(CUgraphNode node,
                                                   CUDA_BATCH_MEM_OP_NODE_PARAMS *params)
 {
-    struct answer a;
-    if (!params)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult result = ask(node, CU_GRAPH_NODE_TYPE_BATCH_MEM_OP, &a);
+    ANSWER a;
+    CUresult result = ask(node, CU_GRAPH_NODE_TYPE_BATCH_MEM_OP, params, &a);
     if (result == CUDA_SUCCESS && a.node.count > MOST_OPERATIONS)
         result = CUDA_ERROR_UNKNOWN;
     if (result == CUDA_SUCCESS)
@@ -297,17 +292,14 @@ WH_EXPORT CUresult cuGraphBatchMemOpNodeGetParams(CUgraphNode node,
             .ctx = wh_cuda_current(),
             .count = (unsigned)a.node.count,
             .paramArray = keep_bytes(node, &a, a.node.count * sizeof(*params->paramArray))};
-    free(a.bytes);
     return result;
 }
 
 WH_EXPORT CUresult cuGraphMemAllocNodeGetParams(CUgraphNode node,
                                                 CUDA_MEM_ALLOC_NODE_PARAMS *params)
 {
-    struct answer a;
-    if (!params)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult result = ask(node, CU_GRAPH_NODE_TYPE_MEM_ALLOC, &a);
+    ANSWER a;
+    CUresult result = ask(node, CU_GRAPH_NODE_TYPE_MEM_ALLOC, params, &a);
     if (result == CUDA_SUCCESS && a.node.count > MOST_ACCESS)
         result = CUDA_ERROR_UNKNOWN;
     if (result == CUDA_SUCCESS)
@@ -318,17 +310,13 @@ WH_EXPORT CUresult cuGraphMemAllocNodeGetParams(CUgraphNode node,
             .accessDescCount = a.node.count,
             .bytesize = a.node.size,
             .dptr = a.node.address};
-    free(a.bytes);
     return result;
 }
 
 WH_EXPORT CUresult cuGraphMemFreeNodeGetParams(CUgraphNode node, CUdeviceptr *address)
 {
-    struct answer a;
-    if (!address)
-        return CUDA_ERROR_INVALID_VALUE;
-    CUresult result = ask(node, CU_GRAPH_NODE_TYPE_MEM_FREE, &a);
-    free(a.bytes);
+    ANSWER a;
+    CUresult result = ask(node, CU_GRAPH_NODE_TYPE_MEM_FREE, address, &a);
     if (result == CUDA_SUCCESS)
         *address = a.node.address;
     return result;

@@ -100,15 +100,17 @@ WH_EXPORT CUresult cuTexObjectCreate(CUtexObject *object, const CUDA_RESOURCE_DE
     return result;
 }
 
+/* `destroyed`: what the driver says, or why it was not asked. */
+static CUresult forget_destroyed(uint64_t number, bool surface, CUresult destroyed)
+{
+    if (destroyed == CUDA_SUCCESS)
+        forget(number, surface);
+    return destroyed;
+}
+
 WH_EXPORT CUresult cuTexObjectDestroy(CUtexObject object)
 {
-    CUresult result = wh_cuda_ready();
-    if (result != CUDA_SUCCESS)
-        return result;
-    result = wh_cuda_call_cuTexObjectDestroy(object);
-    if (result == CUDA_SUCCESS)
-        forget(object, false);
-    return result;
+    return forget_destroyed(object, false, wh_cuda_call_cuTexObjectDestroy(object));
 }
 
 WH_EXPORT CUresult cuTexObjectGetResourceDesc(CUDA_RESOURCE_DESC *resource, CUtexObject object)
@@ -137,13 +139,7 @@ WH_EXPORT CUresult cuSurfObjectCreate(CUsurfObject *object, const CUDA_RESOURCE_
 
 WH_EXPORT CUresult cuSurfObjectDestroy(CUsurfObject object)
 {
-    CUresult result = wh_cuda_ready();
-    if (result != CUDA_SUCCESS)
-        return result;
-    result = wh_cuda_call_cuSurfObjectDestroy(object);
-    if (result == CUDA_SUCCESS)
-        forget(object, true);
-    return result;
+    return forget_destroyed(object, true, wh_cuda_call_cuSurfObjectDestroy(object));
 }
 
 WH_EXPORT CUresult cuSurfObjectGetResourceDesc(CUDA_RESOURCE_DESC *resource, CUsurfObject object)

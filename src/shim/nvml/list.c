@@ -13,6 +13,13 @@ static unsigned room_for(unsigned count, const void *list)
     return !list ? 0 : count < WH_NVML_MOST_ROOM ? count : WH_NVML_MOST_ROOM;
 }
 
+/* Whether a call may go on that gives its answer there. */
+static nvmlReturn_t ready_for(const void *place)
+{
+    nvmlReturn_t ready = wh_nvml_ready();
+    return ready == NVML_SUCCESS && !place ? NVML_ERROR_INVALID_ARGUMENT : ready;
+}
+
 /* What natively follows from how many there are and how many had room. */
 static nvmlReturn_t tell(nvmlReturn_t result, unsigned there, unsigned room, unsigned *count)
 {
@@ -36,11 +43,9 @@ nvmlReturn_t wh_nvml_processes(nvmlDevice_t device, unsigned kind, unsigned *cou
 static nvmlReturn_t give_processes(nvmlDevice_t device, unsigned kind, unsigned *count, void *infos,
                                    size_t size)
 {
-    nvmlReturn_t ready = wh_nvml_ready();
+    nvmlReturn_t ready = ready_for(count);
     if (ready != NVML_SUCCESS)
         return ready;
-    if (!count)
-        return NVML_ERROR_INVALID_ARGUMENT;
     unsigned room = room_for(*count, infos);
     nvmlProcessDetail_v1_t *list = calloc(room + 1, sizeof(*list));
     if (!list)
@@ -77,11 +82,9 @@ PROCESSES(nvmlDeviceGetMPSComputeRunningProcesses_v3, WH_NVML_MPS, nvmlProcessIn
 WH_EXPORT nvmlReturn_t nvmlDeviceGetRunningProcessDetailList(nvmlDevice_t device,
                                                              nvmlProcessDetailList_t *plist)
 {
-    nvmlReturn_t ready = wh_nvml_ready();
+    nvmlReturn_t ready = ready_for(plist);
     if (ready != NVML_SUCCESS)
         return ready;
-    if (!plist)
-        return NVML_ERROR_INVALID_ARGUMENT;
     if (plist->version != ((unsigned)sizeof(*plist) | 1u << 24))
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
     if (plist->mode > WH_NVML_MPS)
@@ -105,11 +108,9 @@ WH_EXPORT nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device,
                                                        unsigned int *processSamplesCount,
                                                        unsigned long long lastSeenTimeStamp)
 {
-    nvmlReturn_t result = wh_nvml_ready();
+    nvmlReturn_t result = ready_for(processSamplesCount);
     if (result != NVML_SUCCESS)
         return result;
-    if (!processSamplesCount)
-        return NVML_ERROR_INVALID_ARGUMENT;
     unsigned room = room_for(*processSamplesCount, utilization);
     nvmlProcessUtilizationInfo_v1_t *list = calloc(room + 1, sizeof(*list));
     if (!list)
@@ -131,11 +132,9 @@ WH_EXPORT nvmlReturn_t nvmlDeviceGetProcessesUtilizationInfo(
     nvmlDevice_t device, nvmlProcessesUtilizationInfo_t *procesesUtilInfo)
 {
     nvmlProcessesUtilizationInfo_t *info = procesesUtilInfo;
-    nvmlReturn_t ready = wh_nvml_ready();
+    nvmlReturn_t ready = ready_for(info);
     if (ready != NVML_SUCCESS)
         return ready;
-    if (!info)
-        return NVML_ERROR_INVALID_ARGUMENT;
     if (info->version != ((unsigned)sizeof(*info) | 1u << 24))
         return NVML_ERROR_ARGUMENT_VERSION_MISMATCH;
     return wh_nvml_process_utilization(device, info->lastSeenTimeStamp, &info->processSamplesCount,
@@ -165,11 +164,9 @@ WH_EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int valuesC
 WH_EXPORT nvmlReturn_t nvmlDeviceGetSupportedMemoryClocks(nvmlDevice_t device, unsigned int *count,
                                                           unsigned int *clocksMHz)
 {
-    nvmlReturn_t ready = wh_nvml_ready();
+    nvmlReturn_t ready = ready_for(count);
     if (ready != NVML_SUCCESS)
         return ready;
-    if (!count)
-        return NVML_ERROR_INVALID_ARGUMENT;
     unsigned there = 0, room = room_for(*count, clocksMHz);
     nvmlReturn_t result =
         wh_nvml_call_supported_memory_clocks(device, room, &there, room ? clocksMHz : NULL);
@@ -181,11 +178,9 @@ WH_EXPORT nvmlReturn_t nvmlDeviceGetSupportedGraphicsClocks(nvmlDevice_t device,
                                                             unsigned int *count,
                                                             unsigned int *clocksMHz)
 {
-    nvmlReturn_t ready = wh_nvml_ready();
+    nvmlReturn_t ready = ready_for(count);
     if (ready != NVML_SUCCESS)
         return ready;
-    if (!count)
-        return NVML_ERROR_INVALID_ARGUMENT;
     unsigned there = 0, room = room_for(*count, clocksMHz);
     nvmlReturn_t result = wh_nvml_call_supported_graphics_clocks(device, memoryClockMHz, room,
                                                                  &there, room ? clocksMHz : NULL);
