@@ -5,6 +5,7 @@
  */
 #include "cuda_api.h"
 #include "cuda_types.h"
+#include "trace/cuda_memory.h"
 #include "trace/names.h"
 #include "trace/trace.h"
 
@@ -21,29 +22,6 @@ static const struct wh_tracer cuda;
 
 /* ---- memory ---- */
 
-/* How a call tells of memory: by the parameter that holds, or is to hold, its address; by the one
- * that says its size, itself or where it is to go. */
-struct teller {
-    uint16_t number;
-    uint8_t address, size;
-    bool address_out, size_out;
-};
-
-static const struct teller tellers[] = {
-    {WH_CUDA_cuMemAlloc_v2, 0, 1, true, false},
-    {WH_CUDA_cuMemAllocAsync, 0, 1, true, false},
-    {WH_CUDA_cuMemAllocFromPoolAsync, 0, 1, true, false},
-    {WH_CUDA_cuMemAllocManaged, 0, 1, true, false},
-    {WH_CUDA_cuMemAllocHost_v2, 0, 1, true, false},
-    {WH_CUDA_cuMemHostAlloc, 0, 1, true, false},
-    {WH_CUDA_cuMemHostRegister, 0, 1, false, false},
-    {WH_CUDA_cuMemHostRegister_v2, 0, 1, false, false},
-    {WH_CUDA_cuMemAddressReserve, 0, 1, true, false},
-    {WH_CUDA_cuModuleGetGlobal_v2, 0, 1, true, true},
-    {WH_CUDA_cuLibraryGetGlobal, 0, 1, true, true},
-    {WH_CUDA_cuLibraryGetManaged, 0, 1, true, true},
-};
-
 /* A variable may be asked for again. */
 static bool is_known(uint64_t address)
 {
@@ -52,7 +30,7 @@ static bool is_known(uint64_t address)
     return wh_trace_find(address, &number, &offset) && offset == 0;
 }
 
-static void allocated(const struct teller *teller, const uint64_t *a)
+static void allocated(const struct wh_cuda_teller *teller, const uint64_t *a)
 {
     uint64_t address = a[teller->address], size = a[teller->size];
     if ((teller->address_out && !address) || (teller->size_out && !size))
@@ -61,27 +39,18 @@ static void allocated(const struct teller *teller, const uint64_t *a)
         address = *(const CUdeviceptr *)(uintptr_t)address;
     if (teller->size_out)
         size = *(const size_t *)(uintptr_t)size;
+    if (teller->number == WH_CUDA_cuMemAllocPitch_v2)
+        size *= a[3];
     if (address && size && !(teller->size_out && is_known(address)))
         wh_trace_allocated(address, size);
-}
-
-static void allocated_pitched(const uint64_t *a)
-{
-    wh_trace_allocated(*(const CUdeviceptr *)(uintptr_t)a[0],
-                       *(const size_t *)(uintptr_t)a[1] * a[3]);
 }
 
 /* Before the call: behind it the address may be another thread's. */
 static void going(const struct wh_word_call *call, const uint64_t *a)
 {
-    switch (call->number) {
-    case WH_CUDA_cuMemFree_v2:
-    case WH_CUDA_cuMemFreeAsync:
-    case WH_CUDA_cuMemFreeHost:
-    case WH_CUDA_cuMemHostUnregister:
-    case WH_CUDA_cuMemAddressFree:
+    if (wh_cuda_ends_memory(call->number))
         wh_trace_freed(a[0]);
-        break;
+    switch (call->number) {
     case WH_CUDA_cuCtxDestroy:
     case WH_CUDA_cuCtxDestroy_v2:
     case WH_CUDA_cuGraphDestroy:
@@ -297,11 +266,9 @@ static void succeeded(const struct wh_word_call *call, const uint64_t *a)
 {
     if (call->number == WH_CUDA_cuGetProcAddress || call->number == WH_CUDA_cuGetProcAddress_v2)
         put_wrapper(a[1]);
-    if (call->number == WH_CUDA_cuMemAllocPitch_v2)
-        allocated_pitched(a);
-    for (size_t i = 0; i < sizeof(tellers) / sizeof(*tellers); i++)
-        if (tellers[i].number == call->number)
-            allocated(&tellers[i], a);
+    const struct wh_cuda_teller *teller = wh_cuda_teller(call->number);
+    if (teller)
+        allocated(teller, a);
 }
 
 static const struct wh_tracer cuda = {
