@@ -116,7 +116,7 @@ stage_asan() {
         -Dc_args=-fno-sanitize-recover=all && compile build/asan || return
     meson_test -C build/asan --timeout-multiplier 4 --suite unit --suite fault
     meson_test -C build/asan --timeout-multiplier 4 "${sanitized[@]}"
-    meson_test -C build/asan --timeout-multiplier 4 --suite softgpu --suite cuda --suite nvml
+    meson_test -C build/asan --timeout-multiplier 4 --suite softgpu --suite cuda --suite nvml --suite replay
 }
 
 # Those where several threads of the program or of the worker meet.

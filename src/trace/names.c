@@ -118,6 +118,8 @@ static size_t first_behind(uint64_t address)
 
 static void take_out(size_t at, size_t n)
 {
+    if (n == 0)
+        return;
     memmove(memory.ranges + at, memory.ranges + at + n,
             (memory.n - at - n) * sizeof(*memory.ranges));
     memory.n -= n;

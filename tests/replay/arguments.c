@@ -410,6 +410,16 @@ static void put_params(struct reader *reader, unsigned index, uint32_t launch)
         reader->words->a[index + 1] = 0;
 }
 
+/* A place for each attribute that is asked for. */
+static void put_places(struct reader *reader)
+{
+    uint64_t *a = reader->words->a;
+    void **places = block(reader, a[0] * sizeof(*places));
+    for (uint64_t i = 0; i < a[0]; i++)
+        places[i] = block(reader, 64);
+    a[2] = (uintptr_t)places;
+}
+
 void words_read(struct words *words, const struct event *event, uint64_t log, uint32_t launch,
                 CUcontext primary)
 {
@@ -420,6 +430,8 @@ void words_read(struct words *words, const struct event *event, uint64_t log, ui
     read_pointers(&reader);
     if (event->image)
         put_image(&reader, log);
+    if (event->call->number == WH_CUDA_cuPointerGetAttributes)
+        put_places(&reader);
     if (event->kernel)
         put_params(&reader, event->call->number == WH_CUDA_cuLaunchKernelEx ? 2 : 9, launch);
 }
