@@ -18,7 +18,6 @@
 uint64_t wh_cuda_trace(unsigned place, const uint64_t *a);
 extern const struct wh_words wh_cuda_words;
 extern void *const wh_cuda_traced[];
-static const struct wh_tracer cuda;
 
 /* ---- memory ---- */
 
@@ -87,9 +86,9 @@ static int compare_layouts(const void *a, const void *b)
 static bool ask_param(uint64_t function, size_t index, size_t *offset, size_t *size)
 {
     __typeof__(cuFuncGetParamInfo) *of_function =
-        __extension__(__typeof__(of_function)) wh_trace_function(&cuda, "cuFuncGetParamInfo");
+        __extension__(__typeof__(of_function)) wh_trace_function("cuFuncGetParamInfo");
     __typeof__(cuKernelGetParamInfo) *of_kernel =
-        __extension__(__typeof__(of_kernel)) wh_trace_function(&cuda, "cuKernelGetParamInfo");
+        __extension__(__typeof__(of_kernel)) wh_trace_function("cuKernelGetParamInfo");
     return (of_function &&
             of_function((CUfunction)(uintptr_t)function, index, offset, size) == CUDA_SUCCESS) ||
            (of_kernel &&
@@ -259,7 +258,7 @@ static void put_wrapper(uint64_t place)
 {
     void **function = (void **)(uintptr_t)place;
     if (function && *function)
-        *function = wh_trace_wrapper(&cuda, *function);
+        *function = wh_trace_wrapper(*function);
 }
 
 static void succeeded(const struct wh_word_call *call, const uint64_t *a)
@@ -271,7 +270,7 @@ static void succeeded(const struct wh_word_call *call, const uint64_t *a)
         allocated(teller, a);
 }
 
-static const struct wh_tracer cuda = {
+const struct wh_tracer wh_tracer = {
     .words = &wh_cuda_words,
     .wrappers = wh_cuda_traced,
     .special = special,
@@ -283,5 +282,5 @@ static const struct wh_tracer cuda = {
 
 uint64_t wh_cuda_trace(unsigned place, const uint64_t *a)
 {
-    return wh_trace_call(&cuda, place, a);
+    return wh_trace_call(place, a);
 }

@@ -27,13 +27,13 @@ struct pair {
 
 static struct {
     pthread_once_t once;
-    const struct wh_tracer *tracer;
     void **functions;   /* as words->calls; NULL: the library has none of that name */
     struct pair *pairs; /* by address */
     size_t npairs;
-    const char *path; /* NULL: nothing is to be written */
+    bool wanted; /* something is to be written */
 
     pthread_mutex_t lock; /* of all below, and of names.c */
+    const char *path;     /* NULL: it is not, or cannot be */
     FILE *out;
     unsigned threads;
     unsigned unfinished; /* the thread whose line has no end yet; 0: none */
@@ -62,23 +62,22 @@ static void *open_library(void)
 
 static void find_functions(void *library)
 {
-    const struct wh_words *words = state.tracer->words;
+    const struct wh_words *words = wh_tracer.words;
     state.functions = calloc(words->ncalls, sizeof(*state.functions));
     state.pairs = calloc(words->ncalls, sizeof(*state.pairs));
     for (size_t i = 0; library && state.functions && state.pairs && i < words->ncalls; i++) {
         void *address = dlsym(library, words->calls[i].name);
         state.functions[i] = address;
         if (address)
-            state.pairs[state.npairs++] = (struct pair){address, state.tracer->wrappers[i]};
+            state.pairs[state.npairs++] = (struct pair){address, wh_tracer.wrappers[i]};
     }
     if (state.npairs)
         qsort(state.pairs, state.npairs, sizeof(*state.pairs), compare_pairs);
 }
 
-void *wh_trace_wrapper(const struct wh_tracer *tracer, void *address)
+void *wh_trace_wrapper(void *address)
 {
     const struct pair key = {.address = address};
-    (void)tracer;
     const struct pair *pair =
         bsearch(&key, state.pairs, state.npairs, sizeof(*state.pairs), compare_pairs);
     return pair ? pair->wrapper : address;
@@ -89,9 +88,9 @@ static int compare_name(const void *name, const void *call)
     return strcmp(name, ((const struct wh_word_call *)call)->name);
 }
 
-void *wh_trace_function(const struct wh_tracer *tracer, const char *name)
+void *wh_trace_function(const char *name)
 {
-    const struct wh_words *words = tracer->words;
+    const struct wh_words *words = wh_tracer.words;
     const struct wh_word_call *call =
         bsearch(name, words->calls, words->ncalls, sizeof(*words->calls), compare_name);
     return call && state.functions ? state.functions[call - words->calls] : NULL;
@@ -112,8 +111,19 @@ static void open_file(void)
         state.path = NULL;
         return;
     }
-    fprintf(state.out, "wormhole-trace %d %s %u.%u\n", VERSION, state.tracer->words->api->name,
-            state.tracer->words->api->major, state.tracer->words->api->minor);
+    fprintf(state.out, "wormhole-trace %d %s %u.%u\n", VERSION, wh_tracer.words->api->name,
+            wh_tracer.words->api->major, wh_tracer.words->api->minor);
+}
+
+/* A child gets names.c whole. */
+static void before_fork(void)
+{
+    pthread_mutex_lock(&state.lock);
+}
+
+static void after_fork(void)
+{
+    pthread_mutex_unlock(&state.lock);
 }
 
 /* The child's calls are another file's, and its thread is its first. */
@@ -130,14 +140,15 @@ static void start(void)
 {
     state.path = getenv("WORMHOLE_TRACE");
     find_functions(open_library());
-    if (state.path)
-        pthread_atfork(NULL, NULL, restart_in_child);
+    state.wanted = state.path != NULL;
+    if (state.wanted)
+        pthread_atfork(before_fork, after_fork, restart_in_child);
 }
 
 static struct wh_trace_printer printer(void)
 {
     return (struct wh_trace_printer){
-        .out = state.out, .words = state.tracer->words, .special = state.tracer->special};
+        .out = state.out, .words = wh_tracer.words, .special = wh_tracer.special};
 }
 
 /* ---- lines ---- */
@@ -149,7 +160,7 @@ static void print_call(const struct wh_word_call *call, const uint64_t *a)
     for (unsigned i = 0; i < call->nparams; i++) {
         if (i)
             fputs(", ", to.out);
-        if (!state.tracer->argument || !state.tracer->argument(&to, call, i, a))
+        if (!wh_tracer.argument || !wh_tracer.argument(&to, call, i, a))
             wh_trace_print_argument(&to, call, i, a);
     }
     fputc(')', to.out);
@@ -173,10 +184,10 @@ static void begin(const struct wh_word_call *call, const uint64_t *a)
         leave_open();
         print_call(call, a);
         state.unfinished = thread_number;
-        if (state.tracer->words->api->calls[call->number].flags & WH_CALL_RELEASE)
+        if (wh_tracer.words->api->calls[call->number].flags & WH_CALL_RELEASE)
             wh_trace_name_gone(a[0]);
-        if (state.tracer->going)
-            state.tracer->going(call, a);
+        if (wh_tracer.going)
+            wh_tracer.going(call, a);
         fflush(state.out); /* what crashes is what one wants to see */
     }
     pthread_mutex_unlock(&state.lock);
@@ -184,12 +195,12 @@ static void begin(const struct wh_word_call *call, const uint64_t *a)
 
 static void end(const struct wh_word_call *call, const uint64_t *a, uint64_t result)
 {
-    const struct wh_api *api = state.tracer->words->api;
+    const struct wh_api *api = wh_tracer.words->api;
     bool has_status = api->calls[call->number].result == WH_RESULT_STATUS;
     bool success = !has_status || (int32_t)result == api->success;
     pthread_mutex_lock(&state.lock);
-    if (success && state.tracer->succeeded)
-        state.tracer->succeeded(call, a);
+    if (success && wh_tracer.succeeded)
+        wh_tracer.succeeded(call, a);
     if (state.out) {
         const struct wh_trace_printer to = printer();
         if (state.unfinished != thread_number) {
@@ -207,16 +218,15 @@ static void end(const struct wh_word_call *call, const uint64_t *a, uint64_t res
     pthread_mutex_unlock(&state.lock);
 }
 
-uint64_t wh_trace_call(const struct wh_tracer *tracer, unsigned place, const uint64_t *a)
+uint64_t wh_trace_call(unsigned place, const uint64_t *a)
 {
-    const struct wh_word_call *call = &tracer->words->calls[place];
-    state.tracer = tracer; /* there is one */
+    const struct wh_word_call *call = &wh_tracer.words->calls[place];
     pthread_once(&state.once, start);
     void *function = state.functions ? state.functions[place] : NULL;
     if (!function)
-        return (uint64_t)(int64_t)tracer->words->api->unsupported;
-    if (tracer->prepare && state.path)
-        tracer->prepare(call, a);
+        return (uint64_t)(int64_t)wh_tracer.words->api->unsupported;
+    if (wh_tracer.prepare && state.wanted)
+        wh_tracer.prepare(call, a);
     begin(call, a);
     uint64_t result = call->make(function, a);
     end(call, a, result);

@@ -26,14 +26,17 @@ struct wh_tracer {
     void (*succeeded)(const struct wh_word_call *call, const uint64_t *a);
 };
 
+/* The library's one. */
+extern const struct wh_tracer wh_tracer;
+
 /* Makes a call of words->calls, and writes it down where that is wanted. Its result. */
-uint64_t wh_trace_call(const struct wh_tracer *tracer, unsigned place, const uint64_t *a);
+uint64_t wh_trace_call(unsigned place, const uint64_t *a);
 
 /* The traced library's function of this name, or NULL. Only from the tracer's own functions. */
-void *wh_trace_function(const struct wh_tracer *tracer, const char *name);
+void *wh_trace_function(const char *name);
 
 /* The tracing function that stands for an address in the traced library; the address itself when
  * none does. */
-void *wh_trace_wrapper(const struct wh_tracer *tracer, void *address);
+void *wh_trace_wrapper(void *address);
 
 #endif
