@@ -225,6 +225,13 @@ const char *smErrorText(sm_status code)
     return code ? "error" : "success";
 }
 
+sm_status smPick(sm_region region, sm_device *devices, sm_uint num_devices, void **place,
+                 const sm_nested *wish, sm_usage *usage)
+{
+    (void)region, (void)devices, (void)num_devices, (void)place, (void)wish, (void)usage;
+    return 0;
+}
+
 void *smLookUp(const char *name)
 {
     (void)name;

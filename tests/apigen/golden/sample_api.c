@@ -156,6 +156,16 @@ static const struct wh_param params_smErrorText[] = {
     {.name = "code", .kind = WH_VALUE, .size = 4, .is_signed = true, .selector = -1},
 };
 
+static const struct wh_param params_smPick[] = {
+    {.name = "region", .kind = WH_LOCAL, .selector = -1},
+    {.name = "devices", .kind = WH_HANDLES, .size = 8, .selector = -1,
+     .type = WH_SAMPLE_TYPE_sm_device, .invalid = -33, .length = {2, -1, 1}},
+    {.name = "num_devices", .kind = WH_VALUE, .size = 4, .selector = -1},
+    {.name = "place", .kind = WH_OUT, .size = 1, .selector = -1, .length = {-1, -1, 1}},
+    {.name = "wish", .kind = WH_LOCAL, .selector = -1},
+    {.name = "usage", .kind = WH_LOCAL, .selector = -1},
+};
+
 static const struct wh_param params_smLookUp[] = {
     {.name = "name", .kind = WH_LOCAL, .selector = -1},
 };
@@ -325,6 +335,9 @@ static const struct wh_call_desc calls[] = {
     {.name = "smErrorText", .params = params_smErrorText, .number = WH_SAMPLE_smErrorText,
      .flags = WH_CALL_HAND_CLIENT | WH_CALL_UNSUPPORTED, .nparams = 1, .result = WH_RESULT_VALUE,
      .error_param = -1, .since_major = 2},
+    {.name = "smPick", .params = params_smPick, .number = WH_SAMPLE_smPick,
+     .flags = WH_CALL_HAND_CLIENT | WH_CALL_UNSUPPORTED, .nparams = 6, .result = WH_RESULT_STATUS,
+     .error_param = -1, .since_major = 2},
     {.name = "smLookUp", .params = params_smLookUp, .number = WH_SAMPLE_smLookUp,
      .flags = WH_CALL_HAND_CLIENT | WH_CALL_EXTENSION | WH_CALL_UNSUPPORTED, .nparams = 1,
      .result = WH_RESULT_VALUE, .error_param = -1, .since_major = 2},
@@ -447,7 +460,7 @@ static const struct wh_names props[] = {
 
 const struct wh_api wh_sample_api = {
     .name = "sample",
-    .hash = UINT64_C(0x9b29ae318876bc58),
+    .hash = UINT64_C(0xef47649b3433c591),
     .calls = calls,
     .objects = objects,
     .structs = structs,

@@ -165,6 +165,8 @@ CHECK_FUNCTION(smHost, sm_status (*)(const sm_host *, sm_nested *));
 CHECK_FUNCTION(smImport, sm_buffer (*)(sm_device, int, sm_status *));
 CHECK_FUNCTION(smOnEvent, sm_status (*)(sm_event, void (*)(sm_event, int, void *), void *));
 CHECK_FUNCTION(smErrorText, const char *(*)(sm_status));
+CHECK_FUNCTION(smPick, sm_status (*)(sm_region, sm_device *, sm_uint, void **, const sm_nested *,
+                                     sm_usage *));
 CHECK_FUNCTION(smLookUp, void *(*)(const char *));
 CHECK_FUNCTION(smNative, sm_status (*)(void (*)(void *), void **, sm_format));
 CHECK_FUNCTION(smAlloc, void *(*)(size_t, sm_status *));

@@ -326,6 +326,7 @@ const struct wh_function wh_sample_functions[] = {
     {"smNotifyPerThread", WH_SAMPLE_smNotify, false, ADDRESS(smNotifyPerThread)},
     {"smOnEvent", WH_SAMPLE_smOnEvent, false, ADDRESS(smOnEvent)},
     {"smOperate", WH_SAMPLE_smOperate, false, ADDRESS(smOperate)},
+    {"smPick", WH_SAMPLE_smPick, false, ADDRESS(smPick)},
     {"smRegions", WH_SAMPLE_smRegions, false, ADDRESS(smRegions)},
     {"smReleaseBuffer", WH_SAMPLE_smReleaseBuffer, false, ADDRESS(smReleaseBuffer)},
     {"smReset", WH_SAMPLE_smReset, true, ADDRESS(smReset)},

@@ -308,6 +308,7 @@ wh_thunk *const wh_sample_thunks[] = {
     thunk_smImport,
     NULL, /* smOnEvent */
     NULL, /* smErrorText */
+    NULL, /* smPick */
     NULL, /* smLookUp */
     NULL, /* smNative */
     NULL, /* smAlloc */
@@ -353,6 +354,7 @@ const char *const wh_sample_function_names[] = {
     "smImport",
     "smOnEvent",
     "smErrorText",
+    "smPick",
     "smLookUp",
     NULL, /* smNative */
     NULL, /* smAlloc */

@@ -42,6 +42,8 @@ struct wh_sample_functions_table {
     sm_buffer (*smImport)(sm_device device, int fd, sm_status *error_ret);
     sm_status (*smOnEvent)(sm_event event, sm_callback notify, void *user);
     const char *(*smErrorText)(sm_status code);
+    sm_status (*smPick)(sm_region region, sm_device *devices, sm_uint num_devices, void **place,
+                        const sm_nested *wish, sm_usage *usage);
     void *(*smLookUp)(const char *name);
     void *unused_smNative;
     void *unused_smAlloc;

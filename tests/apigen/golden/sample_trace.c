@@ -196,68 +196,77 @@ WH_EXPORT sm_status smOperate(const sm_operation *operation, const sm_value *val
     return (sm_status)wh_sample_trace(24, a);
 }
 
+WH_EXPORT sm_status smPick(sm_region region, sm_device *devices, sm_uint num_devices, void **place,
+                           const sm_nested *wish, sm_usage *usage)
+{
+    uint64_t a[] = {(uintptr_t)&region, (uintptr_t)devices, (uint64_t)num_devices, (uintptr_t)place,
+                    (uintptr_t)wish, (uintptr_t)usage};
+
+    return (sm_status)wh_sample_trace(25, a);
+}
+
 WH_EXPORT sm_status smRegions(sm_uint count, const sm_region *regions, const sm_nested *nested,
                               const sm_format *formats)
 {
     uint64_t a[] = {(uint64_t)count, (uintptr_t)regions, (uintptr_t)nested, (uintptr_t)formats};
 
-    return (sm_status)wh_sample_trace(25, a);
+    return (sm_status)wh_sample_trace(26, a);
 }
 
 WH_EXPORT sm_status smReleaseBuffer(sm_buffer buffer)
 {
     uint64_t a[] = {(uintptr_t)buffer};
 
-    return (sm_status)wh_sample_trace(26, a);
+    return (sm_status)wh_sample_trace(27, a);
 }
 
 WH_EXPORT void smReset(sm_device device)
 {
     uint64_t a[] = {(uintptr_t)device};
 
-    wh_sample_trace(27, a);
+    wh_sample_trace(28, a);
 }
 
 WH_EXPORT void smReset2(sm_device device)
 {
     uint64_t a[] = {(uintptr_t)device};
 
-    wh_sample_trace(28, a);
+    wh_sample_trace(29, a);
 }
 
 WH_EXPORT sm_status smRetainBuffer(sm_buffer buffer)
 {
     uint64_t a[] = {(uintptr_t)buffer};
 
-    return (sm_status)wh_sample_trace(29, a);
+    return (sm_status)wh_sample_trace(30, a);
 }
 
 WH_EXPORT sm_status smRetainBufferEXT(sm_buffer buffer)
 {
     uint64_t a[] = {(uintptr_t)buffer};
 
-    return (sm_status)wh_sample_trace(30, a);
+    return (sm_status)wh_sample_trace(31, a);
 }
 
 WH_EXPORT int smScale(sm_float x, sm_double y, const short z)
 {
     uint64_t a[] = {wh_word_from_float(x), wh_word_from_double(y), (uint64_t)(int64_t)z};
 
-    return (int)wh_sample_trace(31, a);
+    return (int)wh_sample_trace(32, a);
 }
 
 WH_EXPORT sm_status smSetLimit(sm_uint name, sm_device device, size_t value)
 {
     uint64_t a[] = {(uint64_t)name, (uintptr_t)device, (uint64_t)value};
 
-    return (sm_status)wh_sample_trace(32, a);
+    return (sm_status)wh_sample_trace(33, a);
 }
 
 WH_EXPORT sm_status smSetUsage(sm_device device, const sm_usage *usage)
 {
     uint64_t a[] = {(uintptr_t)device, (uintptr_t)usage};
 
-    return (sm_status)wh_sample_trace(33, a);
+    return (sm_status)wh_sample_trace(34, a);
 }
 
 WH_EXPORT signed char smSign(sm_i8 a8, sm_i16 a16, sm_long a64, sm_u8 b8, sm_u16 b16,
@@ -266,42 +275,42 @@ WH_EXPORT signed char smSign(sm_i8 a8, sm_i16 a16, sm_long a64, sm_u8 b8, sm_u16
     uint64_t a[] = {(uint64_t)(int64_t)a8, (uint64_t)(int64_t)a16, (uint64_t)(int64_t)a64,
                     (uint64_t)b8, (uint64_t)b16, (uint64_t)b64};
 
-    return (signed char)wh_sample_trace(34, a);
+    return (signed char)wh_sample_trace(35, a);
 }
 
 WH_EXPORT sm_status smSplit(sm_buffer buffer, sm_uint count, sm_buffer *parts)
 {
     uint64_t a[] = {(uintptr_t)buffer, (uint64_t)count, (uintptr_t)parts};
 
-    return (sm_status)wh_sample_trace(35, a);
+    return (sm_status)wh_sample_trace(36, a);
 }
 
 WH_EXPORT sm_ulong smTicks(void)
 {
     uint64_t a[] = {0};
 
-    return (sm_ulong)wh_sample_trace(36, a);
+    return (sm_ulong)wh_sample_trace(37, a);
 }
 
 WH_EXPORT sm_status smTune(sm_device device, const float *hint)
 {
     uint64_t a[] = {(uintptr_t)device, (uintptr_t)hint};
 
-    return (sm_status)wh_sample_trace(37, a);
+    return (sm_status)wh_sample_trace(38, a);
 }
 
 WH_EXPORT sm_status smWait(sm_uint num_events, const sm_event *const events)
 {
     uint64_t a[] = {(uint64_t)num_events, (uintptr_t)events};
 
-    return (sm_status)wh_sample_trace(38, a);
+    return (sm_status)wh_sample_trace(39, a);
 }
 
 WH_EXPORT sm_address smWhere(sm_address address, sm_bool exact)
 {
     uint64_t a[] = {(uintptr_t)address, (uint64_t)exact};
 
-    return (sm_address)(uintptr_t)wh_sample_trace(39, a);
+    return (sm_address)(uintptr_t)wh_sample_trace(40, a);
 }
 
 void *const wh_sample_traced[] = {
@@ -330,6 +339,7 @@ void *const wh_sample_traced[] = {
     ADDRESS(smNotifyPerThread),
     ADDRESS(smOnEvent),
     ADDRESS(smOperate),
+    ADDRESS(smPick),
     ADDRESS(smRegions),
     ADDRESS(smReleaseBuffer),
     ADDRESS(smReset),

@@ -133,6 +133,8 @@ sm_status smHost(const sm_host *host, sm_nested *nested);
 sm_buffer smImport(sm_device device, int fd, sm_status *error_ret);
 sm_status smOnEvent(sm_event event, sm_callback notify, void *user);
 const char *smErrorText(sm_status code);
+sm_status smPick(sm_region region, sm_device *devices, sm_uint num_devices, void **place,
+                 const sm_nested *wish, sm_usage *usage);
 void *smLookUp(const char *name);
 sm_status smNative(sm_free run, void **args, sm_format by_value);
 void *smAlloc(size_t size, sm_status *error_ret);

@@ -369,6 +369,25 @@ static uint64_t make_smErrorText(void *address, const uint64_t *a)
     return (uintptr_t)f((sm_status)a[0]);
 }
 
+static const struct wh_word_param params_smPick[] = {
+    {"region", WH_WORD_IN, {WH_WORD_STRUCT, false, 1, 72}, {-1, -1, 1}},
+    {"devices", WH_WORD_IN, {WH_WORD_OBJECT, false, 1, 8}, {2, -1, 1}},
+    {"num_devices", WH_WORD_VALUE, {WH_WORD_NUMBER, false, 0, 4}, {-1, -1, 1}},
+    {"place", WH_WORD_OUT, {WH_WORD_ADDRESS, false, 0, 8}, {-1, -1, 1}},
+    {"wish", WH_WORD_IN, {WH_WORD_STRUCT, false, 2, 80}, {-1, -1, 1}},
+    {"usage", WH_WORD_OUT, {WH_WORD_STRUCT, false, 5, 16}, {-1, -1, 1}},
+};
+
+static uint64_t make_smPick(void *address, const uint64_t *a)
+{
+    sm_status (*f)(sm_region region, sm_device *devices, sm_uint num_devices, void **place,
+               const sm_nested *wish, sm_usage *usage) = __extension__(__typeof__(f))address;
+
+    return (uint64_t)f(*(const sm_region *)(uintptr_t)a[0], (sm_device *)(uintptr_t)a[1],
+                       (sm_uint)a[2], (void **)(uintptr_t)a[3], (const sm_nested *)(uintptr_t)a[4],
+                       (sm_usage *)(uintptr_t)a[5]);
+}
+
 static const struct wh_word_param params_smLookUp[] = {
     {"name", WH_WORD_VALUE, {WH_WORD_TEXT, false, 0, 8}, {-1, -1, 1}},
 };
@@ -569,6 +588,7 @@ static const struct wh_word_call calls[] = {
     {"smNotifyPerThread", WH_SAMPLE_smNotify, 1, params_smNotify, make_smNotify},
     {"smOnEvent", WH_SAMPLE_smOnEvent, 3, params_smOnEvent, make_smOnEvent},
     {"smOperate", WH_SAMPLE_smOperate, 2, params_smOperate, make_smOperate},
+    {"smPick", WH_SAMPLE_smPick, 6, params_smPick, make_smPick},
     {"smRegions", WH_SAMPLE_smRegions, 4, params_smRegions, make_smRegions},
     {"smReleaseBuffer", WH_SAMPLE_smReleaseBuffer, 1, params_smReleaseBuffer, make_smReleaseBuffer},
     {"smReset", WH_SAMPLE_smReset, 1, params_smReset, make_smReset},
