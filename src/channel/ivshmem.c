@@ -6,7 +6,9 @@
  */
 #include "channel/ivshmem.h"
 
+#include "base/log.h"
 #include "base/util.h"
+#include "channel/gate.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -334,6 +336,7 @@ static void guest_release(struct wh_shm *shm)
     set_life_state(session, LIFE_ENDING);
     pthread_join(session->life, NULL);
     wh_bell_ring(&server, NULL, 0);
+    wh_gate_forget(shm);
     wh_ivshmem_unmap(&session->device);
     free(session);
 }
@@ -387,6 +390,8 @@ static int open_segment(struct guest_session *session, struct wh_channel **chann
     shm->abandon = guest_abandon;
     shm->channel.arena_fd = session->device.memory_fd;
     shm->channel.arena_offset = offset + WH_ARENA_START;
+    const char *why = wh_gate_adopt(shm);
+    wh_debug("calls %s%s", why ? "travel by ivshmem: " : "are exitless", why ? why : "");
     *channel = &shm->channel;
     return 0;
 }

@@ -33,12 +33,24 @@ struct wh_slot {
 
 _Static_assert(sizeof(struct wh_slot) == 2048, "a slot is 2 KiB");
 
+/*
+ * How the client enters the session's view, if there is one (channel/gate.h). Written by the worker
+ * before the segment is open. The key is the session's as the segment is: whoever may map the one
+ * may have the other.
+ */
+struct wh_gate_offer {
+    uint32_t index; /* in the VM; 0: there is no view */
+    uint32_t lanes; /* calls at once */
+    uint64_t key[4];
+};
+
 struct wh_segment {
     _Atomic uint32_t state; /* enum wh_segment_state, written by the server side */
     uint32_t reserved;
     char reason[248]; /* why it ended; text from a peer: bounded and cleaned before it is printed */
     _Alignas(64) _Atomic uint32_t callbacks;           /* how many the client has carried out */
     _Atomic uint32_t callbacks_awaited;                /* the client must ring */
+    _Alignas(64) struct wh_gate_offer gate;
     _Alignas(4096) struct wh_ring_control calls;       /* client to worker */
     struct wh_ring_control upcalls;                    /* worker to client */
     _Alignas(4096) _Atomic uint32_t tokens[WH_TOKENS]; /* completion of transfers: 0, then 1 */

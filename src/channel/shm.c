@@ -8,6 +8,7 @@
 #include "channel/shm.h"
 
 #include "base/util.h"
+#include "channel/lead.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -135,8 +136,12 @@ static void client_commit(struct wh_channel *channel)
 {
     struct wh_shm *shm = shm_of(channel);
     wh_ring_publish(&shm->calls);
-    wake_consumer(&shm->calls, &shm->bell);
+    if (!shm->step_in)
+        wake_consumer(&shm->calls, &shm->bell);
     pthread_mutex_unlock(&shm->submit);
+    /* Outside of the lock: several threads may be in there at once, and one may stay a while. */
+    if (shm->step_in && shm->step_in(shm))
+        wake_consumer(&shm->calls, &shm->bell);
 }
 
 static uint32_t client_take_slot(struct wh_channel *channel)
@@ -178,14 +183,14 @@ static int client_await(struct wh_channel *channel, uint32_t number, bool slow,
     unsigned naps = 0;
     if (!wh_spin_while(spin, &slot->state, WH_SLOT_PENDING)) {
         uint64_t start = wh_now_ns();
-        /* Sequentially consistent: pairs with worker_reply, which sets the state, then looks for a
+        /* Sequentially consistent: pairs with wh_lead_reply, which sets the state, then looks for a
          * sleeper. */
         atomic_store(&slot->sleeps, 1);
         while (atomic_load(&slot->state) == WH_SLOT_PENDING)
             wh_park_while(&shm->park, &slot->state, WH_SLOT_PENDING, &naps);
         wh_spin_learn(spin, wh_now_ns() - start);
     }
-    /* Acquire pairs with the store in worker_reply: size and data were written before. */
+    /* Acquire pairs with the store in wh_lead_reply: size and data were written before. */
     if (atomic_load_explicit(&slot->state, memory_order_acquire) != WH_SLOT_DONE)
         return -1;
     reply->bytes = slot->data;
@@ -296,27 +301,11 @@ static void client_lose(struct wh_channel *channel, const char *why)
 
 /* ---- the worker's end ---- */
 
-static bool try_to_lead(struct wh_shm *shm)
-{
-    /* Acquire pairs with the release in stop_leading: the ring's private counter is ours. */
-    if (atomic_flag_test_and_set_explicit(&shm->leader, memory_order_acquire))
-        return false;
-    atomic_store_explicit(&shm->calls.control->consumer_sleeps, 0, memory_order_relaxed);
-    return true;
-}
-
 /* Nobody leads from here on; true when a message came in meanwhile and nobody was told. */
 static bool stop_leading(struct wh_shm *shm, bool *leads)
 {
-    struct wh_ring_control *control = shm->calls.control;
-    uint32_t at = shm->calls.at;
     *leads = false;
-    atomic_store(&control->consumer_sleeps, 1);
-    atomic_flag_clear_explicit(&shm->leader, memory_order_release);
-    /* Pairs with the fence in wake_consumer: the client sees us sleeping or we see its message. */
-    atomic_thread_fence(memory_order_seq_cst);
-    return atomic_load_explicit(&control->tail, memory_order_acquire) != at &&
-           atomic_exchange(&control->consumer_sleeps, 0) == 1;
+    return wh_lead_stop(shm);
 }
 
 static int64_t worker_receive(struct wh_channel *channel, bool *leads, struct wh_message *message,
@@ -328,7 +317,7 @@ static int64_t worker_receive(struct wh_channel *channel, bool *leads, struct wh
     uint64_t idle = 0; /* since then, if it was long enough to sleep */
     while (!is_lost(shm)) {
         uint32_t door = atomic_load(&control->door);
-        *leads = *leads || try_to_lead(shm);
+        *leads = *leads || wh_lead_try(shm);
         if (*leads) {
             int64_t size = wh_ring_take(&shm->calls, message, WH_MESSAGE_MAX, fault);
             /* The room of many records is told at once, but before this thread might do something
@@ -370,7 +359,7 @@ static bool worker_vacate(struct wh_channel *channel, bool *leads)
 
 static void worker_resume(struct wh_channel *channel, bool *leads)
 {
-    *leads = *leads || try_to_lead(shm_of(channel));
+    *leads = *leads || wh_lead_try(shm_of(channel));
 }
 
 static void *worker_reply_room(struct wh_channel *channel, uint32_t slot)
@@ -381,14 +370,8 @@ static void *worker_reply_room(struct wh_channel *channel, uint32_t slot)
 static void worker_reply(struct wh_channel *channel, uint32_t number, uint32_t size)
 {
     struct wh_shm *shm = shm_of(channel);
-    struct wh_slot *slot = &shm->segment->slots[number];
-    slot->size = size;
-    slot->upcalls = atomic_load_explicit(&shm->upcalls.control->tail, memory_order_relaxed);
-    /* Sequentially consistent: pairs with client_await, which announces its sleep, then looks at
-     * the state. */
-    atomic_store(&slot->state, WH_SLOT_DONE);
-    if (atomic_load(&slot->sleeps))
-        wh_bell_ring(&shm->bell, &slot->state, 1);
+    if (wh_lead_reply(shm, number, size))
+        wh_bell_ring(&shm->bell, &shm->segment->slots[number].state, 1);
 }
 
 static void worker_set_token(struct wh_channel *channel, uint32_t token)

@@ -13,6 +13,8 @@
 
 #include <pthread.h>
 
+struct wh_gate_client;
+
 struct wh_shm {
     struct wh_channel channel;
     struct wh_segment *segment;
@@ -35,6 +37,10 @@ struct wh_shm {
     atomic_flag losing;
     _Atomic int sleepers; /* worker threads asleep in receive */
 
+    /* Client, on the exitless path: runs the worker's code on what was sent; true when the worker has
+     * to be woken nevertheless. NULL: there is no such path. */
+    bool (*step_in)(struct wh_shm *shm);
+    struct wh_gate_client *gate;
     /* Transport: waits for news from the other side; frees what it holds. */
     bool (*listen)(struct wh_shm *shm, bool eager);
     void (*release)(struct wh_shm *shm);

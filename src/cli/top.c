@@ -20,12 +20,19 @@
 
 #define MOST_LINE 512
 
+/* What the module counted of a session on the exitless path. */
+struct view {
+    bool there;
+    uint64_t calls, suspended, violations, overruns, lost;
+};
+
 struct session {
     uint32_t number, client;
     int worker;
     char tenant[64], api[16];
     uint64_t age, calls, memory, shared; /* ms, messages, bytes, bytes */
     double rate;                         /* messages a second */
+    struct view view;
 };
 
 /* What the daemon said at one time. */
@@ -125,6 +132,23 @@ static bool parse_session(const char *line, struct session *s)
                   &s->memory, &s->shared) == 9;
 }
 
+/* Belongs to a session that was listed before. */
+static void parse_view(const char *line, struct report *report)
+{
+    struct view view = {.there = true};
+    uint32_t number;
+    if (sscanf(line,
+               "view %" SCNu32 " entered %*u calls %" SCNu64 " suspended %" SCNu64
+               " retried %*u forwarded %*u strays %*u violations %" SCNu64 " overruns %" SCNu64
+               " lost %" SCNu64,
+               &number, &view.calls, &view.suspended, &view.violations, &view.overruns,
+               &view.lost) != 6)
+        return;
+    for (size_t i = 0; i < report->count; i++)
+        if (report->sessions[i].number == number)
+            report->sessions[i].view = view;
+}
+
 static int add_session(struct report *report, const struct session *session)
 {
     struct session *more =
@@ -149,9 +173,11 @@ static int read_report(const char *path, struct report *report, struct wh_error 
         sscanf(line, "wormholed %31s age %" SCNu64, report->version, &report->age) != 2)
         result =
             wh_error_set(error, EPROTO, "%s is not the admin socket of a Wormhole daemon", path);
-    while (result == 0 && fgets(line, sizeof(line), file))
+    while (result == 0 && fgets(line, sizeof(line), file)) {
         if (parse_session(line, &session) && add_session(report, &session) < 0)
             result = wh_error_set(error, ENOMEM, "out of memory");
+        parse_view(line, report);
+    }
     (void)fclose(file);
     return result;
 }
@@ -220,6 +246,14 @@ static size_t count_tenants(const struct report *report)
     return count;
 }
 
+static void show_view(const struct view *view)
+{
+    printf("%8s exitless: %" PRIu64 " visits to the view, %" PRIu64 " suspended, %" PRIu64
+           " violations, %" PRIu64 " overruns%s\n",
+           "", view->calls, view->suspended, view->violations, view->overruns,
+           view->lost ? "; the session is lost" : "");
+}
+
 static void show(struct report *report)
 {
     char age[24], memory[16], shared[16];
@@ -243,6 +277,8 @@ static void show(struct report *report)
         printf("%8" PRIu32 " %-20s %-7s %8" PRIu32 " %8d %10s %10.0f %12" PRIu64 " %8s %8s\n",
                s->number, s->tenant, s->api, s->client, s->worker, print_age(s->age, age), s->rate,
                s->calls, print_size(s->memory, memory), print_size(s->shared, shared));
+        if (s->view.there)
+            show_view(&s->view);
     }
     (void)fflush(stdout);
 }

@@ -5,8 +5,10 @@
  */
 #include "daemon/admin.h"
 
+#include "../../kmod/uapi/wormhole.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/gate.h"
 #include "daemon/listener.h"
 #include "daemon/session.h"
 #include "wire/hello.h"
@@ -42,6 +44,23 @@ static void print_session(FILE *file, const struct wh_served *session, uint64_t 
                   (unsigned long long)session->shared);
 }
 
+/* The module's figures: what happened in the session's view. */
+static void print_view(FILE *file, const struct wh_served *session)
+{
+    struct wormhole_view_stats stats;
+    if (wh_gate_view_stats(session, &stats) < 0)
+        return;
+    (void)fprintf(file,
+                  "view %u entered %llu calls %llu suspended %llu retried %llu forwarded %llu "
+                  "strays %llu violations %llu overruns %llu lost %llu exits",
+                  session->number, stats.started, stats.calls, stats.suspensions, stats.retries,
+                  stats.forwards, stats.strays, stats.violations, stats.overruns, stats.lost);
+    for (unsigned i = 0; i < WORMHOLE_REASONS; i++)
+        if (stats.exits[i])
+            (void)fprintf(file, " %u:%llu", i, stats.exits[i]);
+    (void)fprintf(file, "\n");
+}
+
 /* Everything as text in a file that is read from its start; -1: no memory. */
 static int write_report(const struct wh_admin *admin)
 {
@@ -56,6 +75,8 @@ static int write_report(const struct wh_admin *admin)
                   (unsigned long long)(now - admin->since) / 1000000);
     for (const struct wh_served *s = admin->server->sessions; s; s = s->next)
         print_session(file, s, now);
+    for (const struct wh_served *s = admin->server->sessions; s; s = s->next)
+        print_view(file, s);
     bool whole = !ferror(file);
     if (fclose(file) != 0 || !whole || lseek(fd, 0, SEEK_SET) < 0)
         return -1;

@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/gate.h"
 #include "wire/exchange.h"
 
 #include <errno.h>
@@ -99,6 +100,8 @@ static void answer(struct wh_served *session, struct wh_exchange_letter *letter,
         letter->status = get(session, letter, &given);
     else if (what == WH_EXCHANGE_DROP)
         letter->status = drop(session, letter);
+    else if (what == WH_EXCHANGE_VIEW)
+        letter->status = wh_gate_bind(session, &own, &letter->kind);
     else
         letter->status = EINVAL;
     letter->what = what;

@@ -41,6 +41,7 @@ struct wh_vm_server {
     int memory;
     uint8_t *map;
     int bells[WH_REGION_BELLS];
+    struct wh_gate_vm *gate;         /* the same */
     struct wh_region_server *region; /* NULL while no VM is there, and where a service VM serves */
 };
 
@@ -90,7 +91,7 @@ static int make_region(struct wh_vm_server *vm, struct wh_error *error)
     return make_bells(vm, error);
 }
 
-static int serve_region(struct wh_vm_server *vm, struct wh_error *error)
+static int serve_region(struct wh_vm_server *vm, int socket, struct wh_error *error)
 {
     struct wh_region_setup setup = {.name = vm->config->name,
                                     .limits = vm->config->limits,
@@ -100,6 +101,7 @@ static int serve_region(struct wh_vm_server *vm, struct wh_error *error)
                                     .bells = vm->bells};
     if (vm->nends > 1) /* the service VM does */
         return 0;
+    vm->gate = setup.gate = wh_gate_vm_new(vm->config->name, socket);
     vm->region = wh_region_serve(vm->server, &setup, error);
     return vm->region ? 0 : -1;
 }
@@ -135,12 +137,19 @@ static bool is_connected(const struct end *end)
     return end->qemu.fd >= 0;
 }
 
+static void end_region(struct wh_vm_server *vm, const char *reason)
+{
+    if (vm->region)
+        wh_region_end(vm->region, reason);
+    vm->region = NULL;
+    wh_gate_vm_free(vm->server, vm->gate);
+    vm->gate = NULL;
+}
+
 /* What the VM's end means for the sessions on its region. */
 static void end_sessions(struct wh_vm_server *vm, const struct end *gone)
 {
-    if (vm->region)
-        wh_region_end(vm->region, "the VM was ended");
-    vm->region = NULL;
+    end_region(vm, "the VM was ended");
     if (vm->nends == 1 || !vm->map)
         return;
     if (gone == &vm->ends[0]) {
@@ -183,7 +192,7 @@ static int admit(struct end *end, int socket, struct wh_error *error)
     end->own_bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (end->own_bell < 0 || introduce(end, socket) < 0)
         return wh_error_set(error, errno, "cannot hand the region to QEMU: %s", strerror(errno));
-    if (end == &vm->ends[0] && serve_region(vm, error) < 0)
+    if (end == &vm->ends[0] && serve_region(vm, socket, error) < 0)
         return -1;
     return wh_loop_add(&vm->server->loop, &end->qemu, socket, on_qemu, error);
 }
@@ -193,9 +202,7 @@ static void give_up(struct end *end)
     struct wh_vm_server *vm = end->vm;
     wh_close_fd(&end->own_bell);
     end->own_bell = -1;
-    if (vm->region)
-        wh_region_end(vm->region, "the VM could not be served");
-    vm->region = NULL;
+    end_region(vm, "the VM could not be served");
     if (!is_connected(&vm->ends[0]) && !is_connected(&vm->ends[1]))
         drop_region(vm);
 }
@@ -285,9 +292,7 @@ void wh_ivshmem_servers_close(struct wh_server *server)
     while (server->vms) {
         struct wh_vm_server *vm = server->vms;
         server->vms = vm->next;
-        if (vm->region)
-            wh_region_end(vm->region, "the server was stopped");
-        vm->region = NULL;
+        end_region(vm, "the server was stopped");
         for (unsigned i = 0; i < vm->nends; i++)
             close_end(&vm->ends[i]);
         drop_region(vm);

@@ -142,7 +142,8 @@ static int start_session(struct connection *connection, struct wh_tenant *tenant
                                          .hello = &connection->hello,
                                          .transport = "unix",
                                          .life = connection->fd,
-                                         .bell = -1};
+                                         .bell = -1,
+                                         .gate = -1};
     if (wh_tenant_segment_size(server, tenant, connection->hello.arena, server->machine_memory,
                                &request.size, error) < 0)
         return -1;

@@ -208,6 +208,8 @@ static int start_worker(struct slot *slot, const struct wh_hello *hello, struct 
         .bell = region->setup.bells ? region->setup.bells[WH_PEER_SESSION + number] : -1,
         .offset = slot->offset,
         .size = slot->size,
+        .gate = wh_gate_device(region->setup.gate),
+        .gate_vm = region->setup.gate,
         .ended = on_end_of_session,
         .owner = slot};
     slot->served = wh_session_start(region->server, &request, error);

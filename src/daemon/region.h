@@ -9,6 +9,7 @@
 #define WH_DAEMON_REGION_H
 
 #include "channel/ivshmem.h"
+#include "daemon/gate.h"
 #include "daemon/server.h"
 
 /* Peer numbers of doorbells: the server's own, then one per mailbox, then the VMs'. */
@@ -26,6 +27,7 @@ struct wh_region_setup {
     int fd;          /* the same, for workers */
     uint64_t size;
     const int *bells; /* WH_REGION_BELLS eventfds by peer number, or NULL: nobody can ring here */
+    struct wh_gate_vm *gate; /* the VM on the exitless path, or NULL */
 };
 
 /* Starts to serve; guests see the region as served when this returns. NULL with a reason on

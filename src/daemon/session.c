@@ -6,6 +6,7 @@
 #include "base/util.h"
 #include "channel/park.h"
 #include "daemon/exchange.h"
+#include "daemon/gate.h"
 #include "daemon/ledger.h"
 #include "daemon/spawn.h"
 
@@ -49,6 +50,7 @@ static void unlink_session(struct wh_served *session)
 static void free_session(struct wh_served *session)
 {
     int pidfd = session->exit.fd;
+    wh_gate_release(session);
     wh_exchange_close(session);
     wh_loop_remove(&session->server->loop, &session->exit);
     wh_close_fd(&pidfd);
@@ -95,6 +97,7 @@ static void on_exit_of_worker(struct wh_source *source, uint32_t events)
     /* What it started goes with it; before it is reaped, so that the number is still its own. */
     kill(-session->pid, SIGKILL);
     (void)waitid(P_PIDFD, (id_t)source->fd, &info, WEXITED | WNOHANG);
+    wh_gate_release(session); /* before others get the segment */
     bool loud = describe_end(&info, reason, sizeof(reason));
     tell_reason(session, reason);
     if (loud)
@@ -164,7 +167,9 @@ struct wh_served *wh_session_start(struct wh_server *server,
                                   .shared = request->size,
                                   .since = wh_now_ns(),
                                   .exit.fd = -1,
-                                  .exchange.fd = -1};
+                                  .exchange.fd = -1,
+                                  .gate_vm = request->gate_vm,
+                                  .view = -1};
     memcpy(session->api, request->hello->api, sizeof(session->api)); /* it ends with a zero byte */
     WH_CLEANUP_CLOSE int exchange = -1;
     struct wh_session_request complete = *request;

@@ -23,6 +23,8 @@ struct wh_session_request {
     int ledger; /* or -1; of this, what is the session's: filled in when it starts */
     uint32_t account;
     int exchange; /* the worker's end of the socket to the daemon, likewise */
+    int gate;     /* the exitless path's module, or -1; and where the view will be bound */
+    struct wh_gate_vm *gate_vm;
     /* Called when the worker is gone and the reason is told; may be NULL. */
     void (*ended)(void *owner);
     void *owner;
@@ -36,6 +38,8 @@ struct wh_served {
     struct wh_account *account; /* in the tenant's ledger, or NULL */
     struct wh_source exit;      /* the worker's pidfd */
     struct wh_source exchange;  /* the socket to the worker (exchange.c) */
+    struct wh_gate_vm *gate_vm; /* where a view of its worker may be bound, or NULL */
+    int view;                   /* that is, or -1 */
     pid_t pid;
     uint32_t number;
     uint32_t client; /* for people: the process's number, by its own word, */

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "channel/unix.h"
+#include "daemon/gate.h"
 #include "daemon/view.h"
 
 #include <errno.h>
@@ -20,8 +21,8 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define FIRST_FD     3 /* life, memory, bell, ledger, exchange */
-#define NFDS         5
+#define FIRST_FD     3 /* life, memory, bell, ledger, exchange, gate */
+#define NFDS         6
 #define PARKING_FD   10     /* above all of those */
 #define USUAL_NOFILE 1024u  /* select(2) takes no more */
 #define MOST_NOFILE  16384u /* for libraries that ask for more */
@@ -166,7 +167,7 @@ static int make_home(const char *state_dir, const char *tenant, const struct ide
 static int place_descriptors(const struct wh_session_request *request)
 {
     const int wanted[NFDS] = {request->life, request->memory, request->bell, request->ledger,
-                              request->exchange};
+                              request->exchange, request->gate};
     int parked[NFDS];
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)
@@ -209,6 +210,16 @@ static int limit_memory(const struct wh_config *config, const struct wh_tenant *
     uint64_t most = own ? own : config->limits.worker_memory;
     const struct rlimit limit = {most, most};
     return most ? setrlimit(RLIMIT_DATA, &limit) : 0;
+}
+
+/* What a view shows is pinned, and counts as locked memory of the worker's user. */
+static void allow_view(const struct wh_session_request *request)
+{
+    const struct rlimit most = {WH_GATE_LOCKED, WH_GATE_LOCKED};
+    struct rlimit now;
+    if (request->gate < 0 || getrlimit(RLIMIT_MEMLOCK, &now) < 0 || now.rlim_cur >= WH_GATE_LOCKED)
+        return;
+    (void)setrlimit(RLIMIT_MEMLOCK, &most); /* the module says it when that was not enough */
 }
 
 /* A cache of the daemon's user is of no use to a worker of another; one that is not there yet is
@@ -273,6 +284,8 @@ static void execute(const struct wh_config *config, const struct wh_session_requ
     }
     if (request->bell < 0 && strcmp(request->transport, "ivshmem") == 0)
         arguments[n++] = "--nap";
+    if (request->gate >= 0)
+        arguments[n++] = "--gate";
     arguments[n] = NULL;
     execv(config->worker, (char *const *)arguments);
 }
@@ -284,6 +297,7 @@ static _Noreturn void run_child(const struct wh_config *config,
     struct wh_error error;
     reset_process();
     bool placed = place_descriptors(request) == 0;
+    allow_view(request);
     if (placed && limit_memory(config, request->tenant) == 0 && become(identity) == 0) {
         /* The client's socket was the daemon's, which never waits; the worker may. */
         int flags = fcntl(FIRST_FD, F_GETFL);

@@ -5,8 +5,8 @@
  * hand the lead to another. The hot path makes no system call and no allocation.
  */
 #include "base/log.h"
-#include "channel/segment.h"
-#include "worker/worker.h"
+#include "worker/gate.h"
+#include "worker/message.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,13 +14,6 @@
 
 #define MOST_SCRATCH ((size_t)1 << 30)
 #define MOST_THREADS 300
-
-void *wh_call_fault(struct wh_call *call, const char *fault)
-{
-    if (!call->fault)
-        call->fault = fault;
-    return NULL;
-}
 
 void *wh_call_memory(struct wh_call *call, size_t size)
 {
@@ -87,6 +80,7 @@ void wh_call_vacate(struct wh_call *call)
         return;
     call->vacated = true;
     atomic_fetch_add(&call->worker->away, 1);
+    wh_gate_settle(call->worker, *call->leads);
     pin_objects(call);
     if (!channel->ops->vacate(channel, call->leads))
         start_thread(call->worker);
@@ -136,29 +130,6 @@ static bool count_reference(struct wh_call *call)
 
 /* ---- one message ---- */
 
-static const char *check_header(const struct wh_worker *worker, const struct wh_message *m)
-{
-    const struct wh_api *api = worker->backend->api;
-    if (m->size < sizeof(*m) || m->reserved || m->reserved2)
-        return "a message's header is malformed";
-    if (m->call >= api->ncalls)
-        return "a message's call number is unknown";
-    if (m->slot != WH_NO_SLOT && m->slot >= WH_SLOTS)
-        return "a message's reply slot does not exist";
-    if (m->slot != WH_NO_SLOT && m->reply_at == WH_IN_SLOT &&
-        m->reply_room > worker->channel->slot_room)
-        return "a message wants more reply than its slot holds";
-    if (!worker->backend->thunks[m->call])
-        return "a message calls a function that does not cross";
-    return NULL;
-}
-
-static bool is_ok(const struct wh_call *call)
-{
-    const struct wh_api *api = call->worker->backend->api;
-    return call->desc->result != WH_RESULT_STATUS || (int32_t)call->a[WH_RESULT] == api->success;
-}
-
 /* The call ends before the library sees it, with an error of the API. */
 static void answer(struct wh_call *call, int32_t error)
 {
@@ -196,71 +167,36 @@ static void carry_out(struct wh_call *call)
     if (flags & WH_CALL_BLOCKS)
         wh_call_vacate(call);
     backend->thunks[call->desc->number](call, functions, call->a);
-    if ((flags & WH_CALL_RETAIN) && call->entries[0] && is_ok(call))
+    if ((flags & WH_CALL_RETAIN) && call->entries[0] && wh_message_is_ok(call))
         call->entries[0]->references++;
-}
-
-/* A posted call's error is told by the next call that may return it. */
-static void defer_error(struct wh_call *call)
-{
-    struct wh_worker *worker = call->worker;
-    int32_t none = worker->backend->api->success;
-    int32_t error = (int32_t)call->a[WH_RESULT];
-    if (is_ok(call))
-        return;
-    if (atomic_compare_exchange_strong(&worker->deferred, &none, error))
-        wh_debug("session %u: posted %s failed with %d", worker->session, call->desc->name, error);
-}
-
-static void tell_deferred(struct wh_call *call)
-{
-    struct wh_worker *worker = call->worker;
-    /* Not by a call that started something: its success must be told. */
-    for (unsigned i = 0; i < call->desc->nparams; i++)
-        if (call->desc->params[i].kind == WH_NEWS || call->desc->params[i].kind == WH_ARENA)
-            return;
-    int32_t none = worker->backend->api->success;
-    if (call->desc->result == WH_RESULT_STATUS && is_ok(call) &&
-        atomic_load_explicit(&worker->deferred, memory_order_relaxed) != none)
-        call->a[WH_RESULT] = (uint64_t)(int64_t)atomic_exchange(&worker->deferred, none);
 }
 
 static void reply(struct wh_call *call, const struct wh_message *message, uint8_t *room)
 {
     struct wh_worker *worker = call->worker;
     if (call->desc->flags & WH_CALL_SYNCS) {
-        tell_deferred(call);
+        wh_message_tell_deferred(call);
         if (worker->backend->sync)
             worker->backend->sync(worker);
         wh_output_flush(worker->output);
     }
-    struct wh_writer w = {.at = room, .end = room + message->reply_room};
-    wh_encode_reply(call, &w, is_ok(call));
-    if (w.full)
-        wh_call_fault(call, "a reply does not fit its room");
-    if (!call->fault)
-        worker->channel->ops->reply(worker->channel, message->slot, (uint32_t)(w.at - room));
+    uint32_t size = wh_message_encode(call, message, room);
+    if (call->fault)
+        return;
+    /* Before: with the reply the client may come into its view. */
+    wh_gate_settle(worker, *call->leads);
+    worker->channel->ops->reply(worker->channel, message->slot, size);
 }
 
 /* Where the reply goes: checked before the call is made, so that no result is lost. */
 static uint8_t *find_reply_room(struct wh_call *call, const struct wh_message *message)
 {
     struct wh_channel *channel = call->worker->channel;
-    if (message->reply_room < wh_reply_bound(call))
-        return wh_call_fault(call, "a message leaves too little room for its reply");
+    if (!wh_message_has_room(call, message))
+        return NULL;
     if (message->reply_at == WH_IN_SLOT)
         return channel->ops->reply_room(channel, message->slot);
     return wh_call_arena(call, message->reply_at, message->reply_room);
-}
-
-/* For people who watch. Only the leading thread gets here: nobody else adds. */
-static void count_call(struct wh_worker *worker)
-{
-    struct wh_account *own = worker->ledger.own;
-    if (own)
-        atomic_store_explicit(&own->calls,
-                              atomic_load_explicit(&own->calls, memory_order_relaxed) + 1,
-                              memory_order_relaxed);
 }
 
 const char *wh_worker_dispatch(struct wh_worker *worker, const struct wh_message *message,
@@ -274,8 +210,10 @@ const char *wh_worker_dispatch(struct wh_worker *worker, const struct wh_message
                            .pool = pool,
                            .leads = leads};
     uint8_t *room = NULL;
-    count_call(worker);
-    call.fault = check_header(worker, message);
+    wh_message_count(worker);
+    call.fault = wh_message_check(worker, message);
+    if (!call.fault && !worker->backend->thunks[message->call])
+        call.fault = "a message calls a function that does not cross";
     if (call.fault)
         return call.fault;
     call.desc = &worker->backend->api->calls[message->call];
@@ -294,7 +232,8 @@ const char *wh_worker_dispatch(struct wh_worker *worker, const struct wh_message
     unpin_objects(&call); /* before the reply: the program may release them right after */
     if (!call.fault && message->slot == WH_NO_SLOT) {
         wh_adopt_new(&call);
-        defer_error(&call);
+        wh_message_defer_error(&call);
+        wh_gate_settle(worker, *leads);
     } else if (!call.fault) {
         reply(&call, message, room);
     }

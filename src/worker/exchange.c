@@ -83,6 +83,16 @@ int wh_exchange_get(uint32_t kind, const uint8_t token[WH_EXCHANGE_TOKEN], void 
     return code;
 }
 
+int wh_exchange_bind_view(int view, uint32_t *index)
+{
+    struct wh_exchange_letter letter = {.what = WH_EXCHANGE_VIEW};
+    int none;
+    int code = ask(&letter, view, &none);
+    wh_close_fd(&none);
+    *index = letter.kind;
+    return code;
+}
+
 int wh_exchange_drop(const uint8_t token[WH_EXCHANGE_TOKEN])
 {
     struct wh_exchange_letter letter = {.what = WH_EXCHANGE_DROP};

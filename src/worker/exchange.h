@@ -25,6 +25,9 @@ int wh_exchange_put(uint32_t kind, const void *bytes, size_t size, int fd,
 int wh_exchange_get(uint32_t kind, const uint8_t token[WH_EXCHANGE_TOKEN], void *bytes, size_t size,
                     int *fd);
 
+/* Has a view of this process's memory bound to the session's VM. */
+int wh_exchange_bind_view(int view, uint32_t *index);
+
 /* Takes an offer of this session's back. */
 int wh_exchange_drop(const uint8_t token[WH_EXCHANGE_TOKEN]);
 

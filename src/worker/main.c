@@ -3,7 +3,8 @@
  * wormhole-worker: one process that serves one session and ends with it. Started by the daemon
  * only, with fixed descriptors: 3 is the sign of life of client or server (for `unix` the client's
  * own socket), 4 the shared memory, 5 the eventfd that the guest rings (`ivshmem`), 6 its tenant's
- * ledger, 7 the socket through which sessions of one tenant exchange things. It must never outlive
+ * ledger, 7 the socket through which sessions of one tenant exchange things, 8 the exitless path's
+ * module, when there is one. It must never outlive
  * its client, and never touch descriptors that it was not given.
  */
 #include "backend/cuda/backend.h"
@@ -15,6 +16,7 @@
 #include "channel/unix.h"
 #include "worker/crash.h"
 #include "worker/exchange.h"
+#include "worker/gate.h"
 #include "worker/sandbox.h"
 #include "worker/worker.h"
 
@@ -32,6 +34,7 @@
 #define BELL_FD   5
 #define LEDGER_FD 6
 #define TALK_FD   7
+#define GATE_FD   8
 
 #define LONGEST_NAP_US 1000u
 
@@ -40,6 +43,7 @@ struct job {
     bool ivshmem; /* else unix */
     bool nap;     /* nobody can ring: no eventfd */
     bool ledger;  /* there is one */
+    bool gate;    /* the session gets a view, if it can */
     uint32_t session, account;
     uint64_t offset, size, api_hash;
     const char *api;
@@ -68,7 +72,8 @@ enum {
     OPTION_API,
     OPTION_API_HASH,
     OPTION_ACCOUNT,
-    OPTION_NAP
+    OPTION_NAP,
+    OPTION_GATE
 };
 
 static const struct argp_option options[] = {
@@ -80,6 +85,7 @@ static const struct argp_option options[] = {
     {"api-hash", OPTION_API_HASH, "HEX", 0, "The client's description of it", 0},
     {"account", OPTION_ACCOUNT, "N", 0, "The session's account in its tenant's ledger", 0},
     {"nap", OPTION_NAP, NULL, 0, "Nobody can ring: look at the ring now and then", 0},
+    {"gate", OPTION_GATE, NULL, 0, "The client may be let into a view of this process", 0},
     {0},
 };
 
@@ -123,6 +129,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case OPTION_NAP:
         job->nap = true;
+        return 0;
+    case OPTION_GATE:
+        job->gate = true;
         return 0;
     case ARGP_KEY_END:
         if (!job->api)
@@ -188,7 +197,9 @@ static int claim_descriptors(const struct job *job, struct wh_error *error)
             return wh_error_set(error, EBADF, "the worker was started without descriptor %d", fd);
     if (fcntl(TALK_FD, F_SETFD, FD_CLOEXEC) == 0)
         wh_exchange_use(TALK_FD);
-    int log = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, TALK_FD + 1);
+    if (job->gate && fcntl(GATE_FD, F_SETFD, FD_CLOEXEC) < 0)
+        return wh_error_set(error, EBADF, "the worker was started without descriptor %d", GATE_FD);
+    int log = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, GATE_FD + 1);
     if (log >= 0)
         wh_log_to(log);
     return 0;
@@ -229,6 +240,17 @@ static int welcome(struct job *job, struct wh_error *error)
     return job->ivshmem ? 0 : wh_unix_welcome(shm, LIFE_FD, job->session, error);
 }
 
+/* A session without a view is a session as others are. */
+static void open_gate(struct job *job)
+{
+    struct wh_error error = {0};
+    if (!job->gate)
+        return;
+    if (wh_gate_open(&job->worker, job->shm, GATE_FD, &error) < 0)
+        wh_log("session %u: calls travel by ivshmem: %s", job->session, error.text);
+    close(GATE_FD);
+}
+
 static int start(struct job *job, struct wh_error *error)
 {
     (void)prctl(PR_SET_DUMPABLE, 0);
@@ -246,7 +268,10 @@ static int start(struct job *job, struct wh_error *error)
         return -1;
     setenv("WORMHOLE_WORKER", "1", 1);
     job->worker.output = wh_output_new(&job->worker, error);
-    if (!job->worker.output || open_backend(job, error) < 0 || welcome(job, error) < 0)
+    if (!job->worker.output || open_backend(job, error) < 0)
+        return -1;
+    open_gate(job);
+    if (welcome(job, error) < 0)
         return -1;
     return start_thread(watch_output, job->worker.output, error);
 }
@@ -265,16 +290,17 @@ static void give_up(struct job *job, const struct wh_error *error)
 
 int main(int argc, char **argv)
 {
-    static struct job job;
     struct wh_error error = {0};
-    if (argp_parse(&parser, argc, argv, 0, NULL, &job) != 0)
+    wh_gate_prepare();
+    struct job *job = calloc(1, sizeof(*job)); /* not static: views show the heap */
+    if (!job || argp_parse(&parser, argc, argv, 0, NULL, job) != 0)
         return EXIT_FAILURE;
-    if (claim_descriptors(&job, &error) < 0) {
+    if (claim_descriptors(job, &error) < 0) {
         wh_log("%s", error.text);
         return EXIT_FAILURE;
     }
-    if (start(&job, &error) < 0)
-        give_up(&job, &error);
-    wh_worker_serve(&job.worker);
+    if (start(job, &error) < 0)
+        give_up(job, &error);
+    wh_worker_serve(&job->worker);
     _exit(EXIT_SUCCESS);
 }

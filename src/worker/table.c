@@ -3,23 +3,10 @@
  * The session's objects by id. The client mints ids, the worker those of what it discovers. An id
  * that is not here, or is of another type, never reaches the library. See worker.h.
  */
-#include "worker/worker.h"
+#include "worker/table.h"
 
 #include <stdatomic.h>
 #include <stdlib.h>
-
-#define CHUNK      1024u
-#define MAX_CHUNKS 8193u /* 8 million objects; ids start at 1 */
-#define MAX_FOUND  4096u
-#define MAX_TYPES  256u
-
-struct wh_table {
-    pthread_mutex_t lock;
-    struct wh_entry *_Atomic *_Atomic chunks[MAX_CHUNKS];
-    struct wh_entry *_Atomic found[MAX_FOUND];
-    _Atomic uint32_t nfound;
-    _Atomic uint32_t counts[MAX_TYPES]; /* of the client's, by type */
-};
 
 struct wh_table *wh_table_new(void)
 {
@@ -31,8 +18,8 @@ struct wh_table *wh_table_new(void)
 
 void wh_table_free(struct wh_table *table)
 {
-    for (uint32_t c = 0; c < MAX_CHUNKS; c++) {
-        for (uint32_t i = 0; table->chunks[c] && i < CHUNK; i++)
+    for (uint32_t c = 0; c < WH_TABLE_CHUNKS; c++) {
+        for (uint32_t i = 0; table->chunks[c] && i < WH_TABLE_CHUNK; i++)
             free(table->chunks[c][i]);
         free(table->chunks[c]);
     }
@@ -42,41 +29,23 @@ void wh_table_free(struct wh_table *table)
     free(table);
 }
 
-static struct wh_entry *_Atomic *place_of(struct wh_table *table, uint32_t id)
-{
-    if (id >= WH_ID_WORKER_FIRST) {
-        uint32_t index = id - WH_ID_WORKER_FIRST;
-        return index < atomic_load_explicit(&table->nfound, memory_order_acquire)
-                   ? &table->found[index]
-                   : NULL;
-    }
-    if (id / CHUNK >= MAX_CHUNKS)
-        return NULL;
-    struct wh_entry *_Atomic *chunk =
-        atomic_load_explicit(&table->chunks[id / CHUNK], memory_order_acquire);
-    return chunk ? &chunk[id % CHUNK] : NULL;
-}
-
 struct wh_entry *wh_table_find(struct wh_table *table, uint32_t id, uint16_t type)
 {
-    struct wh_entry *_Atomic *place = place_of(table, id);
-    /* Acquire pairs with the release in wh_table_add. */
-    struct wh_entry *entry = place ? atomic_load_explicit(place, memory_order_acquire) : NULL;
-    return entry && (type == 0 || entry->type == type) ? entry : NULL;
+    return wh_table_look_up(table, id, type, NULL);
 }
 
 /* The place for a new id; the lock is held. */
 static struct wh_entry *_Atomic *new_place(struct wh_table *table, uint32_t id)
 {
-    if (id == WH_ID_NONE || id / CHUNK >= MAX_CHUNKS)
+    if (id == WH_ID_NONE || id / WH_TABLE_CHUNK >= WH_TABLE_CHUNKS)
         return NULL;
-    if (!atomic_load_explicit(&table->chunks[id / CHUNK], memory_order_relaxed)) {
-        struct wh_entry *_Atomic *chunk = calloc(CHUNK, sizeof(*chunk));
+    if (!atomic_load_explicit(&table->chunks[id / WH_TABLE_CHUNK], memory_order_relaxed)) {
+        struct wh_entry *_Atomic *chunk = calloc(WH_TABLE_CHUNK, sizeof(*chunk));
         if (!chunk)
             return NULL;
-        atomic_store_explicit(&table->chunks[id / CHUNK], chunk, memory_order_release);
+        atomic_store_explicit(&table->chunks[id / WH_TABLE_CHUNK], chunk, memory_order_release);
     }
-    return place_of(table, id);
+    return wh_table_place(table, id, NULL);
 }
 
 struct wh_entry *wh_table_add(struct wh_table *table, uint32_t id, uint16_t type, void *real)
@@ -95,7 +64,7 @@ struct wh_entry *wh_table_add(struct wh_table *table, uint32_t id, uint16_t type
         atomic_store_explicit(place, entry, memory_order_release);
     pthread_mutex_unlock(&table->lock);
     if (is_free) {
-        atomic_fetch_add_explicit(&table->counts[type % MAX_TYPES], 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&table->counts[type % WH_TABLE_TYPES], 1, memory_order_relaxed);
         return entry;
     }
     free(entry);
@@ -104,7 +73,7 @@ struct wh_entry *wh_table_add(struct wh_table *table, uint32_t id, uint16_t type
 
 uint32_t wh_table_count(struct wh_table *table, uint16_t type)
 {
-    return atomic_load_explicit(&table->counts[type % MAX_TYPES], memory_order_relaxed);
+    return atomic_load_explicit(&table->counts[type % WH_TABLE_TYPES], memory_order_relaxed);
 }
 
 static uint32_t search(struct wh_table *table, uint16_t type, const void *real)
@@ -112,9 +81,9 @@ static uint32_t search(struct wh_table *table, uint16_t type, const void *real)
     for (uint32_t i = 0; i < table->nfound; i++)
         if (table->found[i]->real == real && table->found[i]->type == type)
             return table->found[i]->id;
-    for (uint32_t c = 0; c < MAX_CHUNKS; c++) {
+    for (uint32_t c = 0; c < WH_TABLE_CHUNKS; c++) {
         struct wh_entry *_Atomic *chunk = table->chunks[c];
-        for (uint32_t i = 0; chunk && i < CHUNK; i++)
+        for (uint32_t i = 0; chunk && i < WH_TABLE_CHUNK; i++)
             if (chunk[i] && chunk[i]->real == real && chunk[i]->type == type)
                 return chunk[i]->id;
     }
@@ -124,7 +93,7 @@ static uint32_t search(struct wh_table *table, uint16_t type, const void *real)
 static uint32_t discover_locked(struct wh_table *table, uint16_t type, void *real)
 {
     uint32_t index = table->nfound;
-    struct wh_entry *entry = index < MAX_FOUND ? calloc(1, sizeof(*entry)) : NULL;
+    struct wh_entry *entry = index < WH_TABLE_FOUND ? calloc(1, sizeof(*entry)) : NULL;
     if (!entry)
         return WH_ID_NONE;
     entry->id = WH_ID_WORKER_FIRST + index;
@@ -155,8 +124,8 @@ uint32_t wh_table_id_of(struct wh_table *table, uint16_t type, void *real, bool 
 bool wh_table_remove(struct wh_table *table, struct wh_entry *entry)
 {
     pthread_mutex_lock(&table->lock);
-    atomic_store_explicit(place_of(table, entry->id), NULL, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&table->counts[entry->type % MAX_TYPES], 1, memory_order_relaxed);
+    atomic_store_explicit(wh_table_place(table, entry->id, NULL), NULL, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&table->counts[entry->type % WH_TABLE_TYPES], 1, memory_order_relaxed);
     bool last = entry->pins == 0;
     entry->dying = !last;
     pthread_mutex_unlock(&table->lock);

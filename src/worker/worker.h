@@ -18,6 +18,8 @@
 #include <stdint.h>
 
 struct wh_worker;
+struct wh_gate;
+struct wh_gate_range;
 struct wh_table;
 struct wh_output;
 
@@ -48,6 +50,11 @@ struct wh_backend {
     void (*enter)(struct wh_worker *worker, uint32_t thread);
     /* Whether the session may use `size` bytes of device memory at `address` (WH_MEMORY). */
     bool (*reaches)(struct wh_worker *worker, uint64_t address, uint64_t size);
+    /* Whether the device has nothing to do. NULL: no call of this backend may run in a view. */
+    bool (*quiet)(struct wh_worker *worker);
+    /* What its callee needs: words of its own, and memory beyond the heap (at most two ranges).
+     * Returns how many ranges. */
+    unsigned (*show)(struct wh_worker *worker, const void *words[4], struct wh_gate_range *ranges);
 };
 
 /* One call being carried out, on the stack of the thread that does. */
@@ -80,7 +87,8 @@ struct wh_worker {
     _Atomic int32_t deferred; /* the first error of a posted call that nobody was told yet */
     _Atomic uint32_t away;    /* vacated calls that are not over */
     uint32_t session;
-    void *state; /* the backend's own */
+    struct wh_gate *gate; /* on the exitless path; else NULL */
+    void *state;          /* the backend's own */
 };
 
 /* ---- services for thunks and backends ---- */
@@ -170,6 +178,9 @@ struct wh_output *wh_output_new(struct wh_worker *worker, struct wh_error *error
 
 /* Sends all text printed so far. Called before replies that tell of completion. */
 void wh_output_flush(struct wh_output *output);
+
+/* Whether there is text that was not sent. */
+bool wh_output_pending(struct wh_output *output);
 
 /* Descriptors to watch for text: when one is readable, call flush. */
 void wh_output_fds(const struct wh_output *output, int fds[2]);

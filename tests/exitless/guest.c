@@ -13,7 +13,7 @@ static void stop(uint64_t value)
 
 static void calls(struct guest_args *args)
 {
-    void (*gate)(struct gate_call *) = (void (*)(struct gate_call *))GUEST_GATE;
+    void (*gate)(struct wh_gate_call *) = (void (*)(struct wh_gate_call *))GUEST_GATE;
 
     for (uint64_t i = 0; i < args->count; i++) {
         gate(&args->call);
@@ -39,7 +39,7 @@ static void vmcalls(uint64_t count)
  * back. */
 static void jump(struct guest_args *args)
 {
-    const struct gate_call *call = &args->call;
+    const struct wh_gate_call *call = &args->call;
     register uint64_t r8 asm("r8") = call->key[0];
     register uint64_t r9 asm("r9") = call->key[1];
     register uint64_t r10 asm("r10") = call->key[2];

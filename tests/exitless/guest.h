@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "gate_call.h"
+#include "channel/gate_call.h"
 
 #define GUEST_MEMORY 0x400000ull
 #define GUEST_CODE   0x20000ull     /* identity mapped; entered at its start */
@@ -29,7 +29,7 @@ enum guest_job {
 #define PORT_FAULT 0x20 /* + vector: an exception's handler */
 
 struct guest_args {
-    struct gate_call call;
+    struct wh_gate_call call;
     uint64_t job, count, target;
     uint64_t flags; /* for GUEST_JUMP: on the stack when it jumps */
     uint64_t stack; /* ... and, unless 0, in place of that stack */

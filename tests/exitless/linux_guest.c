@@ -25,7 +25,7 @@
 #include "callee.h"
 #include "linux_test.h"
 
-extern const uint8_t gate_page[];
+extern const uint8_t wh_gate_page[];
 
 /* The host reads its counters now; it says when it has. */
 static void tell(const char *what, const char *part, int failures)
@@ -40,24 +40,24 @@ static void tell(const char *what, const char *part, int failures)
         printf("the host said nothing\n");
 }
 
-static struct gate_call call_for(uint64_t index, uint64_t lane, uint64_t job)
+static struct wh_gate_call call_for(uint64_t index, uint64_t lane, uint64_t job)
 {
-    struct gate_call call = {.index = index, .lane = lane, .first = job};
+    struct wh_gate_call call = {.index = index, .lane = lane, .first = job};
 
     for (int i = 0; i < 4; i++)
         call.key[i] = LINUX_KEY(i);
     return call;
 }
 
-static void enter(struct gate_call *call)
+static void enter(struct wh_gate_call *call)
 {
-    ((void (*)(struct gate_call *))LINUX_GATE)(call);
+    ((void (*)(struct wh_gate_call *))LINUX_GATE)(call);
 }
 
 /* One process's calls; its status says whether all were right. */
 static int count_calls(uint64_t index, uint64_t lane, uint64_t count)
 {
-    struct gate_call call = call_for(index, lane, JOB_COUNT);
+    struct wh_gate_call call = call_for(index, lane, JOB_COUNT);
 
     for (uint64_t i = 0; i < count; i++) {
         call.second = i;
@@ -73,7 +73,7 @@ static int count_calls(uint64_t index, uint64_t lane, uint64_t count)
 
 static int work_calls(uint64_t index, uint64_t lane, uint64_t count)
 {
-    struct gate_call call = call_for(index, lane, JOB_WORK);
+    struct wh_gate_call call = call_for(index, lane, JOB_WORK);
     uint64_t expected = callee_work(LINUX_ROUNDS + lane);
 
     for (uint64_t i = 0; i < count; i++) {
@@ -105,7 +105,7 @@ static int together(int processes, int (*part)(uint64_t, uint64_t, uint64_t), ui
 /* Whoever has not got the key dies of it, by the kernel's own hand. */
 static int intruder(uint64_t index)
 {
-    struct gate_call call = call_for(index, 0, JOB_COUNT);
+    struct wh_gate_call call = call_for(index, 0, JOB_COUNT);
     int status;
 
     call.key[2] ^= 4;
@@ -154,7 +154,7 @@ int main(void)
     int failures = 0;
 
     setbuf(stdout, NULL);
-    memcpy(gate, gate_page, 4096);
+    memcpy(gate, wh_gate_page, 4096);
     show_flags();
     printf("ready\n");
     if (scanf("go %lu %lu", &index, &count) != 2)

@@ -3,7 +3,7 @@
 #ifndef WH_TEST_LINUX_TEST_H
 #define WH_TEST_LINUX_TEST_H
 
-#include "gate_call.h"
+#include "channel/gate_call.h"
 
 #define LINUX_GATE   0x500000000000
 #define LINUX_KEY(i) (0x9e3779b97f4a7c15ull * ((i) + 1))

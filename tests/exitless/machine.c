@@ -26,7 +26,7 @@
 
 extern const uint8_t guest_binary[], guest_binary_end[];
 extern const uint8_t handlers[], handlers_end[];
-extern const uint8_t gate_page[];
+extern const uint8_t wh_gate_page[];
 
 _Noreturn void machine_die(const char *what)
 {
@@ -65,7 +65,7 @@ static void fill_memory(struct machine *machine)
     for (uint64_t i = 0; i < 3; i++)
         map(machine, GUEST_GATE - PAGE + i * PAGE, GATE_FRAMES + i * PAGE, &next);
     memset(at(machine, GATE_FRAMES), 0xcc, 3 * PAGE);
-    memcpy(at(machine, GATE_FRAMES + PAGE), gate_page, PAGE);
+    memcpy(at(machine, GATE_FRAMES + PAGE), wh_gate_page, PAGE);
     memcpy(at(machine, GUEST_CODE), guest_binary, (size_t)(guest_binary_end - guest_binary));
     memcpy(at(machine, HANDLERS), handlers, (size_t)(handlers_end - handlers));
 

@@ -60,6 +60,8 @@ struct wh_cuda_state {
      * client asked for it. */
     uint8_t *arena;
     uint64_t arena_size;
+    bool (*quiet)(void); /* the software device's; see places.h */
+    void *soft_driver, *soft_buckets;
 };
 
 static inline struct wh_cuda_state *wh_cuda_state(struct wh_call *call)
@@ -80,6 +82,12 @@ int wh_cuda_open(struct wh_worker *worker, struct wh_backend *backend, struct wh
 void *wh_cuda_driver_library(struct wh_error *error);
 
 /* ---- contexts (context.c) ---- */
+
+struct wh_cuda_contexts {
+    uint32_t *current; /* object ids, by the client's thread number; only for the leading thread */
+    uint32_t room;
+    _Atomic uint32_t generation; /* counts contexts that went */
+};
 
 struct wh_cuda_contexts *wh_cuda_contexts_new(void);
 

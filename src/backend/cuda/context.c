@@ -12,12 +12,6 @@
 
 #define MOST_THREADS (1u << 20)
 
-struct wh_cuda_contexts {
-    uint32_t *current; /* object ids, by the client's thread number; only for the leading thread */
-    uint32_t room;
-    _Atomic uint32_t generation; /* counts contexts that went */
-};
-
 #define NOTHING UINT32_MAX /* no generation: the driver is told again */
 
 /* What this thread last told the driver. A new thread has no context. */

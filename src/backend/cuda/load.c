@@ -3,7 +3,9 @@
 #include "backend/cuda/graph.h"
 #include "backend/cuda/places.h"
 
+#include "backend/softgpu/softgpu.h"
 #include "base/log.h"
+#include "worker/gate.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -150,6 +152,42 @@ static void keep_account(struct wh_worker *worker, struct wh_cuda_state *state, 
     wh_cuda_ranges_tell(state->ranges, &worker->ledger.own->allocated);
 }
 
+/* ---- calls in a view: the software device's only ---- */
+
+static bool quiet(struct wh_worker *worker)
+{
+    const struct wh_cuda_state *state = worker->state;
+    return state->quiet();
+}
+
+static unsigned show(struct wh_worker *worker, const void *words[4], struct wh_gate_range *ranges)
+{
+    const struct wh_cuda_state *state = worker->state;
+    const struct wh_gate_range driver = {(uintptr_t)state->soft_driver,
+                                         (uintptr_t)state->soft_driver + sizeof(struct soft_driver)};
+    const struct wh_gate_range buckets = {(uintptr_t)state->soft_buckets,
+                                          (uintptr_t)state->soft_buckets +
+                                              SOFT_BUCKETS * sizeof(void *)};
+    words[0] = state->contexts;
+    words[1] = state->soft_driver;
+    words[2] = state->soft_buckets;
+    ranges[0] = driver;
+    ranges[1] = buckets;
+    return 2;
+}
+
+static void find_soft_state(struct wh_cuda_state *state, struct wh_backend *backend, void *library)
+{
+    void (*where)(void **driver, void **buckets) = NULL;
+    *(void **)&where = dlsym(library, WH_CUDA_SOFTGPU_STATE);
+    *(void **)&state->quiet = dlsym(library, WH_CUDA_SOFTGPU_QUIET);
+    if (!where || !state->quiet)
+        return;
+    where(&state->soft_driver, &state->soft_buckets);
+    backend->quiet = quiet;
+    backend->show = show;
+}
+
 int wh_cuda_open(struct wh_worker *worker, struct wh_backend *backend, struct wh_error *error)
 {
     struct wh_cuda_state *state = calloc(1, sizeof(*state));
@@ -175,6 +213,7 @@ int wh_cuda_open(struct wh_worker *worker, struct wh_backend *backend, struct wh
                                    .forget = forget,
                                    .enter = wh_cuda_enter,
                                    .reaches = reaches};
+    find_soft_state(state, backend, library);
     worker->backend = backend;
     return 0;
 }

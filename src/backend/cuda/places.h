@@ -20,4 +20,9 @@
 /* Its function that is told where to write what it uses: void (struct wh_meter *, unsigned). */
 #define WH_CUDA_SOFTGPU_METER "wormhole_softgpu_meter"
 
+/* Where its state lies, and whether it has nothing to do: void (struct soft_driver **, struct
+ * soft_object ***) and bool (void). */
+#define WH_CUDA_SOFTGPU_STATE "wormhole_softgpu_state"
+#define WH_CUDA_SOFTGPU_QUIET "wormhole_softgpu_quiet"
+
 #endif

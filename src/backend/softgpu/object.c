@@ -6,17 +6,19 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#define BUCKETS 4096u
-
 static struct {
     pthread_rwlock_t lock;
-    struct soft_object *buckets[BUCKETS];
+    struct soft_object *buckets[SOFT_BUCKETS];
 } handles = {.lock = PTHREAD_RWLOCK_INITIALIZER};
 
 static struct soft_object **bucket(const void *handle)
 {
-    uint64_t key = (uint64_t)(uintptr_t)handle >> 4;
-    return &handles.buckets[(key * 0x9e3779b97f4a7c15u) >> 52];
+    return &handles.buckets[soft_object_bucket(handle)];
+}
+
+struct soft_object **soft_object_buckets(void)
+{
+    return handles.buckets;
 }
 
 void *soft_object_new(enum soft_kind kind, size_t size, struct soft_context *context,
@@ -90,7 +92,7 @@ void *soft_object_get(const void *handle, enum soft_kind kind)
 
 static struct soft_object *find_one(enum soft_kind kind, const struct soft_context *context)
 {
-    for (size_t i = 0; i < BUCKETS; i++)
+    for (size_t i = 0; i < SOFT_BUCKETS; i++)
         for (struct soft_object *object = handles.buckets[i]; object; object = object->next)
             if (object->kind == kind && object->context == context)
                 return object;

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct soft_context;
 
@@ -74,6 +75,17 @@ void soft_object_unlist_all(enum soft_kind kind, struct soft_context *context);
 
 void *soft_object_retain(void *object);
 void soft_object_release(void *object); /* NULL is fine */
+
+/* The list itself, by bucket; for callee.h. */
+#define SOFT_BUCKETS 4096u
+
+static inline size_t soft_object_bucket(const void *handle)
+{
+    uint64_t key = (uint64_t)(uintptr_t)handle >> 4;
+    return (key * 0x9e3779b97f4a7c15u) >> 52;
+}
+
+struct soft_object **soft_object_buckets(void);
 
 static inline void soft_object_cleanup(void *variable)
 {

@@ -468,3 +468,11 @@ bool soft_stream_done(struct soft_stream *stream)
     soft_queue_unlock();
     return done;
 }
+
+bool soft_queue_is_idle(void)
+{
+    soft_queue_lock();
+    bool idle = !find_unfinished(NULL, NULL, UINT64_MAX);
+    soft_queue_unlock();
+    return idle;
+}

@@ -115,6 +115,9 @@ void soft_mark_wait(const struct soft_mark *mark);
 bool soft_stream_done(struct soft_stream *stream);
 void soft_stream_wait(struct soft_stream *stream);
 
+/* All that was submitted anywhere is done. */
+bool soft_queue_is_idle(void);
+
 /* Waits for all that was submitted to any stream of the context, or of all contexts (NULL). */
 void soft_context_wait(struct soft_context *context);
 

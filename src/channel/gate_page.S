@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A client's gate page: how a ring-3 program enters a view and comes back. It is copied to the session's gate
- * address and called there as `void (*)(struct gate_call *)`; gate_call.h has the block. It must lie at the
+ * address and called there as `void (*)(struct wh_gate_call *)`; gate_call.h has the block. It must lie at the
  * offsets that the module's interface fixes, and must keep what it needs again on its own stack: every entry
  * may end in "suspended" or "retry".
  */
@@ -9,9 +9,9 @@
 #include "gate_call.h"
 
     .section .gate, "ax"
-    .globl gate_page
+    .globl wh_gate_page
     .balign 4096
-gate_page:
+wh_gate_page:
     push %rbx
     push %rbp
     push %r12
@@ -34,12 +34,12 @@ gate_page:
     xor %eax, %eax
     jmp .Lvmfunc
 
-    .org gate_page + WORMHOLE_ENTER - WORMHOLE_VMFUNC_SIZE
+    .org wh_gate_page + WORMHOLE_ENTER - WORMHOLE_VMFUNC_SIZE
 .Lvmfunc:
     vmfunc
     ud2
 
-    .org gate_page + WORMHOLE_RETURN
+    .org wh_gate_page + WORMHOLE_RETURN
     mov 8(%rsp), %rax
     cmp $WORMHOLE_SUSPENDED, %edx
     je .Lsuspended
@@ -62,5 +62,5 @@ gate_page:
 .Lretry:
     incq CALL_RETRIED(%rax)
     jmp .Lenter
-    .org gate_page + 4096
+    .org wh_gate_page + 4096
     .section .note.GNU-stack, "", @progbits

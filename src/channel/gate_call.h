@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * One call through the gate, as the client's stub reads and fills it, in C and by offset for
- * stub.S.
+ * gate_page.S.
  */
-#ifndef WH_TEST_GATE_CALL_H
-#define WH_TEST_GATE_CALL_H
+#ifndef WH_CHANNEL_GATE_CALL_H
+#define WH_CHANNEL_GATE_CALL_H
 
 #define CALL_INDEX     0
 #define CALL_LANE      8
@@ -19,7 +19,7 @@
 #ifndef __ASSEMBLER__
 #include <stdint.h>
 
-struct gate_call {
+struct wh_gate_call {
     uint64_t index, lane, first, second;
     uint64_t key[4];
     uint64_t status, value;      /* what came back */

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What context.c, stream.c, event.c, limit.c and memory.c need of the rest of the driver, for one
+ * who runs them while nobody else does: no command is under way, nothing is captured, and no other
+ * thread is in the driver. So there is nothing to lock and nothing to wait for. Linked into the
+ * worker's callee only, never into the driver.
+ */
+#include "backend/softgpu/callee.h"
+
+#include "backend/softgpu/event.h"
+#include "backend/softgpu/graph.h"
+
+CUresult soft_ready(void)
+{
+    struct soft_driver *driver = soft_callee()->driver;
+    return atomic_load(&driver->ready) && !atomic_load(&driver->forked)
+               ? CUDA_SUCCESS
+               : CUDA_ERROR_NOT_INITIALIZED;
+}
+
+struct soft_context *soft_current(void)
+{
+    return soft_callee()->current;
+}
+
+/* ---- handles ---- */
+
+/* Ends where an object lies that cannot be looked at; *hidden says so. */
+static struct soft_object *search(const void *handle, bool *hidden)
+{
+    struct soft_object *object = soft_callee()->buckets[soft_object_bucket(handle)];
+    *hidden = false;
+    while (object && object != handle) {
+        if (!soft_callee_sees(object, sizeof(*object))) {
+            *hidden = true;
+            return NULL;
+        }
+        object = object->next;
+    }
+    return object;
+}
+
+void *soft_object_find(const void *handle, enum soft_kind *kind)
+{
+    bool hidden;
+    struct soft_object *object = search(handle, &hidden);
+    if (!object)
+        return NULL;
+    *kind = object->kind;
+    return soft_object_retain(object);
+}
+
+void *soft_object_get(const void *handle, enum soft_kind kind)
+{
+    enum soft_kind found;
+    struct soft_object *object = soft_object_find(handle, &found);
+    if (!object || found == kind)
+        return object;
+    soft_object_release(object);
+    return NULL;
+}
+
+void *soft_object_retain(void *pointer)
+{
+    struct soft_object *object = pointer;
+    atomic_fetch_add_explicit(&object->references, 1, memory_order_relaxed);
+    return object;
+}
+
+/* Never the last: the list of handles has one. */
+void soft_object_release(void *pointer)
+{
+    struct soft_object *object = pointer;
+    if (object)
+        atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel);
+}
+
+static bool sees_context(const struct soft_context *context)
+{
+    return soft_callee_sees(context, sizeof(*context)) &&
+           (!context->legacy || soft_callee_sees(context->legacy, sizeof(*context->legacy))) &&
+           (!context->thread || soft_callee_sees(context->thread, sizeof(*context->thread))) &&
+           soft_callee_sees(context->device, sizeof(*context->device));
+}
+
+bool soft_callee_reaches_context(void)
+{
+    const struct soft_callee *callee = soft_callee();
+    return soft_callee_sees(callee->driver, sizeof(*callee->driver)) &&
+           soft_callee_sees(callee->buckets, SOFT_BUCKETS * sizeof(struct soft_object *)) &&
+           (!callee->current || sees_context(callee->current));
+}
+
+/* An object of this size, with its context; or no object at all. */
+static bool reaches(const void *handle, size_t size)
+{
+    bool hidden;
+    const struct soft_object *object = search(handle, &hidden);
+    if (!object)
+        return !hidden;
+    return soft_callee_sees(object, size) && object->context && sees_context(object->context);
+}
+
+bool soft_callee_reaches_stream(CUstream handle)
+{
+    bool own = !handle || handle == CU_STREAM_LEGACY || handle == CU_STREAM_PER_THREAD;
+    return own || reaches(handle, sizeof(struct soft_stream));
+}
+
+/* What captures and other processes have to do with an event is for the driver itself. */
+bool soft_callee_reaches_event(CUevent handle)
+{
+    bool hidden;
+    const struct soft_event *event = (const struct soft_event *)(const void *)handle;
+    if (!reaches(handle, sizeof(*event)))
+        return false;
+    return !search(handle, &hidden) || event->object.kind != SOFT_EVENT ||
+           (!event->shared && !event->captured.capture);
+}
+
+/* ---- nobody else is here ---- */
+
+void soft_queue_lock(void)
+{
+}
+
+void soft_queue_unlock(void)
+{
+}
+
+int pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+    (void)mutex;
+    return 0;
+}
+
+int pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+    (void)mutex;
+    return 0;
+}
+
+bool soft_stream_done(struct soft_stream *stream)
+{
+    (void)stream;
+    return true;
+}
+
+void soft_stream_wait(struct soft_stream *stream)
+{
+    (void)stream;
+}
+
+void soft_context_wait(struct soft_context *context)
+{
+    (void)context;
+}
+
+void soft_mark_wait(const struct soft_mark *mark)
+{
+    (void)mark;
+}
+
+bool soft_mark_reached(const struct soft_mark *mark)
+{
+    (void)mark;
+    return true;
+}
+
+CUresult soft_capture_forbids(struct soft_stream *stream)
+{
+    (void)stream;
+    return CUDA_SUCCESS;
+}
+
+CUresult soft_capture_forbids_context(struct soft_context *context)
+{
+    (void)context;
+    return CUDA_SUCCESS;
+}
+
+bool soft_shared_reached(const struct soft_event *event)
+{
+    (void)event;
+    return false; /* never asked: see soft_callee_reaches_event */
+}
+
+void soft_shared_wait(const struct soft_event *event)
+{
+    (void)event;
+}
+
+CUresult soft_capture_event_forbids(struct soft_event *event)
+{
+    (void)event;
+    return CUDA_SUCCESS;
+}
+
+CUresult soft_capture_unsafe(void)
+{
+    return CUDA_SUCCESS;
+}

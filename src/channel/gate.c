@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The client's side of the exitless path; see gate.h. */
+#include "channel/gate.h"
+
+#include "../../kmod/uapi/wormhole.h"
+#include "channel/gate_call.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define PAGE          4096u
+#define END_WAIT_US   50000u /* for the reason of a session that is over */
+#define END_WAIT_NAPS 100u
+
+struct wh_gate_client {
+    struct wh_gate_offer offer; /* a private, checked copy */
+    _Atomic uint32_t busy[WH_GATE_LANES];
+};
+
+#if defined(__x86_64__)
+
+extern const uint8_t wh_gate_page[];
+
+/* One page for all sessions of the process: what differs is in the call. A session of before a fork
+ * or another library's may have put it there. */
+static const char *place_page(void)
+{
+    void *at = (void *)WH_GATE_PAGE;
+    void *page = mmap(at, PAGE, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    if (page == at) {
+        memcpy(page, wh_gate_page, PAGE);
+        return mprotect(page, PAGE, PROT_READ | PROT_EXEC) == 0
+                   ? NULL
+                   : "the system lets this program run no code of the gate's";
+    }
+    if (page != MAP_FAILED)
+        munmap(page, PAGE);
+    unsigned char there;
+    bool same = mincore(at, PAGE, &there) == 0 && memcmp(at, wh_gate_page, PAGE) == 0;
+    return same ? NULL : "the program uses the address of the gate's page";
+}
+
+static void enter(struct wh_gate_call *call)
+{
+    ((void (*)(struct wh_gate_call *))WH_GATE_PAGE)(call);
+}
+
+#else
+
+static const char *place_page(void)
+{
+    return "this processor has no gate";
+}
+
+static void enter(struct wh_gate_call *call)
+{
+    call->status = WORMHOLE_BUSY;
+}
+
+#endif
+
+/* The worker's end is told in the segment, if it was the worker that ended. */
+static void end_session(struct wh_shm *shm)
+{
+    struct wh_park park = {.kind = WH_PARK_NAP, .longest_us = END_WAIT_US / END_WAIT_NAPS};
+    unsigned naps = 0;
+    while (naps < END_WAIT_NAPS && atomic_load(&shm->segment->state) == WH_SEGMENT_OPEN)
+        wh_park_while(&park, &shm->segment->state, WH_SEGMENT_OPEN, &naps);
+    char reason[sizeof(shm->channel.why)] =
+        "the worker's code failed in the session's view, or took too long there";
+    if (atomic_load(&shm->segment->state) != WH_SEGMENT_OPEN)
+        shm->channel.ops->end_reason(&shm->channel, reason, sizeof(reason));
+    shm->channel.ops->lose(&shm->channel, reason);
+}
+
+static uint32_t take_lane(struct wh_gate_client *gate)
+{
+    /* Acquire pairs with the release in step_in: the lane's last call is over. */
+    for (uint32_t lane = 0; lane < gate->offer.lanes; lane++)
+        if (atomic_exchange_explicit(&gate->busy[lane], 1, memory_order_acquire) == 0)
+            return lane;
+    return gate->offer.lanes;
+}
+
+static bool step_in(struct wh_shm *shm)
+{
+    struct wh_gate_client *gate = shm->gate;
+    uint32_t lane = take_lane(gate);
+    if (lane == gate->offer.lanes)
+        return true;
+    struct wh_gate_call call = {.index = gate->offer.index, .lane = lane};
+    memcpy(call.key, gate->offer.key, sizeof(call.key));
+    enter(&call);
+    atomic_store_explicit(&gate->busy[lane], 0, memory_order_release);
+    if (call.status == WORMHOLE_LOST)
+        end_session(shm);
+    return call.status != WORMHOLE_DONE || call.value == WH_GATE_RING;
+}
+
+const char *wh_gate_adopt(struct wh_shm *shm)
+{
+    const char *wish = getenv("WORMHOLE_EXITLESS");
+    struct wh_gate_offer offer = shm->segment->gate; /* once */
+    if (wish && strcmp(wish, "0") == 0)
+        return "WORMHOLE_EXITLESS is 0";
+    if (offer.index == 0)
+        return "the host offers no view";
+    if (offer.index > WORMHOLE_INDEX_MAX || offer.lanes == 0)
+        return "the host's offer is malformed";
+    const char *why = place_page();
+    if (why)
+        return why;
+    struct wh_gate_client *gate = calloc(1, sizeof(*gate));
+    if (!gate)
+        return "out of memory";
+    gate->offer = offer;
+    if (offer.lanes > WH_GATE_LANES)
+        gate->offer.lanes = WH_GATE_LANES;
+    shm->gate = gate;
+    shm->step_in = step_in;
+    return NULL;
+}
+
+void wh_gate_forget(struct wh_shm *shm)
+{
+    free(shm->gate);
+    shm->gate = NULL;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The exitless path of a client in a VM: over the same segment as ivshmem, but instead of waking
+ * the worker after a message the calling thread steps into the session's view and runs the worker's
+ * code there (docs/exitless.md). What that code leaves undone travels as it does over ivshmem. Used
+ * by ivshmem.c; the addresses also by the worker, which makes the view.
+ */
+#ifndef WH_CHANNEL_GATE_H
+#define WH_CHANNEL_GATE_H
+
+#include "channel/shm.h"
+
+/* Where every client has its gate page: programs have nothing there. */
+#define WH_GATE_PAGE 0x2f0000000000ull
+
+#define WH_GATE_LANES 8u
+
+/* What the worker's code in the view answers. */
+#define WH_GATE_TAKEN 0u /* nothing is left in the ring, or somebody leads and will look again */
+#define WH_GATE_RING  1u /* the next message is for the worker's own threads */
+
+/*
+ * Uses the view that the open segment offers. Returns why not, for people, or NULL when the channel
+ * is a gate from here on. WORMHOLE_EXITLESS=0 in the environment is a reason, too.
+ */
+const char *wh_gate_adopt(struct wh_shm *shm);
+
+void wh_gate_forget(struct wh_shm *shm);
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Views, VMs and the module; see gate.h. */
+#include "daemon/gate.h"
+
+#include "../../kmod/uapi/wormhole.h"
+#include "base/log.h"
+#include "base/util.h"
+#include "daemon/session.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/pidfd.h>
+#include <sys/socket.h>
+
+#define DEVICE "/dev/wormhole"
+#define KVM_VM "anon_inode:kvm-vm"
+
+struct wh_gate_vm {
+    char name[64];
+    pid_t qemu;
+    bool tried; /* what follows is as good as it gets */
+    int device, vm;
+};
+
+struct wh_gate_vm *wh_gate_vm_new(const char *name, int socket)
+{
+    struct ucred peer = {0};
+    socklen_t size = sizeof(peer);
+    struct wh_gate_vm *vm = calloc(1, sizeof(*vm));
+    if (!vm)
+        return NULL;
+    (void)snprintf(vm->name, sizeof(vm->name), "%s", name);
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
+        vm->qemu = peer.pid;
+    vm->device = vm->vm = -1;
+    return vm;
+}
+
+void wh_gate_vm_free(struct wh_server *server, struct wh_gate_vm *vm)
+{
+    if (!vm)
+        return;
+    for (struct wh_served *session = server->sessions; session; session = session->next)
+        if (session->gate_vm == vm)
+            session->gate_vm = NULL;
+    wh_close_fd(&vm->vm);
+    wh_close_fd(&vm->device);
+    free(vm);
+}
+
+/* The number of the VM's descriptor among those that QEMU has; -1: it has none. */
+static int find_kvm(pid_t qemu)
+{
+    char folder[64], target[64];
+    int found = -1;
+    (void)snprintf(folder, sizeof(folder), "/proc/%d/fd", qemu);
+    DIR *all = opendir(folder);
+    for (struct dirent *entry; all && found < 0 && (entry = readdir(all));) {
+        ssize_t length = readlinkat(dirfd(all), entry->d_name, target, sizeof(target));
+        if (length == sizeof(KVM_VM) - 1 && memcmp(target, KVM_VM, sizeof(KVM_VM) - 1) == 0)
+            found = atoi(entry->d_name);
+    }
+    if (all)
+        closedir(all);
+    return found;
+}
+
+static int take_kvm(pid_t qemu, struct wh_error *error)
+{
+    WH_CLEANUP_CLOSE int process = qemu > 0 ? pidfd_open(qemu, 0) : -1;
+    int number = process < 0 ? -1 : find_kvm(qemu);
+    if (number < 0)
+        return wh_error_set(error, ENOENT, "QEMU (process %d) shows no VM of KVM's", qemu);
+    int kvm = pidfd_getfd(process, number, 0);
+    if (kvm < 0)
+        return wh_error_set(error, errno, "QEMU's descriptor of the VM cannot be had: %s",
+                            strerror(errno));
+    return kvm;
+}
+
+static int open_vm(struct wh_gate_vm *vm, struct wh_error *error)
+{
+    WH_CLEANUP_CLOSE int device = open(DEVICE, O_RDWR | O_CLOEXEC);
+    if (device < 0)
+        return wh_error_set(error, errno, DEVICE ": %s%s", strerror(errno),
+                            errno == ENOENT ? "; is the module loaded?" : "");
+    WH_CLEANUP_CLOSE int kvm = take_kvm(vm->qemu, error);
+    struct wormhole_vm_open wish = {.kvm_fd = kvm};
+    if (kvm < 0)
+        return -1;
+    vm->vm = ioctl(device, WORMHOLE_VM_OPEN, &wish);
+    if (vm->vm < 0)
+        return wh_error_set(error, errno, "the module does not take the VM: %s", strerror(errno));
+    vm->device = wh_steal_fd(&device);
+    return 0;
+}
+
+int wh_gate_device(struct wh_gate_vm *vm)
+{
+    struct wh_error error = {0};
+    if (!vm)
+        return -1;
+    if (!vm->tried && open_vm(vm, &error) < 0)
+        wh_log("vm %s: calls travel by ivshmem, not exitless: %s", vm->name, error.text);
+    else if (!vm->tried)
+        wh_log("vm %s: calls are exitless where the worker allows it", vm->name);
+    vm->tried = true;
+    return vm->device;
+}
+
+int wh_gate_bind(struct wh_served *session, int *view, uint32_t *index)
+{
+    struct wormhole_bind bind = {.view_fd = *view};
+    if (!session->gate_vm || session->gate_vm->vm < 0 || session->view >= 0 || *view < 0)
+        return EINVAL;
+    if (ioctl(session->gate_vm->vm, WORMHOLE_BIND, &bind) < 0)
+        return errno;
+    session->view = wh_steal_fd(view);
+    *index = bind.index;
+    return 0;
+}
+
+void wh_gate_release(struct wh_served *session)
+{
+    wh_close_fd(&session->view);
+    session->view = -1;
+}
+
+int wh_gate_view_stats(const struct wh_served *session, struct wormhole_view_stats *stats)
+{
+    return session->view < 0 ? -1 : ioctl(session->view, WORMHOLE_VIEW_STATS, stats);
+}
+
+int wh_gate_info(struct wormhole_info *info)
+{
+    WH_CLEANUP_CLOSE int device = open(DEVICE, O_RDWR | O_CLOEXEC);
+    return device < 0 ? -1 : ioctl(device, WORMHOLE_INFO, info);
+}

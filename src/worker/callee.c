@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The worker's code that a client's processor runs in the session's view: takes messages off the
+ * ring as a leading thread of the worker would, and carries out those that may run here. In doubt
+ * it leaves a message where it is, as if it had not been seen: the worker's threads find the same
+ * fault in it, or do what cannot be done here. It makes no system call, has no memory but the
+ * worker's, waits for nothing, and holds nothing but the lead, for it may be suspended anywhere.
+ */
+#include "channel/gate.h"
+#include "channel/lead.h"
+#include "worker/gate.h"
+#include "worker/message.h"
+#include "worker/table.h"
+
+#define MOST_AT_ONCE 64u /* messages in one go: a call has a budget */
+
+bool wh_callee_sees(const void *bytes, size_t size)
+{
+    const struct wh_gate *gate = wh_callee_gate();
+    uintptr_t start = (uintptr_t)bytes;
+    for (uint32_t i = 0; i < gate->nseen; i++)
+        if (start >= gate->seen[i].start && start < gate->seen[i].end &&
+            size <= gate->seen[i].end - start)
+            return true;
+    return false;
+}
+
+/* ---- what decoding needs ---- */
+
+struct wh_entry *wh_table_find(struct wh_table *table, uint32_t id, uint16_t type)
+{
+    return wh_table_look_up(table, id, type, wh_callee_sees);
+}
+
+void *wh_call_memory(struct wh_call *call, size_t size)
+{
+    void *memory = wh_pool_take(call->pool, size);
+    return memory ? memory : wh_call_fault(call, "too much for a view");
+}
+
+void *wh_call_arena(struct wh_call *call, uint64_t offset, uint64_t size)
+{
+    (void)offset;
+    (void)size;
+    return wh_call_fault(call, "the arena is not in the view");
+}
+
+/* New objects and those found are for the worker's threads: no call that makes some runs here. */
+struct wh_entry *wh_table_add(struct wh_table *table, uint32_t id, uint16_t type, void *real)
+{
+    (void)table, (void)id, (void)type, (void)real;
+    return NULL;
+}
+
+uint32_t wh_table_id_of(struct wh_table *table, uint16_t type, void *real, bool *discovered)
+{
+    (void)table, (void)type, (void)real;
+    *discovered = false;
+    return WH_ID_NONE;
+}
+
+/* The pool has its memory already; see wh_gate_open. */
+void *malloc(size_t size)
+{
+    (void)size;
+    return NULL;
+}
+
+void free(void *memory)
+{
+    (void)memory;
+}
+
+/* ---- one message ---- */
+
+/* The call behind a good header, if it may run here and now. */
+static const struct wh_callee_call *find_call(struct wh_gate *gate, const struct wh_message *m)
+{
+    const struct wh_callee_call *call;
+    bool in_slot = m->slot == WH_NO_SLOT || m->reply_at == WH_IN_SLOT;
+    if (wh_message_check(&gate->worker, m) || !in_slot)
+        return NULL;
+    call = &wh_cuda_callee.calls[m->call];
+    return call->run && (gate->quiet || !call->quiet) ? call : NULL;
+}
+
+/* Nothing that the worker knows of stands against it: then the call is made, and answered. */
+static bool carry_out(struct wh_gate *gate, const struct wh_message *m)
+{
+    const struct wh_callee_call *found = find_call(gate, m);
+    uint64_t a[WH_MAX_PARAMS + 1] = {0};
+    bool leads = true;
+    if (!found)
+        return false;
+    struct wh_call call = {.worker = &gate->worker,
+                           .desc = &gate->worker.backend->api->calls[m->call],
+                           .slot = m->slot,
+                           .thread = m->thread,
+                           .a = a,
+                           .pool = gate->pool,
+                           .leads = &leads};
+    struct wh_reader reader = {.at = (const uint8_t *)(m + 1), .end = (const uint8_t *)m + m->size};
+    wh_decode_call(&call, &reader);
+    if (call.fault || call.beyond || (m->slot != WH_NO_SLOT && !wh_message_has_room(&call, m)) ||
+        !wh_cuda_callee.enter(&call))
+        return false;
+    if (!found->run(&call, a))
+        return false;
+    wh_message_count(&gate->worker);
+    gate->carried_out++;
+    if (m->slot != WH_NO_SLOT)
+        (void)wh_lead_reply(gate->shm, m->slot,
+                            wh_message_encode(&call, m, gate->shm->segment->slots[m->slot].data));
+    return true;
+}
+
+/* Takes the next message if it can be carried out here. 1: it was, 0: there is none, -1: it was
+ * left. */
+static int take_one(struct wh_gate *gate)
+{
+    struct wh_ring *ring = &gate->shm->calls;
+    uint32_t at = ring->at;
+    const char *fault = NULL;
+    int64_t size = wh_ring_take(ring, gate->message, sizeof(gate->message), &fault);
+    if (size == 0)
+        return 0;
+    bool done = size > 0 && carry_out(gate, (const struct wh_message *)(void *)gate->message);
+    wh_pool_reset(gate->pool);
+    if (!done)
+        ring->at = at;
+    return done ? 1 : -1;
+}
+
+/* Something that only the worker's threads can see to: calls that are away, an error to be told. */
+static bool is_open(const struct wh_gate *gate)
+{
+    const struct wh_worker *origin = gate->origin;
+    return atomic_load(&origin->away) == 0 &&
+           atomic_load(&origin->deferred) == wh_cuda_callee.backend.api->success;
+}
+
+uint64_t wh_callee_handle(uint64_t first, uint64_t second, uint64_t lane)
+{
+    struct wh_gate *gate = wh_callee_gate();
+    struct wh_shm *shm = gate->shm;
+    unsigned left = MOST_AT_ONCE;
+    (void)first, (void)second, (void)lane;
+    for (;;) {
+        if (!wh_lead_try(shm))
+            return WH_GATE_RING; /* if who leads stops before it looks, somebody must be woken */
+        int took = is_open(gate) ? 1 : -1;
+        gate->worker.backend = &wh_cuda_callee.backend;
+        while (took > 0)
+            took = left > 0 ? (left--, take_one(gate)) : -1;
+        (void)wh_ring_tell(&shm->calls, took == 0 ? 0 : WH_RING_SIZE / 8);
+        bool more = wh_lead_stop(shm);
+        if (took < 0) {
+            /* Nobody was told of what is left: the client does, if nobody comes before. */
+            if (more)
+                atomic_store(&shm->calls.control->consumer_sleeps, 1);
+            return WH_GATE_RING;
+        }
+        if (!more)
+            return WH_GATE_TAKEN;
+    }
+}

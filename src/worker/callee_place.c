@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The callee in its place: where a view has what it shares with the worker, and the few functions
+ * that compilers take for granted. For the image only; a test that runs the callee in its own
+ * process has its own place for it. Nothing here may need memory that is not the worker's.
+ */
+#include "worker/gate.h"
+
+#include <string.h>
+
+struct wh_gate *wh_callee_gate(void)
+{
+    return (struct wh_gate *)WH_CALLEE_GATE;
+}
+
+void *memcpy(void *restrict to, const void *restrict from, size_t size)
+{
+    void *at = to;
+    __asm__ volatile("rep movsb" : "+D"(at), "+S"(from), "+c"(size) : : "memory");
+    return to;
+}
+
+void *memset(void *to, int byte, size_t size)
+{
+    void *at = to;
+    __asm__ volatile("rep stosb" : "+D"(at), "+c"(size) : "a"(byte) : "memory");
+    return to;
+}

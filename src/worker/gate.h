@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The worker's side of the exitless path. Beside its own threads, the client's processor carries
+ * out calls: it runs the callee (callee.c), a piece of code that is linked apart for its place in
+ * the session's view, on this worker's own memory. Here is what the two share, and how the worker
+ * makes the view. docs/exitless.md explains it.
+ */
+#ifndef WH_WORKER_GATE_H
+#define WH_WORKER_GATE_H
+
+#include "channel/shm.h"
+#include "worker/worker.h"
+
+/* Where the view has the code, and struct wh_gate: the callee has no memory of its own. */
+#define WH_CALLEE_CODE 0xfffffc0100000000ull
+#define WH_CALLEE_GATE 0xfffffc0180000000ull
+
+#define WH_CALLEE_MESSAGE 1024u /* larger messages are for the worker's threads */
+#define WH_GATE_RANGES    8u
+
+/* Memory of the worker that its callee may touch. */
+struct wh_gate_range {
+    uintptr_t start, end;
+};
+
+/* Only for who leads. */
+struct wh_gate {
+    struct wh_shm *shm;
+    struct wh_worker *origin; /* the worker, */
+    struct wh_worker worker;  /* and as the callee has it: with the code's own tables */
+    struct wh_pool *pool;
+    struct wh_gate_range seen[WH_GATE_RANGES];
+    uint32_t nseen;
+    /* The device has nothing to do, all output has been sent, and no call is away: whoever leads is
+     * alone with the driver's state, and all commands so far are complete. */
+    uint32_t quiet;
+    uint64_t carried_out;   /* calls, in the view */
+    const void *backend[4]; /* the backend's own, from its show hook */
+    uint64_t scratch[4];    /* and its callee's */
+    _Alignas(8) uint8_t message[WH_CALLEE_MESSAGE];
+};
+
+/* One call that may run in a view: no system call, no lock, no allocation, bounded time. */
+struct wh_callee_call {
+    bool (*run)(struct wh_call *call, uint64_t *a); /* false: nothing was done, not here */
+    bool quiet;                                     /* only when nothing is under way */
+};
+
+/* What the callee has of a backend. */
+struct wh_callee_backend {
+    struct wh_backend backend;           /* its tables only */
+    const struct wh_callee_call *calls;  /* by call number; `run` NULL: not in a view */
+    bool (*enter)(struct wh_call *call); /* false: not now */
+};
+extern const struct wh_callee_backend wh_cuda_callee;
+
+/* ---- in the callee ---- */
+
+struct wh_gate *wh_callee_gate(void);
+
+/* Whether these bytes are in the view. */
+bool wh_callee_sees(const void *bytes, size_t size);
+
+/* What a client's processor calls in the view; the arguments are the client's and mean nothing. The
+ * answer is one of gate.h's of the channel. */
+uint64_t wh_callee_handle(uint64_t first, uint64_t second, uint64_t lane);
+
+/* ---- in the worker ---- */
+
+/* Before anything is allocated: makes the heap such that a view can show it. */
+void wh_gate_prepare(void);
+
+/*
+ * Makes the view through `device` (/dev/wormhole) and has the daemon bind it; fills in the
+ * segment's offer. -1 with a reason: calls travel through the ring, and nothing else changed.
+ */
+int wh_gate_open(struct wh_worker *worker, struct wh_shm *shm, int device, struct wh_error *error);
+
+void wh_gate_settle_slowly(struct wh_worker *worker);
+
+/* After each call, before its reply: whether the next may run in the view. */
+static inline void wh_gate_settle(struct wh_worker *worker, bool leads)
+{
+    if (worker->gate && leads)
+        wh_gate_settle_slowly(worker);
+}
+
+#endif

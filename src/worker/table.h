@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The object table's inside, for those who look objects up: table.c, and the worker's code in a
+ * view, which may touch only what it is told it sees.
+ */
+#ifndef WH_WORKER_TABLE_H
+#define WH_WORKER_TABLE_H
+
+#include "worker/worker.h"
+
+#include <stdatomic.h>
+
+#define WH_TABLE_CHUNK  1024u
+#define WH_TABLE_CHUNKS 8193u /* 8 million objects; ids start at 1 */
+#define WH_TABLE_FOUND  4096u
+#define WH_TABLE_TYPES  256u
+
+struct wh_table {
+    pthread_mutex_t lock;
+    struct wh_entry *_Atomic *_Atomic chunks[WH_TABLE_CHUNKS];
+    struct wh_entry *_Atomic found[WH_TABLE_FOUND];
+    _Atomic uint32_t nfound;
+    _Atomic uint32_t counts[WH_TABLE_TYPES]; /* of the client's, by type */
+};
+
+/* Whether these bytes may be touched; NULL: all may. */
+typedef bool wh_table_sees(const void *bytes, size_t size);
+
+static inline struct wh_entry *_Atomic *wh_table_place(struct wh_table *table, uint32_t id,
+                                                       wh_table_sees *sees)
+{
+    if (id >= WH_ID_WORKER_FIRST) {
+        uint32_t index = id - WH_ID_WORKER_FIRST;
+        return index < atomic_load_explicit(&table->nfound, memory_order_acquire)
+                   ? &table->found[index]
+                   : NULL;
+    }
+    if (id / WH_TABLE_CHUNK >= WH_TABLE_CHUNKS)
+        return NULL;
+    struct wh_entry *_Atomic *chunk =
+        atomic_load_explicit(&table->chunks[id / WH_TABLE_CHUNK], memory_order_acquire);
+    if (!chunk || (sees && !sees(chunk, WH_TABLE_CHUNK * sizeof(*chunk))))
+        return NULL;
+    return &chunk[id % WH_TABLE_CHUNK];
+}
+
+static inline struct wh_entry *wh_table_look_up(struct wh_table *table, uint32_t id, uint16_t type,
+                                                wh_table_sees *sees)
+{
+    struct wh_entry *_Atomic *place = wh_table_place(table, id, sees);
+    /* Acquire pairs with the release in wh_table_add. */
+    struct wh_entry *entry = place ? atomic_load_explicit(place, memory_order_acquire) : NULL;
+    if (!entry || (sees && !sees(entry, sizeof(*entry))))
+        return NULL;
+    return type == 0 || entry->type == type ? entry : NULL;
+}
+
+#endif
