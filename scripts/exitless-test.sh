@@ -4,7 +4,8 @@
 # make exitless-test: the exitless path in an emulated machine with VMX. Installs what is missing, builds the module for
 # Debian's kernel, checks it with sparse, makes the emulated host's CD and runs the tests in bochs, one after the other.
 #
-#   exitless-test.sh [--short] [--cpus N] [TEST]...        tests: mini (the module, with a small guest), linux (a stock guest)
+#   exitless-test.sh [--short] [--cpus N] [TEST]...        tests: mini (the module, with a small guest), linux (a stock guest),
+#                                                        cuda (CUDA programs in a stock guest, with daemon and worker)
 #
 # --short: what takes some three minutes on two free cores. CALLS, VMS, VCPUS, CYCLES and SECONDS_LIMIT in the environment override what it and
 # the long form have. Logs are left in build/exitless. The last line is 'N passed, M failed'.
@@ -19,16 +20,16 @@ while [ $# -gt 0 ]; do
         cpus=$2
         shift
         ;;
-    mini | linux) wanted+=("$1") ;;
+    mini | linux | cuda) wanted+=("$1") ;;
     *)
-        echo "usage: exitless-test.sh [--short] [--cpus N] [mini] [linux]" >&2
+        echo "usage: exitless-test.sh [--short] [--cpus N] [mini] [linux] [cuda]" >&2
         exit 2
         ;;
     esac
     shift
 done
 cycles=${CYCLES:-$cycles} calls=${CALLS:-$calls} vms=${VMS:-$vms} vcpus=${VCPUS:-$vcpus} seconds=${SECONDS_LIMIT:-$seconds}
-[ ${#wanted[@]} -gt 0 ] || wanted=(mini linux)
+[ ${#wanted[@]} -gt 0 ] || wanted=(mini linux cuda)
 
 out=build/exitless
 mkdir -p $out
@@ -96,15 +97,26 @@ run_mini() {
     judge $out/mini.log
 }
 
+# libraries PROGRAM...: those that they load.
+libraries() {
+    ldd "$@" | grep -o '/[^ :]* (0x' | sed 's/ (0x//' | sort -u
+}
+
+# initrd FOLDER: what is in it, for a guest.
+initrd() {
+    (cd "$1" && find . -mindepth 1 | cpio --create --format=newc --owner=0:0 --quiet) >$out/initrd
+}
+
 # Stock QEMU with all that it needs, and a guest whose init is the test.
 run_linux() {
     local files=() path
     while read -r path; do
         files+=(--file "$path")
-    done < <(ldd /usr/bin/qemu-system-x86_64 | grep -o '/[^ ]*')
+    done < <(libraries /usr/bin/qemu-system-x86_64)
+    rm -rf $out/guest
     mkdir -p $out/guest
     cp $out/programs/linux_guest $out/guest/init
-    (cd $out/guest && echo init | cpio --create --format=newc --owner=0:0 --quiet) >$out/initrd
+    initrd $out/guest
     { echo "CALLS=$calls VCPUS=$vcpus VMS=$vms" && cat tests/exitless/run-linux; } >$out/run
     step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out $out/linux.iso --file $out/run:/run \
         --file $out/programs/linux_host:/linux_host --file $out/wormhole.ko:/wormhole.ko --file /usr/bin/qemu-system-x86_64 \
@@ -114,6 +126,39 @@ run_linux() {
     judge $out/linux.log
 }
 
+# The daemon, the worker and the software device on the host, an ordinary CUDA program in the guest.
+run_cuda() {
+    local files=() path program=$out/programs/cuda_calls qemu=/usr/bin/qemu-system-x86_64
+    local ours=(build/bin/wormholed build/bin/wormhole-worker build/lib/wormhole/libwormhole-softgpu.so)
+    for path in "${ours[@]}"; do
+        strip -g -o "$out/${path##*/}" "$path"
+        files+=(--file "$out/${path##*/}:/opt/${path#build/}")
+    done
+    while read -r path; do
+        files+=(--file "$path")
+    done < <(libraries $qemu "${ours[@]}")
+    rm -rf $out/guest
+    mkdir -p $out/guest/{bin,proc,sys,dev}
+    cp /bin/busybox $out/guest/bin/
+    cp tests/exitless/guest-cuda $out/guest/init
+    cp $program $out/guest/
+    while read -r path; do
+        mkdir -p "$out/guest/${path%/*}"
+        cp -L "$path" "$out/guest/$path"
+    done < <(libraries $program | grep -v libcuda; ldd build/lib/cuda/libcuda.so.1 | grep -o '/[^ ]*')
+    strip -g -o $out/guest/lib/x86_64-linux-gnu/libcuda.so.1 build/lib/cuda/libcuda.so.1
+    initrd $out/guest
+    local expected
+    expected=$(WORMHOLE_CUDA_LIBRARY=softgpu build/bin/wormhole run -- $program compute | tail -n 1)
+    { echo "CALLS=$calls EXPECTED='$expected'" && cat tests/exitless/run-cuda; } >$out/run
+    step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out $out/cuda.iso --file $out/run:/run \
+        --file $out/programs/cuda_host:/cuda_host --file $out/wormhole.ko:/wormhole.ko --file $qemu \
+        --file /usr/share/seabios/bios-256k.bin --file /usr/share/qemu/kvmvapic.bin --file /usr/share/qemu/linuxboot_dma.bin \
+        --file "$out/kernel-$release/boot/vmlinuz-$release:/guest/vmlinuz" --file $out/initrd:/guest/initrd "${files[@]}"
+    vm/exitless/bochs.sh --iso $out/cuda.iso --log $out/cuda.log --seconds $seconds --cpus "$cpus" --memory 1536
+    judge $out/cuda.log
+}
+
 scripts/install-deps.sh exitless || stop "packages are missing"
 release=$(find /lib/modules -maxdepth 2 -name build -path '*-cloud-amd64/*' -printf '%h\n' | sed 's,.*/,,' | sort -V | tail -n 1)
 [ -n "$release" ] || stop "no headers of Debian's cloud kernel"
@@ -121,7 +166,8 @@ echo "kernel $release"
 step kernel fetch_kernel
 step module build_module
 judge_sparse || stop "sparse has something to say"
-step programs tests/exitless/build.sh $out/programs
+step build make build
+step programs tests/exitless/build.sh $out/programs build/obj/src build/obj/src
 for test in "${wanted[@]}"; do
     start=$SECONDS
     echo "== $test"

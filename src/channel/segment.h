@@ -48,8 +48,8 @@ struct wh_segment {
     _Atomic uint32_t state; /* enum wh_segment_state, written by the server side */
     uint32_t reserved;
     char reason[248]; /* why it ended; text from a peer: bounded and cleaned before it is printed */
-    _Alignas(64) _Atomic uint32_t callbacks;           /* how many the client has carried out */
-    _Atomic uint32_t callbacks_awaited;                /* the client must ring */
+    _Alignas(64) _Atomic uint32_t callbacks; /* how many the client has carried out */
+    _Atomic uint32_t callbacks_awaited;      /* the client must ring */
     _Alignas(64) struct wh_gate_offer gate;
     _Alignas(4096) struct wh_ring_control calls;       /* client to worker */
     struct wh_ring_control upcalls;                    /* worker to client */

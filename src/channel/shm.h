@@ -37,8 +37,8 @@ struct wh_shm {
     atomic_flag losing;
     _Atomic int sleepers; /* worker threads asleep in receive */
 
-    /* Client, on the exitless path: runs the worker's code on what was sent; true when the worker has
-     * to be woken nevertheless. NULL: there is no such path. */
+    /* Client, on the exitless path: runs the worker's code on what was sent; true when the worker
+     * has to be woken nevertheless. NULL: there is no such path. */
     bool (*step_in)(struct wh_shm *shm);
     struct wh_gate_client *gate;
     /* Transport: waits for news from the other side; frees what it holds. */

@@ -166,8 +166,8 @@ static int make_home(const char *state_dir, const char *tenant, const struct ide
 /* Puts the descriptors in their places; sources may be anywhere, also in each other's places. */
 static int place_descriptors(const struct wh_session_request *request)
 {
-    const int wanted[NFDS] = {request->life, request->memory, request->bell, request->ledger,
-                              request->exchange, request->gate};
+    const int wanted[NFDS] = {request->life,   request->memory,   request->bell,
+                              request->ledger, request->exchange, request->gate};
     int parked[NFDS];
     int null = open("/dev/null", O_RDWR | O_CLOEXEC);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0)

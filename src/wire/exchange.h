@@ -13,10 +13,10 @@
 #define WH_EXCHANGE_MOST  128 /* bytes of what is said about a thing */
 
 enum wh_exchange_what {
-    WH_EXCHANGE_PUT = 1, /* kind, bytes, perhaps a descriptor; the answer has the token */
-    WH_EXCHANGE_GET = 2, /* kind, token; the answer has the rest */
+    WH_EXCHANGE_PUT = 1,  /* kind, bytes, perhaps a descriptor; the answer has the token */
+    WH_EXCHANGE_GET = 2,  /* kind, token; the answer has the rest */
     WH_EXCHANGE_DROP = 3, /* token, by whom it was put */
-    WH_EXCHANGE_VIEW = 4  /* with a descriptor of a view: the answer's kind is its index in the VM */
+    WH_EXCHANGE_VIEW = 4 /* with a descriptor of a view: the answer's kind is its index in the VM */
 };
 
 struct wh_exchange_letter {

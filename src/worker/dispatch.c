@@ -107,6 +107,15 @@ static void unpin_objects(struct wh_call *call)
             release_object(call->worker, call->pinned[i]);
 }
 
+/* ---- the exitless path ---- */
+
+void wh_gate_settle_slowly(struct wh_worker *worker)
+{
+    struct wh_gate *gate = worker->gate;
+    gate->quiet = atomic_load(&worker->away) == 0 && worker->backend->quiet(worker) &&
+                  !wh_output_pending(worker->output);
+}
+
 /* ---- reference counts ---- */
 
 /* Retains and releases are counted here too, so that an object's id lives exactly as long as the

@@ -102,8 +102,8 @@ static int make_view(struct wh_gate *gate, int device, const uint64_t key[4])
     void *code = map_code();
     if (code == MAP_FAILED)
         return -1;
-    ranges[n++] = range_of((uintptr_t)code, sizeof(wh_callee_image), WH_CALLEE_CODE,
-                           WORMHOLE_EXECUTE);
+    ranges[n++] =
+        range_of((uintptr_t)code, sizeof(wh_callee_image), WH_CALLEE_CODE, WORMHOLE_EXECUTE);
     ranges[n++] = range_of((uintptr_t)gate, sizeof(*gate), WH_CALLEE_GATE, WORMHOLE_WRITE);
     for (uint32_t i = 0; i < gate->nseen; i++)
         ranges[n++] = range_of(gate->seen[i].start, gate->seen[i].end - gate->seen[i].start,
@@ -183,11 +183,4 @@ int wh_gate_open(struct wh_worker *worker, struct wh_shm *shm, int device, struc
     worker->gate = gate;
     view = -1; /* as long as this process lives */
     return 0;
-}
-
-void wh_gate_settle_slowly(struct wh_worker *worker)
-{
-    struct wh_gate *gate = worker->gate;
-    gate->quiet = atomic_load(&worker->away) == 0 && worker->backend->quiet(worker) &&
-                  !wh_output_pending(worker->output);
 }

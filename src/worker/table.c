@@ -125,7 +125,8 @@ bool wh_table_remove(struct wh_table *table, struct wh_entry *entry)
 {
     pthread_mutex_lock(&table->lock);
     atomic_store_explicit(wh_table_place(table, entry->id, NULL), NULL, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&table->counts[entry->type % WH_TABLE_TYPES], 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&table->counts[entry->type % WH_TABLE_TYPES], 1,
+                              memory_order_relaxed);
     bool last = entry->pins == 0;
     entry->dying = !last;
     pthread_mutex_unlock(&table->lock);

@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
 #
-# build.sh OUT: builds the test programs of the exitless path into OUT, static, for they run where nothing else is.
+# build.sh OUT GENERATED LIBRARIES: builds the test programs of the exitless path into OUT, static, for they run where
+# nothing else is. GENERATED is where the build has cuda_types.h, LIBRARIES where it has libcuda.so.1.
 set -euo pipefail
 here=$(dirname -- "$(readlink -f -- "$0")")
 src=$here/../../src
+generated=$(realpath "$2") libraries=$(realpath "$3")
 mkdir -p "$1"
 cd "$1"
 
@@ -16,5 +18,9 @@ for name in callee guest; do
     objcopy -O binary $name.elf $name.bin
 done
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{mini.c,machine.c,blobs.S,handlers.S} "$src/channel/gate_page.S" -o mini
-gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{linux_host.c,blobs.S} -o linux_host
+gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{linux_host.c,qemu.c,blobs.S} -o linux_host
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here/linux_guest.c" "$src/channel/gate_page.S" -o linux_guest
+gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{cuda_host.c,qemu.c} -o cuda_host
+# Dynamic, as CUDA programs are: it takes whatever libcuda.so.1 the machine has.
+gcc -std=gnu17 -O2 -D_GNU_SOURCE "${warnings[@]}" -I"$generated" "$here/cuda_calls.c" -L"$libraries" -l:libcuda.so.1 \
+    -Wl,--allow-shlib-undefined -o cuda_calls

@@ -5,8 +5,6 @@
  * when the guest is ready, and compares what the guest says it did with what was done and with the
  * module's counters. TAP on stdout.
  */
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -14,54 +12,14 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "callee.h"
 #include "linux_test.h"
+#include "qemu.h"
 
 extern const uint8_t callee_binary[], callee_binary_end[];
-
-static int tests, failures;
-
-static void verdict(bool good, const char *name)
-{
-    tests++;
-    failures += !good;
-    printf("%s %d - %s\n", good ? "ok" : "not ok", tests, name);
-}
-
-static _Noreturn void die(const char *what)
-{
-    printf("Bail out! %s: %s\n", what, strerror(errno));
-    exit(1);
-}
-
-/* The VM's descriptor, among those that QEMU has. */
-static int vm_of(pid_t pid)
-{
-    char folder[64], path[400], target[64];
-    int found = -1;
-
-    snprintf(folder, sizeof(folder), "/proc/%d/fd", pid);
-    DIR *dir = opendir(folder);
-    if (!dir)
-        die(folder);
-    for (struct dirent *entry; (entry = readdir(dir));) {
-        snprintf(path, sizeof(path), "%s/%s", folder, entry->d_name);
-        ssize_t length = readlink(path, target, sizeof(target) - 1);
-        if (length > 0 && strncmp(target, "anon_inode:kvm-vm", (size_t)length) == 0 && length == 17)
-            found = atoi(entry->d_name);
-    }
-    closedir(dir);
-    int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-    int vm = (int)syscall(SYS_pidfd_getfd, pidfd, found, 0);
-    if (vm < 0)
-        die("QEMU's descriptor of the VM");
-    close(pidfd);
-    return vm;
-}
 
 static struct callee_data *data;
 
@@ -94,28 +52,6 @@ static int make_view(int device)
     return view;
 }
 
-static pid_t start_qemu(char **command, FILE **to, FILE **from)
-{
-    int in[2], out[2];
-
-    if (pipe(in) || pipe(out))
-        die("pipe");
-    pid_t pid = fork();
-    if (pid == 0) {
-        dup2(in[0], 0);
-        dup2(out[1], 1);
-        close(in[1]);
-        close(out[0]);
-        execv(command[0], command);
-        die(command[0]);
-    }
-    close(in[0]);
-    close(out[1]);
-    *to = fdopen(in[1], "w");
-    *from = fdopen(out[0], "r");
-    return pid;
-}
-
 struct counts {
     struct wormhole_vm_stats vm;
     struct wormhole_view_stats view;
@@ -135,23 +71,15 @@ static bool compare(const char *part, const struct counts *before, const struct 
 {
     bool innocent = true;
 
-    printf(
-        "# %s: %llu calls, suspended %llu retried %llu forwarded %llu strays %llu; exits (outside/in the view)",
-        part, after->view.calls - before->view.calls,
-        after->view.suspensions - before->view.suspensions,
-        after->view.retries - before->view.retries, after->view.forwards - before->view.forwards,
-        after->view.strays - before->view.strays);
-    for (int i = 0; i < WORMHOLE_REASONS; i++) {
-        uint64_t outside = after->vm.exits[i] - before->vm.exits[i];
-        uint64_t inside = after->view.exits[i] - before->view.exits[i];
-
-        if (outside || inside)
-            printf(" %d:%lu/%lu", i, outside, inside);
-        /* NMI, interrupt, interrupt window, TPR, preemption timer */
-        if (inside && i != 0 && i != 1 && i != 7 && i != 43 && i != 52)
-            innocent = false;
-    }
-    printf("\n");
+    printf("# %s: %llu calls, suspended %llu retried %llu forwarded %llu strays %llu; ", part,
+           after->view.calls - before->view.calls,
+           after->view.suspensions - before->view.suspensions,
+           after->view.retries - before->view.retries, after->view.forwards - before->view.forwards,
+           after->view.strays - before->view.strays);
+    print_exits(&before->vm, &after->vm, before->view.exits, after->view.exits);
+    for (int i = 0; i < WORMHOLE_REASONS; i++)
+        innocent =
+            innocent && (after->view.exits[i] == before->view.exits[i] || is_from_outside(i));
     return innocent;
 }
 
@@ -183,12 +111,6 @@ static void judge(const char *part, uint64_t count, const struct counts *before,
     if (strcmp(part, "work") == 0)
         verdict(calls == 40 && after->view.suspensions > before->view.suspensions,
                 "long calls are suspended by the guest's interrupts and continue");
-}
-
-static void go_on(FILE *to)
-{
-    fprintf(to, "on\n");
-    fflush(to);
 }
 
 int main(int argc, char **argv)
@@ -234,6 +156,5 @@ int main(int argc, char **argv)
     }
     waitpid(qemu, &status, 0);
     verdict(guest == 0, "the guest had no complaint");
-    printf("1..%d\n", tests);
-    return failures != 0;
+    return conclude();
 }

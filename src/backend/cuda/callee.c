@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The calls that may run in a session's view (worker/callee.c): questions to the software device,
- * and waits for what is done already. For the callee only, which has no memory of its own; each call
- * looks whether it can reach what it will touch before it touches anything.
+ * and waits for what is done already. For the callee only, which has no memory of its own; each
+ * call looks whether it can reach what it will touch before it touches anything.
  */
-#include "backend/cuda/backend.h"
 #include "backend/softgpu/callee.h"
+#include "backend/cuda/backend.h"
 #include "worker/gate.h"
 #include "worker/table.h"
 
@@ -72,14 +72,14 @@ static bool memory_info(struct wh_call *call, uint64_t *a)
 #define POINTER(type, i) ((type *)(uintptr_t)a[i])
 
 /* A call of the driver's, once what it reaches is known to be there. */
-#define CALL(name, reaches, ...)                            \
-    static bool name(struct wh_call *call, uint64_t *a)     \
-    {                                                       \
-        (void)call;                                         \
-        if (!(reaches))                                     \
-            return false;                                   \
+#define CALL(name, reaches, ...)                           \
+    static bool name(struct wh_call *call, uint64_t *a)    \
+    {                                                      \
+        (void)call;                                        \
+        if (!(reaches))                                    \
+            return false;                                  \
         a[WH_RESULT] = (uint64_t)(int64_t)cu##__VA_ARGS__; \
-        return true;                                        \
+        return true;                                       \
     }
 
 #define STREAM soft_callee_reaches_stream(POINTER(struct CUstream_st, 0))
@@ -99,8 +99,7 @@ CALL(reset_cache, true, CtxResetPersistingL2Cache())
 CALL(context_synchronize, true, CtxSynchronize())
 CALL(stream_priority, STREAM, StreamGetPriority(POINTER(struct CUstream_st, 0), POINTER(int, 1)))
 CALL(stream_flags, STREAM, StreamGetFlags(POINTER(struct CUstream_st, 0), POINTER(unsigned, 1)))
-CALL(stream_id, STREAM,
-     StreamGetId(POINTER(struct CUstream_st, 0), POINTER(unsigned long long, 1)))
+CALL(stream_id, STREAM, StreamGetId(POINTER(struct CUstream_st, 0), POINTER(unsigned long long, 1)))
 CALL(stream_query, STREAM, StreamQuery(POINTER(struct CUstream_st, 0)))
 CALL(stream_synchronize, STREAM, StreamSynchronize(POINTER(struct CUstream_st, 0)))
 CALL(event_query, EVENT, EventQuery(POINTER(struct CUevent_st, 0)))

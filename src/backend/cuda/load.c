@@ -163,8 +163,8 @@ static bool quiet(struct wh_worker *worker)
 static unsigned show(struct wh_worker *worker, const void *words[4], struct wh_gate_range *ranges)
 {
     const struct wh_cuda_state *state = worker->state;
-    const struct wh_gate_range driver = {(uintptr_t)state->soft_driver,
-                                         (uintptr_t)state->soft_driver + sizeof(struct soft_driver)};
+    const struct wh_gate_range driver = {
+        (uintptr_t)state->soft_driver, (uintptr_t)state->soft_driver + sizeof(struct soft_driver)};
     const struct wh_gate_range buckets = {(uintptr_t)state->soft_buckets,
                                           (uintptr_t)state->soft_buckets +
                                               SOFT_BUCKETS * sizeof(void *)};

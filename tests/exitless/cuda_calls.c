@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * An ordinary CUDA program, which knows nothing of the way its calls take: `cuda_calls compute`
+ * runs kernels and prints what they computed, `cuda_calls query COUNT` makes that many calls of the
+ * driver API that the driver has to be asked, and checks each answer. `cuda_calls vmcall COUNT`
+ * makes hypercalls, for comparison. Around the loop it says "start" and "done NAME TICKS", and
+ * waits for a line each time; ticks of the emulated clock are instructions.
+ */
+#include "cuda_types.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define N 1000
+
+static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
+                          ".visible .entry madd(.param .u64 a, .param .u64 b, .param .u32 n)\n"
+                          "{\n"
+                          "  .reg .pred %p; .reg .b32 %r<8>; .reg .b64 %d<8>; .reg .f32 %f<4>;\n"
+                          "  ld.param.u64 %d1, [a]; ld.param.u64 %d2, [b];\n"
+                          "  ld.param.u32 %r1, [n];\n"
+                          "  mov.u32 %r2, %ctaid.x; mov.u32 %r3, %ntid.x; mov.u32 %r4, %tid.x;\n"
+                          "  mad.lo.s32 %r5, %r2, %r3, %r4;\n"
+                          "  setp.ge.s32 %p, %r5, %r1;\n"
+                          "  @%p ret;\n"
+                          "  mul.wide.s32 %d3, %r5, 4;\n"
+                          "  add.s64 %d1, %d1, %d3; add.s64 %d2, %d2, %d3;\n"
+                          "  ld.global.f32 %f1, [%d1]; ld.global.f32 %f2, [%d2];\n"
+                          "  fma.rn.f32 %f3, %f1, %f2, %f1;\n"
+                          "  st.global.f32 [%d1], %f3;\n"
+                          "  ret;\n"
+                          "}\n";
+
+static void check(CUresult result, const char *what)
+{
+    if (result == CUDA_SUCCESS)
+        return;
+    printf("failed: %s: %d\n", what, (int)result);
+    exit(1);
+}
+
+#define CHECK(call) check(call, #call)
+
+static void say(const char *line)
+{
+    char answer[16];
+    printf("%s\n", line);
+    fflush(stdout);
+    if (!fgets(answer, sizeof(answer), stdin))
+        exit(1);
+}
+
+static uint64_t ticks(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+
+static void finish(const char *name, uint64_t since)
+{
+    char line[80];
+    (void)snprintf(line, sizeof(line), "done %s %llu", name, (unsigned long long)(ticks() - since));
+    say(line);
+}
+
+/* ---- kernels ---- */
+
+static void compute(void)
+{
+    static float a[N], b[N];
+    CUdeviceptr da, db;
+    CUmodule module;
+    CUfunction function;
+    uint32_t n = N, sum = 0, bits;
+    for (uint32_t i = 0; i < N; i++) {
+        a[i] = (float)i / 7;
+        b[i] = (float)(N - i) / 3;
+    }
+    CHECK(cuModuleLoadData(&module, ptx));
+    CHECK(cuModuleGetFunction(&function, module, "madd"));
+    CHECK(cuMemAlloc_v2(&da, sizeof(a)));
+    CHECK(cuMemAlloc_v2(&db, sizeof(b)));
+    CHECK(cuMemcpyHtoD_v2(da, a, sizeof(a)));
+    CHECK(cuMemcpyHtoD_v2(db, b, sizeof(b)));
+    void *params[] = {&da, &db, &n};
+    for (int i = 0; i < 5; i++)
+        CHECK(cuLaunchKernel(function, (N + 63) / 64, 1, 1, 64, 1, 1, 0, NULL, params, NULL));
+    CHECK(cuMemcpyDtoH_v2(a, da, sizeof(a)));
+    for (int i = 0; i < N; i++) {
+        memcpy(&bits, &a[i], sizeof(bits));
+        sum = sum * 31 + bits;
+    }
+    CHECK(cuMemFree_v2(da));
+    CHECK(cuMemFree_v2(db));
+    CHECK(cuModuleUnload(module));
+    printf("computed %08x, last %a\n", sum, (double)a[N - 1]);
+}
+
+/* ---- questions ---- */
+
+static void expect(int good, const char *what, unsigned long i)
+{
+    if (good)
+        return;
+    printf("failed: %s is wrong in round %lu\n", what, i);
+    exit(1);
+}
+
+static void query(unsigned long count)
+{
+    CUstream stream;
+    CUevent event;
+    size_t unused, total, first_unused, first_total, limit;
+    unsigned flags;
+    int priority;
+    unsigned long long id, first_id;
+    CHECK(cuStreamCreateWithPriority(&stream, CU_STREAM_NON_BLOCKING, -1));
+    CHECK(cuEventCreate(&event, CU_EVENT_DEFAULT));
+    CHECK(cuEventRecord(event, stream));
+    CHECK(cuEventSynchronize(event));
+    CHECK(cuMemGetInfo_v2(&first_unused, &first_total));
+    CHECK(cuStreamGetId(stream, &first_id));
+    say("start");
+    uint64_t since = ticks();
+    for (unsigned long i = 0; i < count; i += 8) {
+        CHECK(cuMemGetInfo_v2(&unused, &total));
+        expect(unused == first_unused && total == first_total, "memory", i);
+        CHECK(cuCtxSetLimit(CU_LIMIT_STACK_SIZE, 1024 + i % 4096));
+        CHECK(cuCtxGetLimit(&limit, CU_LIMIT_STACK_SIZE));
+        expect(limit == 1024 + i % 4096, "limit", i); /* program order */
+        CHECK(cuStreamQuery(stream));
+        CHECK(cuStreamGetPriority(stream, &priority));
+        expect(priority == -1, "priority", i);
+        CHECK(cuStreamGetFlags(stream, &flags));
+        expect(flags == CU_STREAM_NON_BLOCKING, "flags", i);
+        CHECK(cuStreamGetId(stream, &id));
+        expect(id == first_id, "id", i);
+        CHECK(cuEventQuery(event));
+    }
+    finish("query", since);
+    CHECK(cuStreamDestroy_v2(stream));
+    CHECK(cuEventDestroy_v2(event));
+}
+
+static void vmcall(unsigned long count)
+{
+    say("start");
+    uint64_t since = ticks();
+    for (unsigned long i = 0; i < count; i++) {
+        uint64_t number = 99;
+        __asm__ volatile("vmcall" : "+a"(number) : : "memory");
+    }
+    finish("vmcall", since);
+}
+
+int main(int argc, char **argv)
+{
+    unsigned long count = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
+    CUdevice device;
+    CUcontext context;
+    if (argc < 2)
+        return 2;
+    if (strcmp(argv[1], "vmcall") == 0) {
+        vmcall(count);
+        return 0;
+    }
+    CHECK(cuInit(0));
+    CHECK(cuDeviceGet(&device, 0));
+    CHECK(cuDevicePrimaryCtxRetain(&context, device));
+    CHECK(cuCtxSetCurrent(context));
+    if (strcmp(argv[1], "compute") == 0)
+        compute();
+    else
+        query(count);
+    CHECK(cuDevicePrimaryCtxRelease_v2(device));
+    return 0;
+}
