@@ -314,7 +314,8 @@ static void check_kvm(void)
             access("/dev/kvm", F_OK) == 0 ? ", though there is a /dev/kvm, which is not used" : "");
 }
 
-/* The host's module of the exitless path; no channel uses it yet, so it is no finding. */
+/* The host's module of the exitless path: without it calls travel by ivshmem, so it is no finding.
+ */
 static void check_module(void)
 {
     struct wormhole_info info;

@@ -288,10 +288,19 @@ static void give_up(struct job *job, const struct wh_error *error)
     _exit(EXIT_FAILURE);
 }
 
+/* Before anything is allocated, the parser's own things too. */
+static bool wants_gate(char **argv)
+{
+    while (*argv && strcmp(*argv, "--gate") != 0)
+        argv++;
+    return *argv;
+}
+
 int main(int argc, char **argv)
 {
     struct wh_error error = {0};
-    wh_gate_prepare();
+    if (wants_gate(argv))
+        wh_gate_prepare();
     struct job *job = calloc(1, sizeof(*job)); /* not static: views show the heap */
     if (!job || argp_parse(&parser, argc, argv, 0, NULL, job) != 0)
         return EXIT_FAILURE;
