@@ -178,7 +178,7 @@ int wh_gate_open(struct wh_worker *worker, struct wh_shm *shm, int device, struc
     offer->lanes = WH_GATE_LANES;
     offer->index = index;
     /* Who looks at the ring without being asked takes the calls from the view. */
-    wh_spin_init(&shm->quick, 0);
+    wh_spin_init(&shm->quick, 0, 0);
     gate->quiet = worker->backend->quiet(worker);
     worker->gate = gate;
     view = -1; /* as long as this process lives */

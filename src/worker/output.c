@@ -14,7 +14,6 @@
 #include <stdio_ext.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 
 #define PIECE         4096u
 #define PIPE_SIZE     (1 << 20)
@@ -119,16 +118,13 @@ void wh_output_flush(struct wh_output *output)
 
 bool wh_output_pending(struct wh_output *output)
 {
-    int waiting[2] = {0, 0};
     if (!output)
         return false;
     /* Under the lock: what is in nobody's pipe any more was sent. */
     pthread_mutex_lock(&output->lock);
-    for (int i = 0; i < 2; i++)
-        if (ioctl(output->from[i], FIONREAD, &waiting[i]) < 0)
-            waiting[i] = 1;
+    bool pending = !is_silent(output);
     pthread_mutex_unlock(&output->lock);
-    return waiting[0] > 0 || waiting[1] > 0 || __fpending(stdout) > 0;
+    return pending;
 }
 
 void wh_output_fds(const struct wh_output *output, int fds[2])

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The code that a client's processor runs in a view, called directly: client, worker's threads and
+ * callee in one process, where the callee sees what it would see in a view. Its answers are the
+ * worker's, each message is carried out once whoever does, and what it may not do it leaves. The
+ * software device is the first argument.
+ */
+#include "support.h"
+
+#include "backend/cuda/backend.h"
+#include "channel/gate.h"
+#include "channel/lead.h"
+#include "worker/gate.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define THREADS 4
+#define ROUNDS  400
+
+#define CONTEXT 1u
+#define STREAM  2u
+#define EVENT   3u
+
+static struct {
+    struct pair pair;
+    struct wh_worker worker;
+    struct wh_backend backend;
+    struct wh_account account;
+    struct wh_gate gate;
+    pthread_t server;
+    uint64_t sent;
+} test;
+
+struct wh_gate *wh_callee_gate(void)
+{
+    return &test.gate;
+}
+
+static bool step_in(struct wh_shm *shm)
+{
+    (void)shm;
+    return wh_callee_handle(7, 8, 9) == WH_GATE_RING;
+}
+
+/* ---- messages ---- */
+
+struct answer {
+    uint32_t size;
+    uint8_t bytes[WH_SLOT_ROOM];
+};
+
+static void send(uint16_t call, uint32_t slot, const uint64_t *words, size_t n)
+{
+    const struct wh_channel_ops *ops = test.pair.client->channel.ops;
+    uint32_t size = (uint32_t)(sizeof(struct wh_message) + n * 8);
+    struct wh_message *message = ops->begin(&test.pair.client->channel, size);
+    assert_non_null(message);
+    *message = (struct wh_message){.size = size,
+                                   .call = call,
+                                   .thread = 1,
+                                   .slot = slot,
+                                   .reply_at = WH_IN_SLOT,
+                                   .reply_room = slot == WH_NO_SLOT ? 0 : 512};
+    memcpy(message + 1, words, n * 8);
+    __atomic_add_fetch(&test.sent, 1, __ATOMIC_RELAXED);
+    ops->commit(&test.pair.client->channel);
+}
+
+static struct answer ask(uint16_t call, const uint64_t *words, size_t n)
+{
+    struct wh_channel *client = &test.pair.client->channel;
+    struct wh_reply reply;
+    struct answer answer = {0};
+    uint32_t slot = client->ops->take_slot(client);
+    send(call, slot, words, n);
+    assert_int_equal(client->ops->await(client, slot, false, &reply), 0);
+    answer.size = reply.size;
+    memcpy(answer.bytes, reply.bytes, reply.size);
+    client->ops->put_slot(client, slot);
+    return answer;
+}
+
+static int32_t status(const struct answer *answer)
+{
+    int64_t word;
+    memcpy(&word, answer->bytes, sizeof(word));
+    return (int32_t)word;
+}
+
+#define ASK(call, ...) \
+    ask((call), (const uint64_t[]){__VA_ARGS__}, sizeof((const uint64_t[]){__VA_ARGS__}) / 8)
+#define POST(call, ...)                                       \
+    send((call), WH_NO_SLOT, (const uint64_t[]){__VA_ARGS__}, \
+         sizeof((const uint64_t[]){__VA_ARGS__}) / 8)
+
+static void expect_success(struct answer answer)
+{
+    assert_int_equal(status(&answer), CUDA_SUCCESS);
+}
+
+/* ---- a session ---- */
+
+static void *serve(void *worker)
+{
+    wh_worker_serve(worker);
+    return NULL;
+}
+
+static void make_gate(void)
+{
+    struct wh_gate_range ignored[2];
+    test.gate = (struct wh_gate){.shm = test.pair.worker,
+                                 .origin = &test.worker,
+                                 .worker = {.channel = &test.pair.worker->channel,
+                                            .table = test.worker.table,
+                                            .ledger = test.worker.ledger},
+                                 .pool = wh_pool_new(64u << 10),
+                                 .seen = {{4096, (uintptr_t)1 << 47}},
+                                 .nseen = 1};
+    assert_non_null(wh_pool_take(test.gate.pool, 1));
+    wh_pool_reset(test.gate.pool);
+    assert_int_equal(test.backend.show(&test.worker, test.gate.backend, ignored), 2);
+    test.gate.quiet = test.backend.quiet(&test.worker);
+    test.worker.gate = &test.gate;
+}
+
+static int open_session(void **state)
+{
+    struct wh_error error = {0};
+    (void)state;
+    memset(&test, 0, sizeof(test));
+    pair_open(&test.pair);
+    test.worker.channel = &test.pair.worker->channel;
+    test.worker.table = wh_table_new();
+    test.worker.ledger = (struct wh_ledger){&test.account, 1, &test.account};
+    if (wh_cuda_open(&test.worker, &test.backend, &error) < 0)
+        fail_msg("%s", error.text);
+    make_gate();
+    wh_spin_init(&test.pair.worker->quick, 0, 0); /* as a worker with a view does */
+    assert_int_equal(pthread_create(&test.server, NULL, serve, &test.worker), 0);
+    expect_success(ASK(WH_CUDA_cuInit, 0));
+    POST(WH_CUDA_wh_primary_name, 0, 1, CONTEXT);
+    expect_success(ASK(WH_CUDA_wh_primary_retain, 0, CONTEXT));
+    POST(WH_CUDA_wh_set_current, CONTEXT);
+    expect_success(
+        ASK(WH_CUDA_cuStreamCreateWithPriority, 1, STREAM, CU_STREAM_NON_BLOCKING, (uint64_t)-2));
+    expect_success(ASK(WH_CUDA_cuEventCreate, 1, EVENT, 0));
+    expect_success(ASK(WH_CUDA_cuCtxSynchronize));
+    test.pair.client->step_in = step_in;
+    return 0;
+}
+
+static int close_session(void **state)
+{
+    (void)state;
+    pair_stop_worker(&test.pair);
+    pthread_join(test.server, NULL);
+    wh_pool_free(test.gate.pool);
+    pair_close(&test.pair);
+    return 0;
+}
+
+/* ---- tests ---- */
+
+/* The worker's thread has gone to sleep: nobody leads. */
+static void wait_for_sleep(void)
+{
+    while (!atomic_load(&test.pair.worker->calls.control->consumer_sleeps))
+        sched_yield();
+}
+
+struct question {
+    uint16_t call;
+    size_t n;
+    uint64_t words[3];
+};
+
+static const struct question questions[] = {
+    {WH_CUDA_cuMemGetInfo_v2, 2, {8, 8}},
+    {WH_CUDA_cuMemGetInfo_v2, 2, {8, WH_PAYLOAD_NULL}},
+    {WH_CUDA_cuCtxGetFlags, 1, {4}},
+    {WH_CUDA_cuCtxSetLimit, 2, {CU_LIMIT_STACK_SIZE, 2048}},
+    {WH_CUDA_cuCtxGetLimit, 2, {8, CU_LIMIT_STACK_SIZE}},
+    {WH_CUDA_cuCtxGetLimit, 2, {8, 77}},
+    {WH_CUDA_cuCtxSetCacheConfig, 1, {2}},
+    {WH_CUDA_cuCtxGetCacheConfig, 1, {4}},
+    {WH_CUDA_cuCtxSetSharedMemConfig, 1, {9}},
+    {WH_CUDA_cuCtxGetSharedMemConfig, 1, {4}},
+    {WH_CUDA_cuCtxGetStreamPriorityRange, 2, {4, 4}},
+    {WH_CUDA_cuCtxResetPersistingL2Cache, 0, {0}},
+    {WH_CUDA_cuCtxSynchronize, 0, {0}},
+    {WH_CUDA_cuStreamGetPriority, 2, {STREAM, 4}},
+    {WH_CUDA_cuStreamGetPriority, 2, {0, 4}},
+    {WH_CUDA_cuStreamGetFlags, 2, {STREAM, 4}},
+    {WH_CUDA_cuStreamGetId, 2, {STREAM, 8}},
+    {WH_CUDA_cuStreamQuery, 1, {STREAM}},
+    {WH_CUDA_cuStreamQuery, 1, {0}},
+    {WH_CUDA_cuStreamSynchronize, 1, {STREAM}},
+    {WH_CUDA_cuEventQuery, 1, {EVENT}},
+    {WH_CUDA_cuEventQuery, 1, {0}},
+    {WH_CUDA_cuEventSynchronize, 1, {EVENT}},
+};
+
+static void same_answers(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
+        const struct question *q = &questions[i];
+        uint64_t before = test.gate.carried_out;
+        test.pair.client->step_in = NULL;
+        struct answer workers = ask(q->call, q->words, q->n);
+        assert_int_equal(test.gate.carried_out, before);
+        test.pair.client->step_in = step_in;
+        wait_for_sleep();
+        struct answer callees = ask(q->call, q->words, q->n);
+        if (test.gate.carried_out != before + 1)
+            fail_msg("question %zu was left to the worker", i);
+        assert_int_equal(workers.size, callees.size);
+        if (memcmp(workers.bytes, callees.bytes, workers.size) != 0)
+            fail_msg("question %zu has another answer", i);
+    }
+    assert_int_equal(test.account.calls, test.sent);
+}
+
+/* Whatever it is left for, the worker's threads see to it. */
+static void what_is_left(void **state)
+{
+    uint64_t before = test.gate.carried_out;
+    (void)state;
+    expect_success(ASK(WH_CUDA_cuStreamCreateWithPriority, 1, 10, 0, 0)); /* allocates */
+    test.gate.quiet = 0;
+    (void)ASK(WH_CUDA_cuMemGetInfo_v2, 8, 8);
+    assert_int_equal(test.gate.quiet, 1); /* as the worker found */
+    assert_int_equal(test.gate.carried_out, before);
+    atomic_store(&test.worker.deferred, CUDA_ERROR_INVALID_VALUE);
+    struct answer told = ASK(WH_CUDA_cuCtxSynchronize);
+    assert_int_equal(status(&told), CUDA_ERROR_INVALID_VALUE);
+    atomic_fetch_add(&test.worker.away, 1);
+    (void)ASK(WH_CUDA_cuStreamQuery, STREAM);
+    atomic_fetch_sub(&test.worker.away, 1);
+    assert_int_equal(test.gate.carried_out, before);
+    test.gate.quiet = 1;
+    test.gate.seen[0].start = (uintptr_t)1 << 46; /* the heap is below, or above */
+    test.gate.seen[0].end = ((uintptr_t)1 << 46) + 4096;
+    (void)ASK(WH_CUDA_cuMemGetInfo_v2, 8, 8);
+    assert_int_equal(test.gate.carried_out, before);
+    assert_int_equal(test.account.calls, test.sent);
+}
+
+/* Nobody else takes anything while the test leads. */
+static void who_does_not_lead(void **state)
+{
+    struct wh_shm *worker = test.pair.worker;
+    const uint64_t words[] = {STREAM};
+    (void)state;
+    wait_for_sleep();
+    assert_true(wh_lead_try(worker));
+    uint32_t at = worker->calls.at;
+    uint32_t slot = test.pair.client->channel.ops->take_slot(&test.pair.client->channel);
+    send(WH_CUDA_cuStreamQuery, slot, words, 1);
+    assert_int_equal(wh_callee_handle(0, 0, 0), WH_GATE_RING);
+    assert_int_equal(worker->calls.at, at);
+    assert_true(wh_lead_stop(worker)); /* the message is there, and whoever stops is told */
+    assert_int_equal(wh_callee_handle(0, 0, 0), WH_GATE_TAKEN);
+    assert_int_not_equal(worker->calls.at, at);
+    assert_int_equal(test.pair.client->segment->slots[slot].state, WH_SLOT_DONE);
+    assert_int_equal(wh_callee_handle(0, 0, 0), WH_GATE_TAKEN); /* once only */
+}
+
+/* A malformed message is for the worker to judge, which ends the session: here nobody does. */
+static void malformed(void **state)
+{
+    static const struct question lies[] = {
+        {WH_CUDA_cuStreamQuery, 1, {CONTEXT}},      {WH_CUDA_cuStreamQuery, 1, {999}},
+        {WH_CUDA_cuStreamQuery, 2, {STREAM, 0}},    {WH_CUDA_cuStreamQuery, 0, {0}},
+        {WH_CUDA_cuMemGetInfo_v2, 2, {9, 8}},       {WH_CUDA_cuMemGetInfo_v2, 2, {8, 1ull << 62}},
+        {WH_CUDA_cuMemGetInfo_v2, 2, {8, 1 << 20}}, {60000, 1, {0}},
+    };
+    struct wh_shm *worker = test.pair.worker;
+    (void)state;
+    test.pair.client->step_in = NULL;
+    for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
+        wait_for_sleep();
+        assert_true(wh_lead_try(worker));
+        uint32_t at = worker->calls.at;
+        send(lies[i].call, 3, lies[i].words, lies[i].n);
+        atomic_flag_clear(&worker->leader); /* without waking anybody */
+        assert_int_equal(wh_callee_handle(0, 0, 0), WH_GATE_RING);
+        assert_int_equal(worker->calls.at, at);
+        assert_true(atomic_load(&worker->calls.control->consumer_sleeps));
+        /* Out of the way of the next one, as if somebody had seen to it. */
+        assert_true(wh_lead_try(worker));
+        worker->calls.at = worker->calls.known = atomic_load(&worker->calls.control->tail);
+        (void)wh_lead_stop(worker);
+    }
+}
+
+/* Several threads in the view and in the worker at once: every message is carried out once. */
+static void *many(void *number)
+{
+    uint64_t stream = 100 + (uint64_t)(uintptr_t)number;
+    struct answer id = {0};
+    expect_success(ASK(WH_CUDA_cuStreamCreateWithPriority, 1, stream, 0, 0));
+    for (int i = 0; i < ROUNDS; i++) {
+        struct answer now = ASK(WH_CUDA_cuStreamGetId, stream, 8);
+        assert_true(i == 0 || memcmp(&now, &id, sizeof(now)) == 0);
+        id = now;
+        if (i % 8 == 0)
+            expect_success(
+                ASK(WH_CUDA_cuStreamCreateWithPriority, 1, stream + 1000 + (uint64_t)i * 8, 0, 0));
+        POST(WH_CUDA_wh_set_current, CONTEXT);
+    }
+    return NULL;
+}
+
+static void threads(void **state)
+{
+    pthread_t all[THREADS];
+    uint64_t before = test.gate.carried_out;
+    (void)state;
+    for (uintptr_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&all[i], NULL, many, (void *)i), 0);
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(all[i], NULL);
+    expect_success(ASK(WH_CUDA_cuCtxSynchronize)); /* behind all that was posted */
+    assert_int_equal(test.account.calls, test.sent);
+    assert_true(test.gate.carried_out > before);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(same_answers, open_session, close_session),
+        cmocka_unit_test_setup_teardown(what_is_left, open_session, close_session),
+        cmocka_unit_test_setup_teardown(who_does_not_lead, open_session, close_session),
+        cmocka_unit_test_setup_teardown(malformed, open_session, close_session),
+        cmocka_unit_test_setup_teardown(threads, open_session, close_session),
+    };
+    if (argc < 2)
+        return 2;
+    (void)setenv("WORMHOLE_CUDA_LIBRARY", argv[1], 1);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
