@@ -150,7 +150,7 @@ run_cuda() {
     initrd $out/guest
     local expected
     expected=$(WORMHOLE_CUDA_LIBRARY=softgpu build/bin/wormhole run -- $program compute | tail -n 1)
-    { echo "CALLS=$calls EXPECTED='$expected'" && cat tests/exitless/run-cuda; } >$out/run
+    { echo "CALLS=$calls CYCLES=$cycles VCPUS=$vcpus EXPECTED='$expected'" && cat tests/exitless/run-cuda; } >$out/run
     step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out $out/cuda.iso --file $out/run:/run \
         --file $out/programs/cuda_host:/cuda_host --file $out/wormhole.ko:/wormhole.ko --file $qemu \
         --file /usr/share/seabios/bios-256k.bin --file /usr/share/qemu/kvmvapic.bin --file /usr/share/qemu/linuxboot_dma.bin \

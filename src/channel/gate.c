@@ -5,17 +5,19 @@
 #include "../../kmod/uapi/wormhole.h"
 #include "channel/gate_call.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-#define PAGE          4096u
-#define END_WAIT_US   50000u /* for the reason of a session that is over */
-#define END_WAIT_NAPS 100u
+#define PAGE      4096u
+#define WAIT_US   40000u /* for the reason of a session that is over, and for the listener */
+#define WAIT_NAPS 80u
 
 struct wh_gate_client {
     struct wh_gate_offer offer; /* a private, checked copy */
     _Atomic uint32_t busy[WH_GATE_LANES];
+    _Atomic uint32_t over; /* 1: the view is gone */
 };
 
 #if defined(__x86_64__)
@@ -61,17 +63,43 @@ static void enter(struct wh_gate_call *call)
 
 #endif
 
-/* The worker's end is told in the segment, if it was the worker that ended. */
+/* Naps while *word == value, for a while. */
+static void wait_while(_Atomic uint32_t *word, uint32_t value)
+{
+    struct wh_park park = {.kind = WH_PARK_NAP, .longest_us = WAIT_US / WAIT_NAPS};
+    for (unsigned naps = 0; naps < WAIT_NAPS && atomic_load(word) == value;)
+        wh_park_while(&park, word, value, &naps);
+}
+
+/* If it was the worker that ended, the segment will tell. */
+static void find_reason(struct wh_shm *shm, char *reason, size_t size)
+{
+    wait_while(&shm->segment->state, WH_SEGMENT_OPEN);
+    if (atomic_load(&shm->segment->state) != WH_SEGMENT_OPEN)
+        shm->channel.ops->end_reason(&shm->channel, reason, size);
+    else
+        (void)snprintf(reason, size,
+                       "the worker's code failed in the session's view, or took too long there");
+}
+
+bool wh_gate_is_over(struct wh_shm *shm, char *reason, size_t size)
+{
+    if (!shm->gate || !atomic_load(&shm->gate->over))
+        return false;
+    find_reason(shm, reason, size);
+    return true;
+}
+
+/* The listener says why before any call returns an error. */
 static void end_session(struct wh_shm *shm)
 {
-    struct wh_park park = {.kind = WH_PARK_NAP, .longest_us = END_WAIT_US / END_WAIT_NAPS};
-    unsigned naps = 0;
-    while (naps < END_WAIT_NAPS && atomic_load(&shm->segment->state) == WH_SEGMENT_OPEN)
-        wh_park_while(&park, &shm->segment->state, WH_SEGMENT_OPEN, &naps);
-    char reason[sizeof(shm->channel.why)] =
-        "the worker's code failed in the session's view, or took too long there";
-    if (atomic_load(&shm->segment->state) != WH_SEGMENT_OPEN)
-        shm->channel.ops->end_reason(&shm->channel, reason, sizeof(reason));
+    char reason[sizeof(shm->channel.why)];
+    atomic_store(&shm->gate->over, 1);
+    for (int i = 0; i < 4 && !atomic_load(&shm->channel.lost); i++)
+        wait_while(&shm->gate->over, 1);
+    if (atomic_load(&shm->channel.lost))
+        return;
+    find_reason(shm, reason, sizeof(reason));
     shm->channel.ops->lose(&shm->channel, reason);
 }
 

@@ -25,6 +25,9 @@
  */
 const char *wh_gate_adopt(struct wh_shm *shm);
 
+/* For the listener: whether the view is gone, and with it the session; then why. */
+bool wh_gate_is_over(struct wh_shm *shm, char *reason, size_t size);
+
 void wh_gate_forget(struct wh_shm *shm);
 
 #endif

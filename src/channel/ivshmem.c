@@ -323,6 +323,8 @@ static bool guest_listen(struct wh_shm *shm, bool eager)
     wh_park_while(&park, tail, at, &session->naps);
     if (atomic_load_explicit(tail, memory_order_relaxed) != at)
         session->naps = 0;
+    if (wh_gate_is_over(shm, shm->over, sizeof(shm->over)))
+        return false;
     return atomic_load_explicit(&shm->segment->state, memory_order_acquire) == WH_SEGMENT_OPEN &&
            server_lives(session);
 }

@@ -279,7 +279,9 @@ static void client_end_reason(struct wh_channel *channel, char *reason, size_t s
         copy[sizeof(copy) - 1] = '\0';
         text = copy;
     }
-    (void)snprintf(reason, size, "%s", *text ? text : "the worker process ended unexpectedly");
+    if (!*text)
+        text = *shm->over ? shm->over : "the worker process ended unexpectedly";
+    (void)snprintf(reason, size, "%s", text);
 }
 
 static void client_lose(struct wh_channel *channel, const char *why)

@@ -41,6 +41,7 @@ struct wh_shm {
      * has to be woken nevertheless. NULL: there is no such path. */
     bool (*step_in)(struct wh_shm *shm);
     struct wh_gate_client *gate;
+    char over[200]; /* the listener's: why the view, and with it the session, is over; or empty */
     /* Transport: waits for news from the other side; frees what it holds. */
     bool (*listen)(struct wh_shm *shm, bool eager);
     void (*release)(struct wh_shm *shm);

@@ -2,9 +2,10 @@
 /*
  * An ordinary CUDA program, which knows nothing of the way its calls take: `cuda_calls compute`
  * runs kernels and prints what they computed, `cuda_calls query COUNT` makes that many calls of the
- * driver API that the driver has to be asked, and checks each answer. `cuda_calls vmcall COUNT`
- * makes hypercalls, for comparison. Around the loop it says "start" and "done NAME TICKS", and
- * waits for a line each time; ticks of the emulated clock are instructions.
+ * driver API that the driver has to be asked, and checks each answer; `cuda_calls loop` asks until
+ * somebody ends it, or its session ends. `cuda_calls vmcall COUNT` makes hypercalls, for
+ * comparison. Around the loop it says "start" and "done NAME TICKS", and waits for a line each
+ * time; ticks of the emulated clock are instructions.
  */
 #include "cuda_types.h"
 
@@ -142,6 +143,21 @@ static void query(unsigned long count)
     CHECK(cuEventDestroy_v2(event));
 }
 
+/* Right answers, then errors only. */
+static void loop(void)
+{
+    size_t unused, total, first;
+    CUresult result;
+    CHECK(cuMemGetInfo_v2(&first, &total));
+    printf("looping\n");
+    fflush(stdout);
+    while ((result = cuMemGetInfo_v2(&unused, &total)) == CUDA_SUCCESS)
+        expect(unused == first, "memory", 0);
+    for (int i = 0; i < 3; i++)
+        expect(cuCtxGetLimit(&total, CU_LIMIT_STACK_SIZE) == result, "the error", 0);
+    printf("lost %d\n", (int)result);
+}
+
 static void vmcall(unsigned long count)
 {
     say("start");
@@ -170,8 +186,15 @@ int main(int argc, char **argv)
     CHECK(cuCtxSetCurrent(context));
     if (strcmp(argv[1], "compute") == 0)
         compute();
-    else
+    else if (strcmp(argv[1], "query") == 0)
         query(count);
+    else if (strcmp(argv[1], "loop") == 0) {
+        loop();
+        return 0;
+    } else {
+        size_t unused, total;
+        CHECK(cuMemGetInfo_v2(&unused, &total));
+    }
     CHECK(cuDevicePrimaryCtxRelease_v2(device));
     return 0;
 }

@@ -8,15 +8,18 @@
 #include "qemu.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 struct counts {
+    int worker; /* of a session that there is */
     struct wormhole_vm_stats vm;
     unsigned long long calls, suspended; /* of all views that there are */
     __u64 exits[WORMHOLE_REASONS];
@@ -68,10 +71,42 @@ static struct counts read_counts(int vm, const char *admin)
     if (ioctl(vm, WORMHOLE_VM_STATS, &counts.vm))
         die("WORMHOLE_VM_STATS");
     FILE *report = ask_daemon(admin);
-    while (fgets(line, sizeof(line), report))
+    while (fgets(line, sizeof(line), report)) {
         add_view(&counts, line);
+        (void)sscanf(line, "session %*u tenant %*s api %*s client %*u worker %d", &counts.worker);
+    }
     fclose(report);
     return counts;
+}
+
+/* Once the client is at it, its worker dies. */
+static void kill_worker(int vm, const char *admin)
+{
+    struct counts first = read_counts(vm, admin), now;
+
+    do
+        now = read_counts(vm, admin);
+    while (now.calls < first.calls + 100);
+    kill(now.worker, SIGKILL);
+}
+
+/* The daemon notices by and by; what is left after a while stays. */
+static void look_for_leaks(void)
+{
+    const struct timespec moment = {.tv_nsec = 50000000};
+    struct wormhole_info info = {.views = 1};
+    int device = open("/dev/wormhole", O_RDWR | O_CLOEXEC);
+
+    for (int i = 0; i < 400 && info.views > 0; i++) {
+        nanosleep(&moment, NULL);
+        if (ioctl(device, WORMHOLE_INFO, &info))
+            die("WORMHOLE_INFO");
+    }
+    close(device);
+    printf("# %u views, %llu pages pinned, %llu of the module's own\n", info.views,
+           info.pinned_pages, info.own_pages);
+    verdict(info.views == 0 && info.pinned_pages == 0 && info.own_pages == 0,
+            "sessions that came and went leave no view, pin or table behind");
 }
 
 static int open_vm(int qemu)
@@ -161,6 +196,14 @@ int main(int argc, char **argv)
             after = read_counts(vm, argv[1]);
             go_on(to);
             judge(part, count, &before, &after, ticks);
+        } else if (strcmp(line, "looping") == 0 && strcmp(part, "killed") == 0) {
+            kill_worker(vm, argv[1]);
+        } else if (strstr(line, "killed by signal 9")) {
+            verdict(true, "the client says why its session ended");
+        } else if (sscanf(line, "lost %d", &status) == 1) {
+            verdict(status == 46, "a worker that dies ends its session with the API's error");
+        } else if (strncmp(line, "sessions ", 9) == 0) {
+            look_for_leaks();
         } else if (strncmp(line, "computed ", 9) == 0) {
             verdict(strcmp(line, argv[2]) == 0, "kernels compute what they do natively");
         } else if (sscanf(line, "end %d", &status) == 1) {

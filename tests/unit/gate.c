@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The client's side of the exitless path, with code in the gate page that answers as a module
+ * would: which offers are taken, and what each outcome of a visit does to the session.
+ */
+#include "support.h"
+
+#include "../../kmod/uapi/wormhole.h"
+#include "channel/gate.h"
+#include "channel/gate_call.h"
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static struct pair pair;
+
+static int open_pair(void **state)
+{
+    (void)state;
+    pair_open(&pair);
+    pair.worker->segment->gate =
+        (struct wh_gate_offer){.index = 5, .lanes = 2, .key = {1, 2, 3, 4}};
+    return 0;
+}
+
+static int close_pair(void **state)
+{
+    (void)state;
+    wh_gate_forget(pair.client);
+    pair_close(&pair);
+    (void)munmap((void *)WH_GATE_PAGE, 4096);
+    return 0;
+}
+
+/*
+ * In place of the gate: sets status and value and returns. Instructions by hand, since the page is
+ * called at its own address: mov qword [rdi + status], N; mov qword [rdi + value], N; ret.
+ */
+static void answer_with(uint32_t status, uint32_t value)
+{
+    uint8_t code[] = {0x48, 0xc7, 0x47,       CALL_STATUS, 0, 0, 0, 0,   0x48,
+                      0xc7, 0x47, CALL_VALUE, 0,           0, 0, 0, 0xc3};
+    memcpy(code + 4, &status, 4);
+    memcpy(code + 12, &value, 4);
+    void *page = (void *)WH_GATE_PAGE;
+    assert_int_equal(mprotect(page, 4096, PROT_READ | PROT_WRITE), 0);
+    memcpy(page, code, sizeof(code));
+    assert_int_equal(mprotect(page, 4096, PROT_READ | PROT_EXEC), 0);
+}
+
+/* Sends a message; the times that the worker was rung. */
+static uint32_t send(void)
+{
+    struct wh_ring_control *control = pair.worker->calls.control;
+    uint32_t door = atomic_load(&control->door);
+    atomic_store(&control->consumer_sleeps, 1);
+    struct wh_message *message =
+        pair.client->channel.ops->begin(&pair.client->channel, sizeof(*message));
+    assert_non_null(message);
+    *message = (struct wh_message){.size = sizeof(*message), .slot = WH_NO_SLOT};
+    pair.client->channel.ops->commit(&pair.client->channel);
+    return atomic_load(&control->door) - door;
+}
+
+static void adopt(void)
+{
+    const char *why = wh_gate_adopt(pair.client);
+    if (why)
+        fail_msg("%s", why);
+}
+
+static void offers(void **state)
+{
+    struct wh_gate_offer *offer = &pair.worker->segment->gate;
+    (void)state;
+    offer->index = 0;
+    assert_string_equal(wh_gate_adopt(pair.client), "the host offers no view");
+    offer->index = 512;
+    assert_string_equal(wh_gate_adopt(pair.client), "the host's offer is malformed");
+    offer->index = 5;
+    offer->lanes = 0;
+    assert_string_equal(wh_gate_adopt(pair.client), "the host's offer is malformed");
+    offer->lanes = UINT32_MAX;
+    (void)setenv("WORMHOLE_EXITLESS", "0", 1);
+    assert_string_equal(wh_gate_adopt(pair.client), "WORMHOLE_EXITLESS is 0");
+    (void)unsetenv("WORMHOLE_EXITLESS");
+    assert_null(pair.client->step_in);
+    assert_int_equal(send(), 1); /* as over ivshmem */
+    adopt();
+    assert_non_null(pair.client->step_in);
+}
+
+static void the_page_is_taken(void **state)
+{
+    (void)state;
+    void *page = mmap((void *)WH_GATE_PAGE, 4096, PROT_READ | PROT_WRITE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    assert_ptr_equal(page, (void *)WH_GATE_PAGE);
+    assert_string_equal(wh_gate_adopt(pair.client),
+                        "the program uses the address of the gate's page");
+    munmap(page, 4096);
+    adopt();
+    wh_gate_forget(pair.client);
+    adopt(); /* a second session finds the page of the first */
+}
+
+static void visits(void **state)
+{
+    (void)state;
+    adopt();
+    answer_with(WORMHOLE_DONE, WH_GATE_TAKEN);
+    assert_int_equal(send(), 0);
+    answer_with(WORMHOLE_DONE, WH_GATE_RING);
+    assert_int_equal(send(), 1);
+    answer_with(WORMHOLE_BUSY, 0);
+    assert_int_equal(send(), 1);
+    answer_with(WORMHOLE_BAD_KEY, 0);
+    assert_int_equal(send(), 1);
+    assert_false(pair.client->channel.lost);
+}
+
+static void lost_in_the_view(void **state)
+{
+    char reason[256];
+    (void)state;
+    adopt();
+    answer_with(WORMHOLE_LOST, 0);
+    (void)send();
+    assert_true(pair.client->channel.lost);
+    pair.client->channel.ops->end_reason(&pair.client->channel, reason, sizeof(reason));
+    assert_string_equal(reason,
+                        "the worker's code failed in the session's view, or took too long there");
+}
+
+static void lost_with_the_worker(void **state)
+{
+    char reason[256];
+    (void)state;
+    adopt();
+    answer_with(WORMHOLE_LOST, 0);
+    pair.worker->channel.ops->end(&pair.worker->channel, "the worker was killed");
+    (void)send();
+    assert_true(pair.client->channel.lost);
+    pair.client->channel.ops->end_reason(&pair.client->channel, reason, sizeof(reason));
+    assert_string_equal(reason, "the worker was killed");
+}
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(offers, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(the_page_is_taken, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(visits, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(lost_in_the_view, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(lost_with_the_worker, open_pair, close_pair),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
