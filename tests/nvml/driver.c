@@ -114,6 +114,27 @@ static void structures(nvmlDevice_t device)
     say("a newer one", N(nvmlDeviceGetGpuFabricInfoV)(device, &newest));
 }
 
+static void pages(nvmlDevice_t device)
+{
+    unsigned long long addresses[4] = {0}, times[4] = {0};
+    const nvmlPageRetirementCause_t cause = NVML_PAGE_RETIREMENT_CAUSE_DOUBLE_BIT_ECC_ERROR;
+    unsigned count = 4;
+    say("no pages", N(nvmlDeviceGetRetiredPages)(device, 0, &count, addresses));
+    printf("%u\n", count);
+    say("how many pages", N(nvmlDeviceGetRetiredPages)(device, cause, &count, NULL));
+    printf("%u\n", count);
+    count = 4;
+    say("pages", N(nvmlDeviceGetRetiredPages)(device, cause, &count, addresses));
+    printf("%u: %llx %llx %llx\n", count, addresses[0], addresses[1], addresses[2]);
+    count = 1;
+    say("pages with times",
+        N(nvmlDeviceGetRetiredPages_v2)(device, cause, &count, addresses, times));
+    printf("%u\n", count);
+    say("again", N(nvmlDeviceGetRetiredPages_v2)(device, cause, &count, addresses, times));
+    printf("%u: %llx at %llu, %llx at %llu\n", count, addresses[0], times[0], addresses[1],
+           times[1]);
+}
+
 static void lists(nvmlDevice_t device)
 {
     unsigned clocks[4] = {0}, count = 1;
@@ -155,6 +176,7 @@ int main(void)
     use_of(device);
     structures(device);
     lists(device);
+    pages(device);
     say("shutdown", N(nvmlShutdown)());
     return 0;
 }

@@ -220,6 +220,28 @@ API nvmlReturn_t nvmlDeviceGetTopologyCommonAncestor(nvmlDevice_t one, nvmlDevic
     return NVML_SUCCESS;
 }
 
+API nvmlReturn_t nvmlDeviceGetRetiredPages_v2(nvmlDevice_t device, nvmlPageRetirementCause_t cause,
+                                              unsigned *count, unsigned long long *addresses,
+                                              unsigned long long *timestamps)
+{
+    unsigned room = *count;
+    *count = cause == NVML_PAGE_RETIREMENT_CAUSE_DOUBLE_BIT_ECC_ERROR ? 2 : 0;
+    if (room < *count)
+        return NVML_ERROR_INSUFFICIENT_SIZE;
+    for (unsigned i = 0; i < *count; i++) {
+        addresses[i] = 0x1000 * (i + 1) + (unsigned)device->number;
+        if (timestamps)
+            timestamps[i] = 70 + i;
+    }
+    return NVML_SUCCESS;
+}
+
+API nvmlReturn_t nvmlDeviceGetRetiredPages(nvmlDevice_t device, nvmlPageRetirementCause_t cause,
+                                           unsigned *count, unsigned long long *addresses)
+{
+    return nvmlDeviceGetRetiredPages_v2(device, cause, count, addresses, NULL);
+}
+
 /* ---- what is near ---- */
 
 API nvmlReturn_t nvmlDeviceGetCpuAffinity(nvmlDevice_t device, unsigned size, unsigned long *set)

@@ -154,3 +154,19 @@ nvmlReturn_t wh_nvml_do_samples(struct wh_call *call, nvmlDevice_t device, nvmlS
     return wh_nvml_state(call)->f.nvmlDeviceGetSamples(device, type, last_seen, value_type, count,
                                                        samples);
 }
+
+/* With times or without: the program's function is the one that is asked. */
+nvmlReturn_t wh_nvml_do_retired_pages(struct wh_call *call, nvmlDevice_t device,
+                                      nvmlPageRetirementCause_t cause, unsigned int room,
+                                      unsigned int *count, unsigned long long *addresses,
+                                      unsigned long long *timestamps)
+{
+    const struct wh_nvml_state *state = wh_nvml_state(call);
+    if (!count)
+        return NVML_ERROR_INVALID_ARGUMENT;
+    *count = addresses ? room : 0;
+    if (timestamps)
+        return fit(
+            state->f.nvmlDeviceGetRetiredPages_v2(device, cause, count, addresses, timestamps));
+    return fit(state->f.nvmlDeviceGetRetiredPages(device, cause, count, addresses));
+}

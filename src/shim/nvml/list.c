@@ -205,3 +205,39 @@ WH_EXPORT nvmlReturn_t nvmlDeviceGetSamples(nvmlDevice_t device, nvmlSamplingTyp
         *sampleCount = there;
     return result;
 }
+
+/* ---- retired pages ---- */
+
+static nvmlReturn_t give_pages(nvmlDevice_t device, nvmlPageRetirementCause_t cause,
+                               unsigned *count, unsigned long long *addresses,
+                               unsigned long long *timestamps)
+{
+    nvmlReturn_t ready = wh_nvml_ready();
+    if (ready != NVML_SUCCESS)
+        return ready;
+    if (!count || (*count && !addresses))
+        return NVML_ERROR_INVALID_ARGUMENT;
+    unsigned there = 0, room = room_for(*count, addresses);
+    nvmlReturn_t result =
+        wh_nvml_call_retired_pages(device, cause, room, &there, addresses, timestamps);
+    return tell(result, there, room, count);
+}
+
+WH_EXPORT nvmlReturn_t nvmlDeviceGetRetiredPages(nvmlDevice_t device,
+                                                 nvmlPageRetirementCause_t cause,
+                                                 unsigned int *pageCount,
+                                                 unsigned long long *addresses)
+{
+    return give_pages(device, cause, pageCount, addresses, NULL);
+}
+
+WH_EXPORT nvmlReturn_t nvmlDeviceGetRetiredPages_v2(nvmlDevice_t device,
+                                                    nvmlPageRetirementCause_t cause,
+                                                    unsigned int *pageCount,
+                                                    unsigned long long *addresses,
+                                                    unsigned long long *timestamps)
+{
+    if (wh_nvml_ready() == NVML_SUCCESS && pageCount && *pageCount && !timestamps)
+        return NVML_ERROR_INVALID_ARGUMENT;
+    return give_pages(device, cause, pageCount, addresses, timestamps);
+}
