@@ -457,8 +457,8 @@ static void name_object(const struct event *event, const char *text, uint64_t va
 
 static void name_memory(const struct event *event, const char *text, uint64_t value)
 {
-    if (strncmp(text, "mem#", 4) != 0 || strchr(text, '+'))
-        return;
+    if (!wh_cuda_teller(event->call->number) || strncmp(text, "mem#", 4) != 0)
+        return; /* an address of what is known */
     size_t number = strtoul(text + 4, NULL, 10);
     *memory_thing(number) = (struct thing){.value = value, .maker = event->call->number};
     if (number > last_memory)

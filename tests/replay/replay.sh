@@ -22,10 +22,10 @@ fail() {
 count() {
     "$WORMHOLE" run --stats -- "$replay" --steps="$1" libcuda.so.1 "$work/trace" 2>"$work/errors" ||
         { fail "$1 steps cannot be played"; cat "$work/errors"; }
-    awk '$2 == "cuda:" && NF == 8 && $4 ~ /^[0-9]+$/ { print $3, $4, $5, $6 }' "$work/errors" | sort
+    awk '$2 == "cuda:" && NF == 8 && $3 != "wh_stage_wait" && $4 ~ /^[0-9]+$/ { print $3, $4, $5, $6 }' "$work/errors" | sort
 }
 
-# What the step costs: the difference.
+# What the step costs: the difference. How often copies that were made before had to wait for a place is chance.
 step() {
     count $((steps - 1)) >"$work/before"
     count "$steps" >"$work/after"

@@ -53,6 +53,10 @@ SOFT_API CUresult cuCtxGetLimit(size_t *value, CUlimit limit)
         return result;
     if (!value)
         return CUDA_ERROR_INVALID_VALUE;
+    if (limit == CU_LIMIT_CIG_ENABLED) { /* no graphics: libraries ask before each launch */
+        *value = 0;
+        return CUDA_SUCCESS;
+    }
     if (!known(limit) || limit == CU_LIMIT_DEV_RUNTIME_SYNC_DEPTH)
         return (unsigned)limit < CU_LIMIT_MAX ? CUDA_ERROR_UNSUPPORTED_LIMIT
                                               : CUDA_ERROR_INVALID_VALUE;

@@ -149,6 +149,13 @@ SOFT_API CUresult cuOccupancyMaxPotentialClusterSize(int *size, CUfunction handl
     return CUDA_SUCCESS;
 }
 
+/* What the function may ask for, and no device has: not an error, as in NVIDIA's driver. */
+static bool is_beyond(const struct soft_function *function, const struct soft_shape *shape)
+{
+    uint64_t blocks = (uint64_t)shape->cluster[0] * shape->cluster[1] * shape->cluster[2];
+    return atomic_load(&function->settings.non_portable_cluster) && blocks > SOFT_CLUSTER_MOST;
+}
+
 /* A cluster's blocks need not be on one multiprocessor; one cluster can always be run. */
 SOFT_API CUresult cuOccupancyMaxActiveClusters(int *clusters, CUfunction handle,
                                                const CUlaunchConfig *config)
@@ -156,6 +163,10 @@ SOFT_API CUresult cuOccupancyMaxActiveClusters(int *clusters, CUfunction handle,
     SOFT_HOLD struct soft_function *function;
     struct soft_shape shape;
     CUresult result = soft_needs(read_config(handle, config, &function, &shape), clusters);
+    if (result == CUDA_SUCCESS && is_beyond(function, &shape)) {
+        *clusters = 0;
+        return CUDA_SUCCESS;
+    }
     if (result == CUDA_SUCCESS)
         result = soft_shape_cluster(function, &shape);
     if (result != CUDA_SUCCESS)
