@@ -18,6 +18,7 @@ struct step {
     CUgraphConditionalNodeType condition;
     struct run **inner; /* a conditional's bodies */
     size_t ninner;
+    void *read; /* what a copy brings, if it was read at the launch */
 };
 
 struct run {
@@ -112,6 +113,7 @@ static void free_run(struct run *run)
             free_run(run->steps[i].inner[k]);
         free(run->steps[i].inner);
         soft_body_release(run->steps[i].body);
+        free(run->steps[i].read);
     }
     free(run->steps);
     free(run);
@@ -165,9 +167,11 @@ static bool add_node(struct run *run, const struct soft_node *node)
     if (!node->body->command)
         return true;
     struct step *step = add_step(run);
-    if (step)
-        step->body = soft_body_retain(node->body);
-    return step;
+    if (!step)
+        return false;
+    step->body = soft_body_retain(node->body);
+    return node->body->type != CU_GRAPH_NODE_TYPE_MEMCPY ||
+           soft_copy_read(node->body->command, &step->read) == CUDA_SUCCESS;
 }
 
 static bool add_graph(struct run *run, const struct soft_graph *graph)
@@ -211,6 +215,10 @@ static CUresult run_step(const struct step *step, struct soft_stream *stream)
     struct soft_context *context = step->body->context;
     if (step->conditional)
         return run_conditional(step, stream);
+    if (step->read) {
+        soft_copy_run_read(step->body->command, step->read);
+        return CUDA_SUCCESS;
+    }
     if (!context || context == stream->object.context)
         return step->body->command->run(stream, step->body->command);
     soft_queue_lock();

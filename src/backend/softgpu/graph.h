@@ -232,6 +232,12 @@ CUresult soft_launch_with(struct soft_command *command, CUlaunchAttributeID id,
 bool soft_launch_attribute(const struct soft_command *command, CUlaunchAttributeID id,
                            CUlaunchAttributeValue *value);
 
+/* A launch of a graph reads ordinary host memory at once, whatever the graph's nodes do before they
+ * come to the copy, as a GPU's driver does: *bytes (to be freed) are what it read, NULL: the source
+ * is of another kind. */
+CUresult soft_copy_read(const struct soft_command *command, void **bytes);
+void soft_copy_run_read(const struct soft_command *command, void *bytes);
+
 CUresult soft_copy_make(const CUDA_MEMCPY3D *params, struct soft_command **command);
 void soft_copy_describe(const struct soft_command *command, CUDA_MEMCPY3D *params);
 

@@ -8,6 +8,7 @@
 #include "backend/softgpu/graph.h"
 #include "backend/softgpu/memory.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum where { ORDINARY, PINNED, DEVICE };
@@ -157,13 +158,16 @@ static void discard_copy(struct soft_command *command)
     soft_object_release(self->to.array);
 }
 
+static struct place packed_at(void *bytes, const struct copy_command *self)
+{
+    return (struct place){
+        .where = PINNED, .bytes = bytes, .row = self->width, .slice = self->width * self->height};
+}
+
 /* Reads the source now: it is the caller's again on return. */
 static void stage(struct copy_command *self)
 {
-    const struct place staged = {.where = PINNED,
-                                 .bytes = self->staged,
-                                 .row = self->width,
-                                 .slice = self->width * self->height};
+    const struct place staged = packed_at(self->staged, self);
     copy_box(&staged, &self->from, self->width, self->height, self->depth);
     self->from = staged;
 }
@@ -253,6 +257,27 @@ CUresult soft_copy_make(const CUDA_MEMCPY3D *params, struct soft_command **comma
         return CUDA_ERROR_OUT_OF_MEMORY;
     *command = &self->command;
     return CUDA_SUCCESS;
+}
+
+CUresult soft_copy_read(const struct soft_command *command, void **bytes)
+{
+    const struct copy_command *self = (const struct copy_command *)command;
+    *bytes = NULL;
+    if (self->from.where != ORDINARY)
+        return CUDA_SUCCESS;
+    *bytes = malloc(self->width * self->height * self->depth);
+    if (!*bytes)
+        return CUDA_ERROR_OUT_OF_MEMORY;
+    const struct place packed = packed_at(*bytes, self);
+    copy_box(&packed, &self->from, self->width, self->height, self->depth);
+    return CUDA_SUCCESS;
+}
+
+void soft_copy_run_read(const struct soft_command *command, void *bytes)
+{
+    const struct copy_command *self = (const struct copy_command *)command;
+    const struct place packed = packed_at(bytes, self);
+    copy_box(&self->to, &packed, self->width, self->height, self->depth);
 }
 
 void soft_copy_describe(const struct soft_command *command, CUDA_MEMCPY3D *params)
