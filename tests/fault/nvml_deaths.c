@@ -161,10 +161,8 @@ static void two_tenants(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lost_worker),
-        cmocka_unit_test(lost_while_waiting),
-        cmocka_unit_test(no_device),
-        cmocka_unit_test(ends_of_others),
+        cmocka_unit_test(lost_worker), cmocka_unit_test(lost_while_waiting),
+        cmocka_unit_test(no_device),   cmocka_unit_test(ends_of_others),
         cmocka_unit_test(two_tenants),
     };
     setenv("WORMHOLE_CUDA_LIBRARY", "softgpu", 1);

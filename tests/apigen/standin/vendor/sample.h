@@ -175,8 +175,8 @@ sm_status smHost(const sm_host *host, sm_nested *nested);
 sm_buffer smImport(sm_device device, int fd, sm_status *error_ret);
 sm_status smOnEvent(sm_event event, void (*notify)(sm_event, int, void *), void *user);
 const char *smErrorText(sm_status code);
-sm_status smPick(sm_region region, sm_device *devices, sm_uint num_devices, void **place, const sm_nested *wish,
-                 sm_usage *usage);
+sm_status smPick(sm_region region, sm_device *devices, sm_uint num_devices, void **place,
+                 const sm_nested *wish, sm_usage *usage);
 void *smLookUp(const char *name);
 sm_status smNative(void (*run)(void *), void **args, sm_format by_value);
 void *smAlloc(size_t size, sm_status *error_ret);
