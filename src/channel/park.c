@@ -2,6 +2,7 @@
 /* Adaptive waiting; see park.h. */
 #include "channel/park.h"
 
+#include "base/cores.h"
 #include "base/util.h"
 
 #include <errno.h>
@@ -18,15 +19,9 @@
 #define WAKE_COST_NS \
     40000 /* to sleep and be woken; a wait that took that long may have been short */
 
-static int cores_here(void)
-{
-    cpu_set_t cores;
-    return sched_getaffinity(0, sizeof(cores), &cores) == 0 ? CPU_COUNT(&cores) : 2;
-}
-
 void wh_spin_init(struct wh_spin *spin, uint32_t few_ns, uint32_t many_ns)
 {
-    int cores = cores_here();
+    int cores = wh_cores();
     uint32_t most = cores < 2 ? 0 : cores < MANY_CORES ? few_ns : many_ns;
     atomic_init(&spin->most_ns, most);
     atomic_init(&spin->budget_ns, most);

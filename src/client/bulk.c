@@ -6,10 +6,10 @@
  */
 #include "client/bulk.h"
 
+#include "base/cores.h"
 #include "base/util.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -113,12 +113,11 @@ static void *help(void *unused)
 static unsigned count_wanted(void)
 {
     const char *text = getenv("WORMHOLE_COPY_THREADS");
-    cpu_set_t cores;
     if (text && *text) {
         unsigned long n = strtoul(text, NULL, 10);
         return n < MOST_HELPERS ? (unsigned)n : MOST_HELPERS;
     }
-    int n = sched_getaffinity(0, sizeof(cores), &cores) == 0 ? CPU_COUNT(&cores) : 1;
+    int n = wh_cores();
     return n >= 16 ? 3 : n >= 8 ? 2 : n >= 4 ? 1 : 0;
 }
 

@@ -3,6 +3,7 @@
  * tables. */
 #include "support.h"
 
+#include "base/cores.h"
 #include "base/error.h"
 #include "base/log.h"
 #include "base/util.h"
@@ -10,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -200,10 +202,24 @@ static void test_names(void **state)
     assert_null(wh_find_name(&none, 1));
 }
 
+static void test_cores(void **state)
+{
+    (void)state;
+    assert_int_equal(wh_cores_of_quota("max 100000"), INT_MAX);
+    assert_int_equal(wh_cores_of_quota(""), INT_MAX);
+    assert_int_equal(wh_cores_of_quota("0 100000"), INT_MAX);
+    assert_int_equal(wh_cores_of_quota("100000 0"), INT_MAX);
+    assert_int_equal(wh_cores_of_quota("9223372036854775807 1"), INT_MAX);
+    assert_int_equal(wh_cores_of_quota("50000 100000"), 1);
+    assert_int_equal(wh_cores_of_quota("250000 100000"), 2);
+    assert_true(wh_cores() >= 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_cores),
         cmocka_unit_test(test_log_lines),
         cmocka_unit_test(test_debug_is_asked_for),
         cmocka_unit_test(test_errors),
