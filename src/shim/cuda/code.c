@@ -390,6 +390,7 @@ void wh_cuda_code_free(struct wh_cuda_code *code)
         return;
     free(atomic_load(&code->layout));
     free(code->old);
+    free(code->shapes);
     pthread_mutex_destroy(&code->lock);
     free(code);
 }

@@ -2,7 +2,7 @@
 /*
  * Launches: the parameters are packed by the kernel's layout and posted. A launch that the driver
  * is likely to refuse is called instead, so that the program gets the error where it would
- * natively.
+ * natively; until it took one of the same shape.
  */
 #include "shim/cuda/code.h"
 #include "shim/cuda/mirror.h"
@@ -124,7 +124,13 @@ static CUresult send(struct launch *l)
     CUresult result = wh_cuda_mirrors_push(l->stream);
     if (result != CUDA_SUCCESS)
         return result;
+    struct wh_cuda_shape shape;
+    struct wh_cuda_code *code = NULL;
     bool good = looks_good(l);
+    if (!good && wh_cuda_shape_of(&shape, l->code, &l->grid, l->nattributes, l->attributes)) {
+        code = l->code->extra;
+        good = wh_cuda_shape_was_taken(code, &shape);
+    }
     if (good && post_plain(l))
         return CUDA_SUCCESS;
     uint64_t a[] = {function ? (uintptr_t)l->code : 0,
@@ -136,7 +142,12 @@ static CUresult send(struct launch *l)
                     l->nattributes ? (uintptr_t)l->events : 0,
                     l->size,
                     (uintptr_t)l->params};
-    return good ? wh_cuda_post(WH_CUDA_wh_launch, a) : wh_cuda_call_now(WH_CUDA_wh_launch, a);
+    if (good)
+        return wh_cuda_post(WH_CUDA_wh_launch, a);
+    result = wh_cuda_call_now(WH_CUDA_wh_launch, a);
+    if (result == CUDA_SUCCESS && code)
+        wh_cuda_shape_taken(code, &shape);
+    return result;
 }
 
 /* ---- parameters ---- */
@@ -221,6 +232,7 @@ WH_EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned int grid_x, unsi
         .grid = {grid_x, grid_y, grid_z}, .block = {block_x, block_y, block_z}, .shared = shared};
     l.stream = stream;
     l.nattributes = 0;
+    l.attributes = NULL;
     l.params = NULL;
     l.size = 0;
     return launch(&l, function, params, extra);

@@ -177,6 +177,7 @@ static CUresult post(struct wh_session *session, const struct wh_call_desc *call
 void wh_cuda_recovered(void)
 {
     atomic_store_explicit(&ailing, false, memory_order_relaxed);
+    wh_cuda_settings_aged();
 }
 
 /* The call is done: what was answered before it may be wrong. */
@@ -218,8 +219,14 @@ CUresult wh_cuda_call_now(uint16_t number, uint64_t *a)
 CUresult wh_cuda_post(uint16_t number, uint64_t *a)
 {
     CUresult result = CUDA_SUCCESS;
+    const struct wh_call_desc *call = wh_cuda_call_desc(number);
     struct wh_session *session = prepare(number, &result);
-    return session ? post(session, wh_cuda_call_desc(number), a) : result;
+    if (!session)
+        return result;
+    result = post(session, call, a);
+    if (call->flags & WH_CALL_FORGETS)
+        forget(session, call, a);
+    return result;
 }
 
 int32_t wh_cuda_unsupported(uint16_t number)
