@@ -15,15 +15,41 @@ struct wh_cuda_shapes {
     struct wh_cuda_shape shapes[MOST_SHAPES];
 };
 
-/* Plain values, which decide alike every time. */
-static bool is_plain(CUlaunchAttributeID id)
+/* The bytes of a plain value, which decides alike every time; behind them a program may have left
+ * anything. 0: it is none. */
+static size_t plain_size(CUlaunchAttributeID id)
 {
-    return id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE || id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION ||
-           id == CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE ||
-           id == CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION ||
-           id == CU_LAUNCH_ATTRIBUTE_PRIORITY || id == CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP ||
-           id == CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN ||
-           id == CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT;
+    switch (id) {
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION:
+        return sizeof(((CUlaunchAttributeValue *)NULL)->clusterDim);
+    case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN_MAP:
+        return sizeof(((CUlaunchAttributeValue *)NULL)->memSyncDomainMap);
+    case CU_LAUNCH_ATTRIBUTE_COOPERATIVE:
+    case CU_LAUNCH_ATTRIBUTE_CLUSTER_SCHEDULING_POLICY_PREFERENCE:
+    case CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION:
+    case CU_LAUNCH_ATTRIBUTE_PRIORITY:
+    case CU_LAUNCH_ATTRIBUTE_MEM_SYNC_DOMAIN:
+    case CU_LAUNCH_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT:
+        return sizeof(int);
+    default:
+        return 0;
+    }
+}
+
+static bool copy_attributes(struct wh_cuda_shape *shape, unsigned n,
+                            const CUlaunchAttribute *attributes)
+{
+    shape->nattributes = n;
+    if (n)
+        memset(shape->attributes, 0, n * sizeof(*attributes));
+    for (unsigned i = 0; i < n; i++) {
+        size_t size = plain_size(attributes[i].id);
+        if (!size)
+            return false;
+        shape->attributes[i].id = attributes[i].id;
+        memcpy(&shape->attributes[i].value, &attributes[i].value, size);
+    }
+    return true;
 }
 
 bool wh_cuda_shape_of(struct wh_cuda_shape *shape, struct wh_object *object,
@@ -33,17 +59,11 @@ bool wh_cuda_shape_of(struct wh_cuda_shape *shape, struct wh_object *object,
     struct wh_cuda_code *code = wh_cuda_code_of(object);
     if (!code || nattributes > WH_CUDA_SHAPE_ATTRIBUTES)
         return false;
-    for (unsigned i = 0; i < nattributes; i++)
-        if (!is_plain(attributes[i].id))
-            return false;
     shape->grid = *grid;
     shape->context = wh_cuda_current();
     shape->set = atomic_load_explicit(&code->set, memory_order_relaxed);
     shape->age = wh_cuda_settings_age(object);
-    shape->nattributes = nattributes;
-    if (nattributes)
-        memcpy(shape->attributes, attributes, nattributes * sizeof(*attributes));
-    return true;
+    return copy_attributes(shape, nattributes, attributes);
 }
 
 static bool is_same(const struct wh_cuda_shape *a, const struct wh_cuda_shape *b)
