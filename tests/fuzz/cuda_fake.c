@@ -162,6 +162,7 @@ void cuda_fake_write(void *bytes, size_t size)
 /* Its sources are compiled with these names in the place of the system's: a session's memory is
  * given back at its end, which in life ends the process. */
 void *cuda_fake_calloc(size_t n, size_t size);
+void *cuda_fake_malloc(size_t size);
 void *cuda_fake_realloc(void *old, size_t size);
 void cuda_fake_free(void *memory);
 void *cuda_fake_mmap(void *wanted, size_t size, int rights, int flags, int fd, off_t offset);
@@ -212,6 +213,14 @@ void cuda_fake_free(void *memory)
         piece->next->link = piece->link;
     heap -= piece->size;
     free(piece);
+}
+
+void *cuda_fake_malloc(size_t size)
+{
+    void *memory = cuda_fake_calloc(1, size);
+    if (memory)
+        cuda_fake_write(memory, size);
+    return memory;
 }
 
 void *cuda_fake_realloc(void *old, size_t size)
@@ -365,6 +374,7 @@ CUresult wh_cuda_do_link_destroy(struct wh_call *call, CUlinkState state);
 
 void cuda_fake_reset(void)
 {
+    cuda_fake_reset_graphs();
     for (struct object *object = objects; object; object = object->next)
         if (object->type == WH_CUDA_TYPE_CUlinkState && !object->dead)
             wh_cuda_do_link_destroy(NULL, (CUlinkState)(void *)object);

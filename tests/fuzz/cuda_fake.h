@@ -66,6 +66,10 @@ CUresult cuda_fake_make(void *room, uint16_t type);
 
 void cuda_fake_fill_memory(struct wh_cuda_functions_table *f);
 
+/* Graphs, and what is left of them at a session's end. */
+void cuda_fake_fill_graphs(struct wh_cuda_functions_table *f);
+void cuda_fake_reset_graphs(void);
+
 /* Reads or writes each byte. */
 void cuda_fake_read(const void *bytes, size_t size);
 void cuda_fake_write(void *bytes, size_t size);

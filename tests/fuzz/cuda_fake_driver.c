@@ -185,6 +185,34 @@ static CUresult get_kernel(CUkernel *kernel, CUlibrary library, const char *name
                                                      : CUDA_ERROR_INVALID_HANDLE;
 }
 
+static CUresult get_texref(CUtexref *reference, CUmodule module, const char *name)
+{
+    cuda_fake_read(name, strlen(name) + 1);
+    return cuda_fake_lives(module, TYPE(CUmodule)) ? cuda_fake_make(reference, TYPE(CUtexref))
+                                                   : CUDA_ERROR_INVALID_HANDLE;
+}
+
+static CUresult get_surfref(CUsurfref *reference, CUmodule module, const char *name)
+{
+    cuda_fake_read(name, strlen(name) + 1);
+    return cuda_fake_lives(module, TYPE(CUmodule)) ? cuda_fake_make(reference, TYPE(CUsurfref))
+                                                   : CUDA_ERROR_INVALID_HANDLE;
+}
+
+static CUresult bind_rows(CUtexref reference, const CUDA_ARRAY_DESCRIPTOR *rows,
+                          CUdeviceptr address, size_t pitch)
+{
+    cuda_fake_read(rows, sizeof(*rows));
+    (void)cuda_fake_reaches(address, rows->Height * pitch, false);
+    return cuda_fake_lives(reference, TYPE(CUtexref)) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+
+static CUresult set_border(CUtexref reference, float *color)
+{
+    cuda_fake_read(color, 4 * sizeof(*color));
+    return cuda_fake_lives(reference, TYPE(CUtexref)) ? CUDA_SUCCESS : CUDA_ERROR_INVALID_HANDLE;
+}
+
 static CUresult get_module(CUmodule *module, CUlibrary library)
 {
     return cuda_fake_lives(library, TYPE(CUlibrary)) ? cuda_fake_make(module, TYPE(CUmodule))
@@ -442,6 +470,10 @@ static void fill(struct wh_cuda_functions_table *f)
     f->cuModuleGetFunction = get_function;
     f->cuLibraryGetKernel = get_kernel;
     f->cuLibraryGetModule = get_module;
+    f->cuModuleGetTexRef = get_texref;
+    f->cuModuleGetSurfRef = get_surfref;
+    f->cuTexRefSetAddress2D_v3 = bind_rows;
+    f->cuTexRefSetBorderColor = set_border;
     f->cuKernelGetFunction = kernel_function;
     f->cuModuleGetGlobal_v2 = module_variable;
     f->cuLibraryGetGlobal = library_variable;
@@ -472,4 +504,5 @@ void cuda_fake_fill(struct wh_cuda_functions_table *f)
     *f = (struct wh_cuda_functions_table){0};
     fill(f);
     cuda_fake_fill_memory(f);
+    cuda_fake_fill_graphs(f);
 }

@@ -21,7 +21,7 @@
 
 #define ARENA        (128u << 10)
 #define MOST_SCRATCH ((size_t)8 << 20)
-#define MOST_SEED    4096u
+#define MOST_SEED    8192u
 #define SHARED       0x200000000000 /* where these clients ask to have the arena */
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -251,6 +251,60 @@ static void put_structures(void)
     PUT(cuMemFree_v2, device);
 }
 
+/* A node of a graph, or new parameters of one; of a staged copy with the bytes that it has. */
+static void put_node(unsigned how, uint64_t id, uint64_t exec, const wh_cuda_node *node)
+{
+    const wh_cuda_target target = {.how = how, .id = id};
+    uint64_t words[256] = {sizeof(target)};
+    const uint64_t middle[] = {exec, 0, WH_PAYLOAD_NULL, WH_PAYLOAD_NULL, sizeof(*node)},
+                   rest[] = {8, 0, 0, 0, 0, 0, node->box.width, 0, 0, WH_PAYLOAD_NULL, 8, 8};
+    unsigned n = 1;
+    memcpy(words + n, &target, sizeof(target));
+    n += sizeof(target) / 8;
+    memcpy(words + n, middle, sizeof(middle));
+    n += sizeof(middle) / 8;
+    memcpy(words + n, node, sizeof(*node));
+    n += sizeof(*node) / 8;
+    memcpy(words + n, rest, sizeof(rest));
+    put(WH_CUDA_wh_node_put, n + sizeof(rest) / 8, words);
+}
+
+/* Functions and staged copies in graphs and executable ones, with others in their place; numbers
+ * are 16 times the place in the worker's table. */
+static void put_graphs(void)
+{
+    const wh_cuda_node host = {.type = CU_GRAPH_NODE_TYPE_HOST, .token = 1};
+    const wh_cuda_node copy = {
+        .type = CU_GRAPH_NODE_TYPE_MEMCPY,
+        .box = {.to = {.address = CUDA_FAKE_MEMORY, .pitch = 64, .height = 1},
+                .from = {.kind = WH_CUDA_PLACE_STAGED, .pitch = 64, .height = 1},
+                .width = 64,
+                .height = 1,
+                .depth = 1}};
+    const uint64_t exec = 8 * WH_CUDA_TYPE_CUgraphExec;
+    PUT(wh_graph_create, 0, 8);
+    put_node(WH_CUDA_NODE_NEW, 0x10, 0, &host);
+    put_node(WH_CUDA_NODE_NEW, 0x10, 0, &copy);
+    put_node(WH_CUDA_NODE_SET, 0x20, 0, &host);
+    put_node(WH_CUDA_NODE_SET, 0x30, 0, &copy);
+    PUT(wh_user_create, 7, 2, CU_USER_OBJECT_NO_DESTRUCTOR_SYNC, 8);
+    PUT(wh_user_graph, 0x10, 0x40, 1, true, CU_GRAPH_USER_OBJECT_MOVE);
+    PUT(wh_graph_instantiate, 0x10, 0, 0, sizeof(wh_cuda_instantiated), 1, exec);
+    put_node(WH_CUDA_NODE_EXEC, 0x20, exec, &host);
+    put_node(WH_CUDA_NODE_EXEC, 0x30, exec, &copy);
+    PUT(cuGraphLaunch, exec, 0);
+    put_node(WH_CUDA_NODE_EXEC, 0x20, exec, &host);
+    put_node(WH_CUDA_NODE_EXEC, 0x30, exec, &copy);
+    PUT(cuGraphLaunch, exec, 88);
+    PUT(wh_graph_clone, 0x10, 8);
+    PUT(wh_exec_update, exec, 0x10, sizeof(wh_cuda_updated));
+    put_node(WH_CUDA_NODE_EXEC, 0x20, exec, &host);
+    PUT(wh_graph_destroy, 0x10);
+    PUT(cuGraphLaunch, exec, 0);
+    PUT(cuGraphExecDestroy, exec);
+    PUT(wh_user_count, 0x40, 1, false);
+}
+
 static void write_seed(const char *folder, const char *name)
 {
     char path[512];
@@ -278,7 +332,7 @@ static void put_random(struct chance *chance, const void *const *only)
     }
 }
 
-/* One for each call that crosses, after what it needs; and two made by hand. */
+/* One for each call that crosses, after what it needs; and some made by hand. */
 static void write_seeds(const char *folder)
 {
     struct chance chance = {.state = 1};
@@ -300,6 +354,9 @@ static void write_seeds(const char *folder)
     seed_size = prologue;
     put_structures();
     write_seed(folder, "structures");
+    seed_size = prologue;
+    put_graphs();
+    write_seed(folder, "graphs");
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
