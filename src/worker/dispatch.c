@@ -32,9 +32,11 @@ void *wh_call_arena(struct wh_call *call, uint64_t offset, uint64_t size)
 
 /* ---- calls that take long ---- */
 
-static void *serve_thread(void *worker)
+static void *serve_thread(void *argument)
 {
+    struct wh_worker *worker = argument;
     wh_worker_serve(worker);
+    atomic_fetch_sub(&worker->others, 1);
     return NULL;
 }
 
@@ -42,10 +44,13 @@ static void start_thread(struct wh_worker *worker)
 {
     static _Atomic int started;
     pthread_t thread;
-    if (started++ < MOST_THREADS && pthread_create(&thread, NULL, serve_thread, worker) == 0)
+    atomic_fetch_add(&worker->others, 1);
+    if (started++ < MOST_THREADS && pthread_create(&thread, NULL, serve_thread, worker) == 0) {
         pthread_detach(thread);
-    else
-        started--;
+        return;
+    }
+    started--;
+    atomic_fetch_sub(&worker->others, 1);
 }
 
 static void pin(struct wh_call *call, struct wh_entry *entry)

@@ -86,6 +86,7 @@ struct wh_worker {
     struct wh_ledger ledger;  /* the tenant's; empty where there is none */
     _Atomic int32_t deferred; /* the first error of a posted call that nobody was told yet */
     _Atomic uint32_t away;    /* vacated calls that are not over */
+    _Atomic uint32_t others;  /* threads that serve beside the first */
     uint32_t session;
     struct wh_gate *gate; /* on the exitless path; else NULL */
     void *state;          /* the backend's own */

@@ -158,6 +158,10 @@ static int close_session(void **state)
     (void)state;
     pair_stop_worker(&test.pair);
     pthread_join(test.server, NULL);
+    while (atomic_load(&test.worker.others)) { /* they end, too, and leave the channel alone then */
+        pair_stop_worker(&test.pair);
+        sched_yield();
+    }
     wh_pool_free(test.gate.pool);
     pair_close(&test.pair);
     return 0;
