@@ -33,14 +33,17 @@ static const char *place_page(void)
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (page == at) {
         memcpy(page, wh_gate_page, PAGE);
-        return mprotect(page, PAGE, PROT_READ | PROT_EXEC) == 0
-                   ? NULL
-                   : "the system lets this program run no code of the gate's";
+        if (mprotect(page, PAGE, PROT_READ | PROT_EXEC) == 0)
+            return NULL;
+        munmap(page, PAGE);
+        return "the system lets this program run no code of the gate's";
     }
     if (page != MAP_FAILED)
         munmap(page, PAGE);
     unsigned char there;
-    bool same = mincore(at, PAGE, &there) == 0 && memcmp(at, wh_gate_page, PAGE) == 0;
+    /* Whoever put it there may not have come to the end. */
+    bool same = mincore(at, PAGE, &there) == 0 && memcmp(at, wh_gate_page, PAGE) == 0 &&
+                mprotect(at, PAGE, PROT_READ | PROT_EXEC) == 0;
     return same ? NULL : "the program uses the address of the gate's page";
 }
 

@@ -120,12 +120,15 @@ int wh_gate_bind(struct wh_served *session, int *view, uint32_t *index)
     if (ioctl(session->gate_vm->vm, WORMHOLE_BIND, &bind) < 0)
         return errno;
     session->view = wh_steal_fd(view);
-    *index = bind.index;
+    *index = session->view_index = bind.index;
     return 0;
 }
 
 void wh_gate_release(struct wh_served *session)
 {
+    /* Its descriptor was the worker's to give away: others may hold it, and the view with it. */
+    if (session->view >= 0 && session->gate_vm && session->gate_vm->vm >= 0)
+        (void)ioctl(session->gate_vm->vm, WORMHOLE_UNBIND, &session->view_index);
     wh_close_fd(&session->view);
     session->view = -1;
 }

@@ -40,6 +40,7 @@ struct wh_served {
     struct wh_source exchange;  /* the socket to the worker (exchange.c) */
     struct wh_gate_vm *gate_vm; /* where a view of its worker may be bound, or NULL */
     int view;                   /* that is, or -1 */
+    uint32_t view_index;
     pid_t pid;
     uint32_t number;
     uint32_t client; /* for people: the process's number, by its own word, */

@@ -45,6 +45,8 @@ static void allocated(const struct wh_cuda_teller *teller, const uint64_t *a)
 }
 
 /* Before the call: behind it the address may be another thread's. */
+static void forget_layouts(void);
+
 static void going(const struct wh_word_call *call, const uint64_t *a)
 {
     if (wh_cuda_ends_memory(call->number))
@@ -56,6 +58,10 @@ static void going(const struct wh_word_call *call, const uint64_t *a)
     case WH_CUDA_cuGraphDestroyNode:
     case WH_CUDA_cuLinkDestroy:
         wh_trace_name_gone(a[0]);
+        break;
+    case WH_CUDA_cuModuleUnload:
+    case WH_CUDA_cuLibraryUnload:
+        forget_layouts();
         break;
     default:
         break;
@@ -141,7 +147,19 @@ static void learn_layout(uint64_t function)
     pthread_mutex_unlock(&layouts.lock);
 }
 
-/* The addresses of functions may be other functions' soon. */
+static void make_lock(void)
+{
+    pthread_mutex_init(&layouts.lock, NULL);
+}
+
+/* A child made while another thread held it. */
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, make_lock);
+}
+
+/* The addresses of functions may be other functions' soon. Under the tracer's lock, as where a
+ * layout is printed. */
 static void forget_layouts(void)
 {
     pthread_mutex_lock(&layouts.lock);
@@ -174,8 +192,6 @@ static void prepare(const struct wh_word_call *call, const uint64_t *a)
     unsigned function, first;
     if (is_launch(call->number, &function, &first))
         learn_layout(a[function]);
-    else if (call->number == WH_CUDA_cuModuleUnload || call->number == WH_CUDA_cuLibraryUnload)
-        forget_layouts();
 }
 
 static bool argument(const struct wh_trace_printer *printer, const struct wh_word_call *call,

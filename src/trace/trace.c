@@ -199,7 +199,7 @@ static void end(const struct wh_word_call *call, const uint64_t *a, uint64_t res
     bool has_status = api->calls[call->number].result == WH_RESULT_STATUS;
     bool success = !has_status || (int32_t)result == api->success;
     pthread_mutex_lock(&state.lock);
-    if (success && wh_tracer.succeeded)
+    if (success && state.out && wh_tracer.succeeded)
         wh_tracer.succeeded(call, a);
     if (state.out) {
         const struct wh_trace_printer to = printer();

@@ -185,6 +185,14 @@ static void carry_out(struct wh_call *call)
         call->entries[0]->references++;
 }
 
+/* A vacated call is over when it has let go of its objects and its error is kept, not before:
+ * whoever finds that no call is away locks nothing. */
+static void come_back(struct wh_call *call)
+{
+    if (call->vacated)
+        atomic_fetch_sub(&call->worker->away, 1);
+}
+
 static void reply(struct wh_call *call, const struct wh_message *message, uint8_t *room)
 {
     struct wh_worker *worker = call->worker;
@@ -197,6 +205,7 @@ static void reply(struct wh_call *call, const struct wh_message *message, uint8_
     uint32_t size = wh_message_encode(call, message, room);
     if (call->fault)
         return;
+    come_back(call);
     /* Before: with the reply the client may come into its view. */
     wh_gate_settle(worker, *call->leads);
     worker->channel->ops->reply(worker->channel, message->slot, size);
@@ -239,14 +248,13 @@ const char *wh_worker_dispatch(struct wh_worker *worker, const struct wh_message
     if (call.fault)
         return call.fault;
     carry_out(&call);
-    if (call.vacated) {
-        atomic_fetch_sub(&worker->away, 1);
+    if (call.vacated)
         worker->channel->ops->resume(worker->channel, leads);
-    }
     unpin_objects(&call); /* before the reply: the program may release them right after */
     if (!call.fault && message->slot == WH_NO_SLOT) {
         wh_adopt_new(&call);
         wh_message_defer_error(&call);
+        come_back(&call);
         wh_gate_settle(worker, *leads);
     } else if (!call.fault) {
         reply(&call, message, room);

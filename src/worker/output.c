@@ -94,7 +94,7 @@ static bool is_silent(const struct wh_output *output)
 
 void wh_output_flush(struct wh_output *output)
 {
-    if (!output || is_silent(output))
+    if (!wh_output_pending(output))
         return;
     pthread_mutex_lock(&output->lock);
     /* Whoever prints and flushes under this lock is not met in between: what is in the buffer stays

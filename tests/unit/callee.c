@@ -172,7 +172,9 @@ static int close_session(void **state)
 /* The worker's thread has gone to sleep: nobody leads. */
 static void wait_for_sleep(void)
 {
-    while (!atomic_load(&test.pair.worker->calls.control->consumer_sleeps))
+    struct wh_shm *worker = test.pair.worker;
+    while (!atomic_load(&worker->calls.control->consumer_sleeps) ||
+           atomic_load(&worker->sleepers) <= atomic_load(&test.worker.others))
         sched_yield();
 }
 

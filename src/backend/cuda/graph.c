@@ -134,9 +134,13 @@ CUresult wh_cuda_do_node_destroy(struct wh_call *call, uint64_t node)
     struct wh_cuda_item *item = wh_cuda_item_find(call, node, WH_CUDA_NODE);
     if (!item)
         return CUDA_ERROR_INVALID_VALUE;
+    struct wh_cuda_relay *relay =
+        wh_cuda_relay_in(call, item->companion ? item->companion : item->real);
     CUresult result = f->cuGraphDestroyNode(item->real);
     if (result == CUDA_SUCCESS && item->companion)
         result = f->cuGraphDestroyNode(item->companion);
+    if (result == CUDA_SUCCESS && relay)
+        wh_cuda_relay_let_go(call, relay, item->in->real, false);
     if (result == CUDA_SUCCESS)
         wh_cuda_item_drop(call, item);
     return result;

@@ -115,8 +115,7 @@ static void drop_relay(struct wh_call *call, const struct request *r)
         wh_cuda_relay_let_go(call, r->relay, keeper(r), true);
 }
 
-/* The function that a node of a graph has; NULL: none of ours. */
-static struct wh_cuda_relay *relay_of(struct wh_call *call, CUgraphNode node)
+struct wh_cuda_relay *wh_cuda_relay_in(struct wh_call *call, CUgraphNode node)
 {
     CUDA_HOST_NODE_PARAMS params;
     bool staging;
@@ -369,7 +368,7 @@ static CUresult set_params_of(struct wh_call *call, const struct request *r, CUg
 static CUresult change_function(struct wh_call *call, struct request *r, CUgraphNode node,
                                 CUgraphNodeParams *params)
 {
-    struct wh_cuda_relay *had = relay_of(call, node);
+    struct wh_cuda_relay *had = wh_cuda_relay_in(call, node);
     CUresult result = set_params_of(call, r, node, params);
     if (result != CUDA_SUCCESS)
         return result;

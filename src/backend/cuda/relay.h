@@ -38,6 +38,9 @@ void wh_cuda_relay_let_go(struct wh_call *call, struct wh_cuda_relay *relay, CUg
                           bool failed);
 
 /* What is known of a host node's function; NULL: it is none of ours. */
+/* The function that a node of a graph has; NULL: none of ours (node.c). */
+struct wh_cuda_relay *wh_cuda_relay_in(struct wh_call *call, CUgraphNode node);
+
 struct wh_cuda_relay *wh_cuda_relay_of(const CUDA_HOST_NODE_PARAMS *params, bool *staging);
 uint64_t wh_cuda_relay_token(const struct wh_cuda_relay *relay);
 

@@ -126,7 +126,7 @@ static void end(uint64_t token)
     if (!take(token, &notice))
         return;
     if (notice.staging)
-        wh_cuda_staging_end(notice.staging);
+        wh_cuda_staging_over(notice.staging);
     if (notice.destructor)
         notice.destructor(notice.user);
 }

@@ -17,7 +17,10 @@ const struct wh_block *wh_cuda_stage(size_t size, size_t align)
     do
         block = wh_arena_allocate(wh_session_arena(session), size, align);
     while (!block && wh_transfer_wait_any(session));
-    return block;
+    if (block)
+        return block;
+    wh_cuda_staging_reap();
+    return wh_arena_allocate(wh_session_arena(session), size, align);
 }
 
 CUresult wh_cuda_no_stage(void)

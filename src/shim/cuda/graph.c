@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Graphs as structures, and executable graphs; nodes' parameters are in node.c. */
 #include "shim/cuda/graph.h"
+#include "shim/cuda/staging.h"
 
 #include "shim/cuda/mirror.h"
 
@@ -25,6 +26,7 @@ WH_EXPORT CUresult cuGraphDestroy(CUgraph graph)
     CUresult result = wh_cuda_call_graph_destroy(wh_cuda_number(graph));
     if (result == CUDA_SUCCESS)
         wh_cuda_nodes_forget(wh_cuda_number(graph), 0);
+    wh_cuda_staging_reap();
     return result;
 }
 

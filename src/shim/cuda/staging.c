@@ -10,6 +10,8 @@
 #define PAGE 4096u
 
 struct wh_cuda_staging {
+    struct wh_cuda_staging *next; /* of those that are over */
+    const struct wh_session *session;
     const struct wh_block *block;
     size_t pinned; /* bytes of it: whole pages */
     struct wh_copy rows;
@@ -49,6 +51,29 @@ void wh_cuda_staging_end(struct wh_cuda_staging *staging)
 
 /* ---- making ---- */
 
+static struct wh_cuda_staging *_Atomic over;
+
+void wh_cuda_staging_over(struct wh_cuda_staging *staging)
+{
+    staging->next = atomic_load(&over);
+    while (!atomic_compare_exchange_weak(&over, &staging->next, staging))
+        ;
+}
+
+void wh_cuda_staging_reap(void)
+{
+    struct wh_cuda_staging *next;
+    if (!atomic_load_explicit(&over, memory_order_relaxed))
+        return;
+    for (struct wh_cuda_staging *staging = atomic_exchange(&over, NULL); staging; staging = next) {
+        next = staging->next;
+        if (staging->session == wh_cuda_session())
+            wh_cuda_staging_end(staging);
+        else
+            free(staging); /* of before a fork */
+    }
+}
+
 static struct wh_copy rows_of(const struct wh_cuda_sides *s, const struct wh_cuda_side *host)
 {
     size_t pitch = host->place.pitch;
@@ -66,9 +91,11 @@ static struct wh_cuda_staging *new_staging(const struct wh_cuda_sides *s, size_t
 {
     bool fills = s->from.host != NULL;
     const struct wh_cuda_side *host = fills ? &s->from : &s->to;
+    wh_cuda_staging_reap();
     struct wh_cuda_staging *staging = calloc(1, sizeof(*staging));
     if (!staging)
         return NULL;
+    staging->session = wh_cuda_session();
     staging->pinned = wh_round_up(size, PAGE);
     staging->block = wh_cuda_stage(staging->pinned, PAGE);
     staging->rows = rows_of(s, host);
@@ -145,6 +172,7 @@ static CUresult capture_here(void *to, void *from, size_t size, CUstream stream)
     struct wh_cuda_staging *staging = calloc(1, sizeof(*staging));
     if (!staging)
         return CUDA_ERROR_OUT_OF_MEMORY;
+    staging->session = wh_cuda_session();
     staging->from = from;
     staging->rows = (struct wh_copy){.memory = to, .width = size};
     uint64_t token = wh_cuda_notice_add(&(struct wh_cuda_notice){.staging = staging});

@@ -28,8 +28,16 @@ bool wh_cuda_staged_side(uint64_t token, wh_cuda_place *place, bool *fills);
 CUresult wh_cuda_capture_sides(const struct wh_cuda_sides *sides, CUstream stream);
 CUresult wh_cuda_capture_plain(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream);
 
-/* The worker's turn has come; no graph needs it any more (callback.c). */
+/* The worker's turn has come (callback.c). */
 void wh_cuda_staging_move(const struct wh_cuda_staging *staging);
+
+/*
+ * No graph needs it any more. The thread of the callbacks only says so: to post a message it might
+ * have to wait for room, and the worker for a function that is this thread's to run. A thread of
+ * the program's gives the memory back, at the next occasion.
+ */
+void wh_cuda_staging_over(struct wh_cuda_staging *staging);
+void wh_cuda_staging_reap(void);
 void wh_cuda_staging_end(struct wh_cuda_staging *staging);
 
 #endif
