@@ -3,32 +3,10 @@
 #include "qemu.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-static int tests, failures;
-
-void verdict(bool good, const char *name)
-{
-    tests++;
-    failures += !good;
-    printf("%s %d - %s\n", good ? "ok" : "not ok", tests, name);
-}
-
-int conclude(void)
-{
-    printf("1..%d\n", tests);
-    return failures != 0;
-}
-
-_Noreturn void die(const char *what)
-{
-    printf("Bail out! %s: %s\n", what, strerror(errno));
-    exit(1);
-}
 
 int vm_of(pid_t pid)
 {

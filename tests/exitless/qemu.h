@@ -1,23 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the programs on the emulated host have in common: verdicts as TAP, a stock QEMU on pipes,
- * and the module's counters of its VM.
+ * What the programs on the emulated host have in common: a stock QEMU on pipes, and the module's
+ * counters of its VM.
  */
 #ifndef WH_TEST_QEMU_H
 #define WH_TEST_QEMU_H
 
 #include "../../kmod/uapi/wormhole.h"
+#include "tap.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 #include <sys/types.h>
-
-void verdict(bool good, const char *name);
-
-/* Prints the plan; the program's exit status. */
-int conclude(void);
-
-_Noreturn void die(const char *what);
 
 /* Starts QEMU with the guest's console on these. */
 pid_t start_qemu(char **command, FILE **to, FILE **from);

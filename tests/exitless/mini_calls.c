@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * mini: calls that are under way: suspended, moved, over their budget, at fault, each executed
+ * once.
+ */
+#include "mini.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+void test_long_calls(void)
+{
+    const uint64_t rounds = 400000;
+    struct session session;
+    bool good = true;
+
+    session_open(&session);
+    for (int i = 0; i < 4; i++) {
+        EXPECT(call(&session, JOB_WORK, rounds + (uint64_t)i) == WORMHOLE_DONE, "status %lu",
+               machine.vcpus[0].args->call.status);
+        EXPECT(machine.vcpus[0].args->call.value == callee_work(rounds + (uint64_t)i),
+               "a wrong result");
+    }
+    struct wormhole_view_stats stats = stats_of(&session);
+    EXPECT(stats.suspensions > 0, "no call was suspended: the test shows nothing");
+    EXPECT(stats.calls == 4 && stats.started == 4, "%llu of %llu", stats.calls, stats.started);
+    printf("# suspended %llu, in the view %lu exits\n", stats.suspensions, sum(stats.exits));
+    session_close(&session);
+    verdict(good, "long calls are suspended and continue, vectors and all");
+}
+
+static timer_t start_timer(pid_t thread, long nanoseconds)
+{
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1};
+    struct itimerspec period = {{0, nanoseconds}, {0, nanoseconds}};
+    timer_t timer;
+
+    event._sigev_un._tid = thread;
+    MUST(timer_create(CLOCK_MONOTONIC, &event, &timer));
+    MUST(timer_settime(timer, 0, &period, NULL));
+    return timer;
+}
+
+void test_exactly_once(void)
+{
+    const uint64_t count = 50000;
+    struct vcpu *vcpu = &machine.vcpus[0];
+    struct session session;
+    bool good = true;
+    uint64_t expected = 0;
+
+    session_open(&session);
+    prepare(vcpu, &session, JOB_COUNT, 11, count);
+    vcpu->interrupt = true;
+    vcpu->injected = 0;
+    timer_t timer = start_timer((pid_t)syscall(SYS_gettid), 1000000);
+    int port = machine_run(vcpu);
+    timer_delete(timer);
+    vcpu->interrupt = false;
+    for (uint64_t i = 0; i < count; i++)
+        expected = callee_mix(expected + 11 + i);
+    struct wormhole_view_stats stats = stats_of(&session);
+    EXPECT(port == PORT_DONE && vcpu->args->done == count, "port %x, %lu done", (unsigned)port,
+           vcpu->args->done);
+    EXPECT(session.data->lane[0].count == count && session.data->total == count, "%lu executed",
+           session.data->lane[0].count);
+    EXPECT(session.data->lane[0].sum == expected, "in another order, or another argument");
+    EXPECT(vcpu->args->interrupts > 0, "no interrupt: the test shows nothing");
+    EXPECT(vcpu->args->interrupts + 1 >= vcpu->injected, "%lu of %lu interrupts",
+           vcpu->args->interrupts, vcpu->injected);
+    EXPECT(stats.suspensions + stats.retries + stats.forwards > 0,
+           "none was in the view: the test shows nothing");
+    printf("# %lu interrupts; suspended %llu retried %llu forwarded %llu\n", vcpu->args->interrupts,
+           stats.suspensions, stats.retries, stats.forwards);
+    session_close(&session);
+    verdict(good, "with interrupts everywhere each call is executed exactly once");
+}
+
+/* Everything that a callee must not do ends its session, and no other. */
+void test_violations(void)
+{
+    static const struct {
+        const char *name;
+        uint64_t job, value;
+        bool stray; /* looks like somebody who came without a key: he gets #UD, the session stays */
+    } cases[] = {
+        {"reads what is not mapped", JOB_READ, 0x12345000, false},
+        {"reads the guest's memory", JOB_READ, GUEST_ARGS, false},
+        {"reads a kernel address", JOB_READ, 0xffff888000000000, false},
+        {"writes to its code", JOB_WRITE, CALLEE_CODE, false},
+        {"writes to the gate's configuration", JOB_WRITE, WORMHOLE_ZONE + 0x1000, false},
+        {"writes to the gate's code", JOB_WRITE, WORMHOLE_ZONE, false},
+        {"runs its data", JOB_CALL, CALLEE_DATA, false},
+        {"runs what is not mapped", JOB_CALL, 0x12345000, true},
+        {"runs the landing page's filling", JOB_CALL, GUEST_GATE, true},
+        {"executes CPUID", JOB_CPUID, 0, false},
+        {"executes UD2", JOB_UD2, 0, false},
+        {"makes a system call", JOB_SYSCALL, 0, false},
+        {"executes INT3", JOB_INT3, 0, false},
+        {"executes INT", JOB_SOFT_INTERRUPT, 0, false},
+        {"makes a hypercall", JOB_VMCALL, 0, false},
+        {"writes to a port", JOB_OUT, 0, false},
+        {"halts", JOB_HLT, 0, false},
+        {"runs out of stack", JOB_RECURSE, 0, false},
+        {"divides by zero", JOB_DIVIDE, 0, false},
+        {"switches to a view that there is not", JOB_SWITCH, 500, true},
+    };
+    struct vcpu *vcpu = &machine.vcpus[0];
+    struct session bystander;
+    bool good = true;
+
+    session_open(&bystander);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct session session;
+
+        session_open(&session);
+        EXPECT(works(&session), "%s: before", cases[i].name);
+        prepare(vcpu, &session, cases[i].job, cases[i].value, 1);
+        int port = machine_run(vcpu);
+        struct wormhole_view_stats stats = stats_of(&session);
+        if (cases[i].stray) {
+            EXPECT(port == PORT_FAULT + 6, "%s: port %x", cases[i].name, (unsigned)port);
+            EXPECT(!stats.lost && stats.strays == 1, "%s: %llu strays", cases[i].name,
+                   stats.strays);
+        } else {
+            EXPECT(port == PORT_DONE && vcpu->args->call.status == WORMHOLE_LOST,
+                   "%s: port %x, status %lu", cases[i].name, (unsigned)port,
+                   vcpu->args->call.status);
+            EXPECT(stats.lost == 1 && stats.violations == 1,
+                   "%s: lost %llu, violations %llu, strays %llu", cases[i].name, stats.lost,
+                   stats.violations, stats.strays);
+            EXPECT(call(&session, JOB_ECHO, 1) == WORMHOLE_LOST, "%s: a call after", cases[i].name);
+        }
+        EXPECT(canaries_live(&session), "%s: its canaries", cases[i].name);
+        session_close(&session);
+        EXPECT(works(&bystander), "%s: the other session", cases[i].name);
+    }
+    EXPECT(canaries_live(&bystander), "the other session's canaries");
+    session_close(&bystander);
+    verdict(good, "a callee's fault, system call or exit ends its session only");
+}
+
+void test_budget(void)
+{
+    struct session session, bystander;
+    bool good = true;
+
+    session_create(&session, 20000000);
+    session_bind(&session);
+    session_open(&bystander);
+    EXPECT(call(&session, JOB_FOREVER, 0) == WORMHOLE_LOST, "status %lu",
+           machine.vcpus[0].args->call.status);
+    struct wormhole_view_stats stats = stats_of(&session);
+    EXPECT(stats.overruns == 1 && stats.lost == 1, "%llu overruns", stats.overruns);
+    printf("# suspended %llu times before\n", stats.suspensions);
+    EXPECT(call(&session, JOB_ECHO, 1) == WORMHOLE_LOST, "a call after");
+    EXPECT(works(&bystander), "the other session");
+    session_close(&session);
+    session_close(&bystander);
+    verdict(good, "a call beyond its budget loses its session only");
+}
+
+/* Where a suspended call's client goes on, nothing of what the callee had in registers is to be
+ * seen. */
+void test_suspended_registers(void)
+{
+    struct vcpu *vcpu = &machine.vcpus[0];
+    uint8_t *page = machine.memory + GATE_FRAMES + PAGE, saved[4096];
+    struct session session;
+    struct kvm_fpu fpu;
+    bool good = true;
+
+    session_open(&session);
+    memcpy(saved, page, sizeof(saved));
+    memcpy(page + WORMHOLE_RETURN, "\xe6\x11", 2);
+    prepare(vcpu, &session, JOB_WORK, 1ull << 40, 1);
+    int port = machine_run(vcpu);
+    struct kvm_regs regs = machine_registers(vcpu);
+    MUST(ioctl(vcpu->fd, KVM_GET_FPU, &fpu));
+    memcpy(page, saved, sizeof(saved));
+    EXPECT(port == 0x11 && regs.rdx == WORMHOLE_SUSPENDED && regs.rsi,
+           "port %x, status %llu, token %llu", (unsigned)port, regs.rdx, regs.rsi);
+    EXPECT(regs.rsp > GUEST_STACK && regs.rsp < vcpu->stack, "stack at %llx", regs.rsp);
+    EXPECT(!(regs.rax | regs.rcx | regs.rbx | regs.rbp | regs.rdi | regs.r8 | regs.r9 | regs.r10 |
+             regs.r11 | regs.r12 | regs.r13 | regs.r14 | regs.r15),
+           "a register is not clean");
+    for (size_t i = 0; i < sizeof(fpu.xmm); i++)
+        EXPECT(((uint8_t *)fpu.xmm)[i] == 0, "byte %zu of the vector registers", i);
+    EXPECT(fpu.fcw == 0x37f, "control word %x", fpu.fcw);
+    EXPECT(canaries_live(&session), "canaries");
+    /* Its lane waits for ever; the others do not. */
+    EXPECT(call(&session, JOB_ECHO, 1) == WORMHOLE_BUSY, "status %lu", vcpu->args->call.status);
+    prepare(vcpu, &session, JOB_ECHO, 1, 1);
+    vcpu->args->call.lane = 1;
+    EXPECT(machine_run(vcpu) == PORT_DONE && vcpu->args->call.status == WORMHOLE_DONE,
+           "another lane: %lu", vcpu->args->call.status);
+    session_close(&session);
+    verdict(good, "a suspended callee's registers are hidden, and its lane stays its own");
+}
+
+void test_memory_slots(void)
+{
+    struct kvm_userspace_memory_region region = {
+        .slot = 1, .guest_phys_addr = 0x40000000, .memory_size = 16 * PAGE};
+    void *extra =
+        mmap(NULL, region.memory_size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    struct vcpu *vcpu = &machine.vcpus[0];
+    struct session session;
+    bool good = true;
+
+    session_open(&session);
+    prepare(vcpu, &session, JOB_WORK, 20000, 60);
+    machine_start(vcpu);
+    region.userspace_addr = (uint64_t)extra;
+    for (int i = 0; i < 10; i++) {
+        region.memory_size = 16 * PAGE;
+        MUST(ioctl(machine.vm, KVM_SET_USER_MEMORY_REGION, &region));
+        region.memory_size = 0;
+        MUST(ioctl(machine.vm, KVM_SET_USER_MEMORY_REGION, &region));
+    }
+    int port = machine_wait(vcpu);
+    EXPECT(port == PORT_DONE && vcpu->args->done == 60, "port %x, %lu done", (unsigned)port,
+           vcpu->args->done);
+    EXPECT(works(&session), "the session");
+    munmap(extra, 16 * PAGE);
+    session_close(&session);
+    verdict(good, "memory slots come and go during calls");
+}
+
+/* Both vCPUs in one view and in two, on lanes of their own, their threads moved between CPUs where
+ * there are two. */
+void test_two_vcpus(void)
+{
+    const uint64_t count = 30000;
+    struct session sessions[2];
+    bool good = true;
+
+    session_open(&sessions[0]);
+    session_open(&sessions[1]);
+    for (int shared = 0; shared < 2; shared++) {
+        struct session *of[2] = {&sessions[0], shared ? &sessions[0] : &sessions[1]};
+
+        for (int i = 0; i < 2; i++) {
+            prepare(&machine.vcpus[i], of[i], JOB_COUNT, (uint64_t)i * 1000, count);
+            machine.vcpus[i].args->call.lane = (uint64_t)(2 * shared + i + 1);
+            machine_start(&machine.vcpus[i]);
+        }
+        for (int i = 0; i < 2; i++) {
+            struct vcpu *vcpu = &machine.vcpus[i];
+            uint64_t expected = 0, lane = (uint64_t)(2 * shared + i + 1);
+            int port = machine_wait(vcpu);
+
+            for (uint64_t n = 0; n < count; n++)
+                expected = callee_mix(expected + (uint64_t)i * 1000 + n);
+            EXPECT(port == PORT_DONE && vcpu->args->done == count, "vCPU %d: port %x, %lu done", i,
+                   (unsigned)port, vcpu->args->done);
+            EXPECT(of[i]->data->lane[lane].count == count &&
+                       of[i]->data->lane[lane].sum == expected,
+                   "vCPU %d: %lu executed", i, of[i]->data->lane[lane].count);
+        }
+    }
+    EXPECT(sessions[0].data->total == 3 * count && sessions[1].data->total == count, "%lu and %lu",
+           sessions[0].data->total, sessions[1].data->total);
+    session_close(&sessions[0]);
+    session_close(&sessions[1]);
+    verdict(good, "two vCPUs in two views and in one: each call once and in order");
+}
+
+void test_migration(void)
+{
+    struct vcpu *vcpu = &machine.vcpus[0];
+    struct session session;
+    bool good = true;
+    cpu_set_t all, one;
+
+    sched_getaffinity(0, sizeof(all), &all);
+    session_open(&session);
+    prepare(vcpu, &session, JOB_WORK, 20000, 100);
+    machine_start(vcpu);
+    for (int i = 0; i < 40; i++) {
+        CPU_ZERO(&one);
+        CPU_SET((size_t)(i % (CPU_COUNT(&all) > 1 ? 2 : 1)), &one);
+        pthread_setaffinity_np(vcpu->thread, sizeof(one), &one);
+        nanosleep(&(struct timespec){0, 1000000}, NULL);
+    }
+    pthread_setaffinity_np(vcpu->thread, sizeof(all), &all);
+    int port = machine_wait(vcpu);
+    EXPECT(port == PORT_DONE && vcpu->args->done == 100, "port %x, %lu done", (unsigned)port,
+           vcpu->args->done);
+    struct wormhole_view_stats stats = stats_of(&session);
+    printf("# %d CPUs, suspended %llu\n", CPU_COUNT(&all), stats.suspensions);
+    session_close(&session);
+    verdict(good, "a vCPU's thread moves between CPUs during calls");
+}
