@@ -129,6 +129,7 @@ run_linux() {
 # The daemon, the worker and the software device on the host, an ordinary CUDA program in the guest.
 run_cuda() {
     local files=() path program=$out/programs/cuda_calls qemu=/usr/bin/qemu-system-x86_64
+    local nvccs=build/obj/tests/cuda/cut_vector_add # there is one where nvcc is
     local ours=(build/bin/wormholed build/bin/wormhole-worker build/lib/wormhole/libwormhole-softgpu.so)
     for path in "${ours[@]}"; do
         strip -g -o "$out/${path##*/}" "$path"
@@ -145,11 +146,17 @@ run_cuda() {
     while read -r path; do
         mkdir -p "$out/guest/${path%/*}"
         cp -L "$path" "$out/guest/$path"
-    done < <(libraries $program | grep -v libcuda; ldd build/lib/cuda/libcuda.so.1 | grep -o '/[^ ]*')
+    done < <(libraries $program build/lib/cuda/libcuda.so.1 $([ ! -x $nvccs ] || echo $nvccs) | grep -v libcuda)
     strip -g -o $out/guest/lib/x86_64-linux-gnu/libcuda.so.1 build/lib/cuda/libcuda.so.1
-    initrd $out/guest
     local expected
-    expected=$(WORMHOLE_CUDA_LIBRARY=softgpu build/bin/wormhole run -- $program compute | tail -n 1)
+    export WORMHOLE_CUDA_LIBRARY=softgpu
+    expected=$(build/bin/wormhole run -- $program compute | tail -n 1)
+    if [ -x $nvccs ]; then
+        expected="$expected output $(build/bin/wormhole run -- $nvccs | md5sum)"
+        strip -g -o $out/guest/vector_add $nvccs
+    fi
+    unset WORMHOLE_CUDA_LIBRARY
+    initrd $out/guest
     { echo "CALLS=$calls CYCLES=$cycles VCPUS=$vcpus EXPECTED='$expected'" && cat tests/exitless/run-cuda; } >$out/run
     step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out $out/cuda.iso --file $out/run:/run \
         --file $out/programs/cuda_host:/cuda_host --file $out/wormhole.ko:/wormhole.ko --file $qemu \

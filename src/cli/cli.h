@@ -14,5 +14,6 @@ int wh_cli_run(int argc, char **argv);
 int wh_cli_serve(int argc, char **argv);
 int wh_cli_doctor(int argc, char **argv);
 int wh_cli_top(int argc, char **argv);
+int wh_cli_bench(int argc, char **argv);
 
 #endif

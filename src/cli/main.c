@@ -17,6 +17,7 @@ static const struct {
     {"vm", wh_cli_vm, "run a command in a throwaway virtual machine"},
     {"serve", wh_cli_serve, "serve this machine's accelerators (the daemon, in the foreground)"},
     {"top", wh_cli_top, "show the sessions of this machine's daemon"},
+    {"bench", wh_cli_bench, "measure calls without VM exits, in a virtual machine"},
     {"doctor", wh_cli_doctor, "say what works on this machine, and what to do about the rest"},
 };
 

@@ -30,7 +30,8 @@ static void (*const all[])(void) = {
     test_two_vcpus,      test_migration,       test_worker_dies,
     test_descriptors,    test_flags,           test_suspended_registers,
     test_roots,          test_pause_and_reset, test_guest_dies,
-    test_service_vm,     test_cycles,
+    test_service_vm,     test_memlock,         test_hotplug,
+    test_cycles,
 };
 
 int main(int argc, char **argv)

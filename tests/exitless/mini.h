@@ -85,6 +85,8 @@ void test_roots(void);
 void test_pause_and_reset(void);
 void test_guest_dies(void);
 void test_service_vm(void);
+void test_memlock(void);
+void test_hotplug(void);
 void test_cycles(void);
 
 #endif

@@ -5,12 +5,14 @@
  */
 #include "mini.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 void test_long_calls(void)
 {
@@ -295,4 +297,52 @@ void test_migration(void)
     printf("# %d CPUs, suspended %llu\n", CPU_COUNT(&all), stats.suspensions);
     session_close(&session);
     verdict(good, "a vCPU's thread moves between CPUs during calls");
+}
+
+static bool set_online(int cpu, bool online)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%d/online", cpu);
+    int fd = open(path, O_WRONLY);
+    bool done = fd >= 0 && write(fd, online ? "1" : "0", 1) == 1;
+    if (fd >= 0)
+        close(fd);
+    return done;
+}
+
+/* A CPU that goes takes its VMCSs out of use, and comes back with empty caches. */
+void test_hotplug(void)
+{
+    const int rounds = 4;
+    struct vcpu *vcpu = &machine.vcpus[0];
+    struct session session;
+    bool good = true;
+    cpu_set_t all, second;
+
+    sched_getaffinity(0, sizeof(all), &all);
+    if (CPU_COUNT(&all) < 2) {
+        verdict(good, "a CPU goes and comes during calls # SKIP there is one only");
+        return;
+    }
+    CPU_ZERO(&second);
+    CPU_SET(1, &second);
+    session_open(&session);
+    prepare(vcpu, &session, JOB_COUNT, 0, 1u << 30);
+    machine_start(vcpu);
+    for (int i = 0; i < rounds; i++) {
+        pthread_setaffinity_np(vcpu->thread, sizeof(second), &second);
+        await_total(&session, session.data->total + 1000);
+        EXPECT(set_online(1, false), "round %d: it does not go", i);
+        await_total(&session, session.data->total + 1000);
+        EXPECT(set_online(1, true), "round %d: it does not come", i);
+    }
+    *(volatile uint64_t *)&vcpu->args->count = 0;
+    int port = machine_wait(vcpu);
+    EXPECT(port == PORT_DONE && vcpu->args->other == 0 &&
+               session.data->lane[0].count == vcpu->args->done,
+           "port %x, %lu done, %lu executed", (unsigned)port, vcpu->args->done,
+           session.data->lane[0].count);
+    session_close(&session);
+    verdict(good, "a CPU goes and comes during calls");
 }

@@ -4,10 +4,13 @@
  */
 #include "mini.h"
 
+#include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -215,6 +218,38 @@ void test_service_vm(void)
     EXPECT(works(&session), "after the other VM's end");
     close(session.view);
     verdict(good, "calls run in the memory of a service VM whose vCPUs sleep");
+}
+
+/* In a process without root's powers, which locks at most so much; 0 or an errno value. */
+static int try_with_limit(rlim_t bytes)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {{0, 0, 0}};
+    const struct rlimit limit = {bytes, bytes};
+    int status;
+    pid_t child = (pid_t)MUST(fork());
+
+    if (child == 0) {
+        struct session session;
+        struct wormhole_view_create wish;
+        struct wormhole_range ranges[2];
+
+        wish_for(&wish, ranges, &session);
+        MUST(setrlimit(RLIMIT_MEMLOCK, &limit));
+        MUST(syscall(SYS_capset, &header, none));
+        _exit(ioctl(device, WORMHOLE_VIEW_CREATE, &wish) < 0 ? errno : 0);
+    }
+    MUST(waitpid(child, &status, 0));
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+void test_memlock(void)
+{
+    bool good = true;
+    int little = try_with_limit(2 * PAGE), enough = try_with_limit(16 << 20);
+
+    EXPECT(little == ENOMEM && enough == 0, "%d with little, %d with enough", little, enough);
+    verdict(good, "a view counts against its maker's locked memory");
 }
 
 void test_cycles(void)
