@@ -7,15 +7,15 @@
 #   exitless-test.sh [--short] [--cpus N] [TEST]...        tests: mini (the module, with a small guest), linux (a stock guest),
 #                                                        cuda (CUDA programs in a stock guest, with daemon and worker)
 #
-# --short: what takes some three minutes on two free cores. CALLS, VMS, VCPUS, CYCLES and SECONDS_LIMIT in the environment override what it and
+# --short: what takes some three minutes on two free cores. CALLS, VMS, VCPUS, CYCLES, SESSIONS and SECONDS_LIMIT in the environment override what it and
 # the long form have. Logs are left in build/exitless. The last line is 'N passed, M failed'.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-cycles=1000 calls=1000000 vcpus=2 vms=2 seconds=1800 cpus=1 wanted=()
+cycles=1000 sessions=1000 calls=1000000 vcpus=2 vms=2 seconds=1800 cpus=1 wanted=()
 while [ $# -gt 0 ]; do
     case $1 in
-    --short) cycles=20 calls=100000 vcpus=1 vms=1 seconds=900 ;;
+    --short) cycles=20 sessions=4 calls=100000 vcpus=1 vms=1 seconds=900 ;;
     --cpus)
         cpus=$2
         shift
@@ -28,7 +28,7 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-cycles=${CYCLES:-$cycles} calls=${CALLS:-$calls} vms=${VMS:-$vms} vcpus=${VCPUS:-$vcpus} seconds=${SECONDS_LIMIT:-$seconds}
+cycles=${CYCLES:-$cycles} sessions=${SESSIONS:-$sessions} calls=${CALLS:-$calls} vms=${VMS:-$vms} vcpus=${VCPUS:-$vcpus} seconds=${SECONDS_LIMIT:-$seconds}
 [ ${#wanted[@]} -gt 0 ] || wanted=(mini linux cuda)
 
 out=build/exitless
@@ -157,7 +157,7 @@ run_cuda() {
     fi
     unset WORMHOLE_CUDA_LIBRARY
     initrd $out/guest
-    { echo "CALLS=$calls CYCLES=$cycles VCPUS=$vcpus EXPECTED='$expected'" && cat tests/exitless/run-cuda; } >$out/run
+    { echo "CALLS=$calls SESSIONS=$sessions VCPUS=$vcpus EXPECTED='$expected'" && cat tests/exitless/run-cuda; } >$out/run
     step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out $out/cuda.iso --file $out/run:/run \
         --file $out/programs/cuda_host:/cuda_host --file $out/wormhole.ko:/wormhole.ko --file $qemu \
         --file /usr/share/seabios/bios-256k.bin --file /usr/share/qemu/kvmvapic.bin --file /usr/share/qemu/linuxboot_dma.bin \

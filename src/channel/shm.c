@@ -330,7 +330,7 @@ static int64_t worker_receive(struct wh_channel *channel, bool *leads, struct wh
                     wh_spin_learn(&shm->quick, wh_now_ns() - idle);
                 return size;
             }
-            if (wh_spin_while(&shm->quick, &control->tail, shm->calls.at))
+            if (!shm->sleeps_at_once && wh_spin_while(&shm->quick, &control->tail, shm->calls.at))
                 continue;
             idle = idle ? idle : wh_now_ns();
             if (stop_leading(shm, leads))

@@ -36,6 +36,7 @@ struct wh_shm {
     atomic_flag leader;
     atomic_flag losing;
     _Atomic int sleepers; /* worker threads asleep in receive */
+    bool sleeps_at_once;  /* worker: whoever leads does not spin for the next message */
 
     /* Client, on the exitless path: runs the worker's code on what was sent; true when the worker
      * has to be woken nevertheless. NULL: there is no such path. */

@@ -108,6 +108,7 @@ static bool carry_out(struct wh_gate *gate, const struct wh_message *m)
         return false;
     wh_message_count(&gate->worker);
     gate->carried_out++;
+    /* Another thread of the client may wait for it: it naps, for nobody can ring in a guest. */
     if (m->slot != WH_NO_SLOT)
         (void)wh_lead_reply(gate->shm, m->slot,
                             wh_message_encode(&call, m, gate->shm->segment->slots[m->slot].data));

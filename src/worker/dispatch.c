@@ -119,6 +119,8 @@ void wh_gate_settle_slowly(struct wh_worker *worker)
     struct wh_gate *gate = worker->gate;
     gate->quiet = atomic_load(&worker->away) == 0 && worker->backend->quiet(worker) &&
                   !wh_output_pending(worker->output);
+    /* Who looks at the ring without being asked takes the calls from the view. */
+    gate->shm->sleeps_at_once = gate->quiet;
 }
 
 /* ---- reference counts ---- */

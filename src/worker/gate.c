@@ -177,9 +177,8 @@ int wh_gate_open(struct wh_worker *worker, struct wh_shm *shm, int device, struc
     memcpy(offer->key, key, sizeof(key));
     offer->lanes = WH_GATE_LANES;
     offer->index = index;
-    /* Who looks at the ring without being asked takes the calls from the view. */
-    wh_spin_init(&shm->quick, 0, 0);
     gate->quiet = worker->backend->quiet(worker);
+    shm->sleeps_at_once = gate->quiet;
     worker->gate = gate;
     view = -1; /* as long as this process lives */
     return 0;

@@ -24,6 +24,8 @@
 #define STREAM  2u
 #define EVENT   3u
 
+/* A new one for each test, and none is freed: threads that the worker started for blocking calls
+ * are on their way out for a while. */
 static struct {
     struct pair pair;
     struct wh_worker worker;
@@ -32,11 +34,11 @@ static struct {
     struct wh_gate gate;
     pthread_t server;
     uint64_t sent;
-} test;
+} * test;
 
 struct wh_gate *wh_callee_gate(void)
 {
-    return &test.gate;
+    return &test->gate;
 }
 
 static bool step_in(struct wh_shm *shm)
@@ -54,9 +56,9 @@ struct answer {
 
 static void send(uint16_t call, uint32_t slot, const uint64_t *words, size_t n)
 {
-    const struct wh_channel_ops *ops = test.pair.client->channel.ops;
+    const struct wh_channel_ops *ops = test->pair.client->channel.ops;
     uint32_t size = (uint32_t)(sizeof(struct wh_message) + n * 8);
-    struct wh_message *message = ops->begin(&test.pair.client->channel, size);
+    struct wh_message *message = ops->begin(&test->pair.client->channel, size);
     assert_non_null(message);
     *message = (struct wh_message){.size = size,
                                    .call = call,
@@ -65,13 +67,13 @@ static void send(uint16_t call, uint32_t slot, const uint64_t *words, size_t n)
                                    .reply_at = WH_IN_SLOT,
                                    .reply_room = slot == WH_NO_SLOT ? 0 : 512};
     memcpy(message + 1, words, n * 8);
-    __atomic_add_fetch(&test.sent, 1, __ATOMIC_RELAXED);
-    ops->commit(&test.pair.client->channel);
+    __atomic_add_fetch(&test->sent, 1, __ATOMIC_RELAXED);
+    ops->commit(&test->pair.client->channel);
 }
 
 static struct answer ask(uint16_t call, const uint64_t *words, size_t n)
 {
-    struct wh_channel *client = &test.pair.client->channel;
+    struct wh_channel *client = &test->pair.client->channel;
     struct wh_reply reply;
     struct answer answer = {0};
     uint32_t slot = client->ops->take_slot(client);
@@ -112,69 +114,74 @@ static void *serve(void *worker)
 static void make_gate(void)
 {
     struct wh_gate_range ignored[2];
-    test.gate = (struct wh_gate){.shm = test.pair.worker,
-                                 .origin = &test.worker,
-                                 .worker = {.channel = &test.pair.worker->channel,
-                                            .table = test.worker.table,
-                                            .ledger = test.worker.ledger},
-                                 .pool = wh_pool_new(64u << 10),
-                                 .seen = {{4096, (uintptr_t)1 << 47}},
-                                 .nseen = 1};
-    assert_non_null(wh_pool_take(test.gate.pool, 1));
-    wh_pool_reset(test.gate.pool);
-    assert_int_equal(test.backend.show(&test.worker, test.gate.backend, ignored), 2);
-    test.gate.quiet = test.backend.quiet(&test.worker);
-    test.worker.gate = &test.gate;
+    test->gate = (struct wh_gate){.shm = test->pair.worker,
+                                  .origin = &test->worker,
+                                  .worker = {.channel = &test->pair.worker->channel,
+                                             .table = test->worker.table,
+                                             .ledger = test->worker.ledger},
+                                  .pool = wh_pool_new(64u << 10),
+                                  .seen = {{4096, (uintptr_t)1 << 47}},
+                                  .nseen = 1};
+    assert_non_null(wh_pool_take(test->gate.pool, 1));
+    wh_pool_reset(test->gate.pool);
+    assert_int_equal(test->backend.show(&test->worker, test->gate.backend, ignored), 2);
+    test->gate.quiet = test->backend.quiet(&test->worker);
+    test->pair.worker->sleeps_at_once = test->gate.quiet;
+    test->worker.gate = &test->gate;
 }
 
 static int open_session(void **state)
 {
     struct wh_error error = {0};
     (void)state;
-    memset(&test, 0, sizeof(test));
-    pair_open(&test.pair);
-    test.worker.channel = &test.pair.worker->channel;
-    test.worker.table = wh_table_new();
-    test.worker.ledger = (struct wh_ledger){&test.account, 1, &test.account};
-    if (wh_cuda_open(&test.worker, &test.backend, &error) < 0)
+    test = calloc(1, sizeof(*test));
+    assert_non_null(test);
+    pair_open(&test->pair);
+    /* As in a guest, where nobody can ring: the callee does not try to. */
+    test->pair.client->park = (struct wh_park){.kind = WH_PARK_NAP, .longest_us = 500};
+    test->worker.channel = &test->pair.worker->channel;
+    test->worker.table = wh_table_new();
+    test->worker.ledger = (struct wh_ledger){&test->account, 1, &test->account};
+    if (wh_cuda_open(&test->worker, &test->backend, &error) < 0)
         fail_msg("%s", error.text);
     make_gate();
-    wh_spin_init(&test.pair.worker->quick, 0, 0); /* as a worker with a view does */
-    assert_int_equal(pthread_create(&test.server, NULL, serve, &test.worker), 0);
+    assert_int_equal(pthread_create(&test->server, NULL, serve, &test->worker), 0);
     expect_success(ASK(WH_CUDA_cuInit, 0));
-    POST(WH_CUDA_wh_primary_name, 0, 1, CONTEXT);
-    expect_success(ASK(WH_CUDA_wh_primary_retain, 0, CONTEXT));
+    /* Nothing that blocks: it would start a second thread, and nobody knows when that ends. */
+    expect_success(ASK(WH_CUDA_wh_context_create, 0, 0, 1, CONTEXT));
     POST(WH_CUDA_wh_set_current, CONTEXT);
     expect_success(
         ASK(WH_CUDA_cuStreamCreateWithPriority, 1, STREAM, CU_STREAM_NON_BLOCKING, (uint64_t)-2));
     expect_success(ASK(WH_CUDA_cuEventCreate, 1, EVENT, 0));
-    expect_success(ASK(WH_CUDA_cuCtxSynchronize));
-    test.pair.client->step_in = step_in;
+    (void)ASK(WH_CUDA_cuCtxGetFlags, 4);
+    test->pair.client->step_in = step_in;
     return 0;
 }
 
 static int close_session(void **state)
 {
     (void)state;
-    pair_stop_worker(&test.pair);
-    pthread_join(test.server, NULL);
-    while (atomic_load(&test.worker.others)) { /* they end, too, and leave the channel alone then */
-        pair_stop_worker(&test.pair);
+    pair_stop_worker(&test->pair);
+    pthread_join(test->server, NULL);
+    while (
+        atomic_load(&test->worker.others)) { /* they end, too, and leave the channel alone then */
+        pair_stop_worker(&test->pair);
         sched_yield();
     }
-    wh_pool_free(test.gate.pool);
-    pair_close(&test.pair);
+    wh_pool_free(test->gate.pool);
+    pair_close(&test->pair);
+    free(test);
     return 0;
 }
 
 /* ---- tests ---- */
 
-/* The worker's thread has gone to sleep: nobody leads. */
+/* The worker's thread goes to sleep: nobody leads, and nobody is about to. */
 static void wait_for_sleep(void)
 {
-    struct wh_shm *worker = test.pair.worker;
+    struct wh_shm *worker = test->pair.worker;
     while (!atomic_load(&worker->calls.control->consumer_sleeps) ||
-           atomic_load(&worker->sleepers) <= atomic_load(&test.worker.others))
+           atomic_load(&worker->sleepers) <= atomic_load(&test->worker.others))
         sched_yield();
 }
 
@@ -215,64 +222,64 @@ static void same_answers(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
         const struct question *q = &questions[i];
-        uint64_t before = test.gate.carried_out;
-        test.pair.client->step_in = NULL;
+        uint64_t before = test->gate.carried_out;
+        test->pair.client->step_in = NULL;
         struct answer workers = ask(q->call, q->words, q->n);
-        assert_int_equal(test.gate.carried_out, before);
-        test.pair.client->step_in = step_in;
-        wait_for_sleep();
-        struct answer callees = ask(q->call, q->words, q->n);
-        if (test.gate.carried_out != before + 1)
-            fail_msg("question %zu was left to the worker", i);
+        assert_int_equal(test->gate.carried_out, before);
+        test->pair.client->step_in = step_in;
+        struct answer callees;
+        do /* the worker takes it while it is awake */
+            callees = ask(q->call, q->words, q->n);
+        while (test->gate.carried_out == before);
         assert_int_equal(workers.size, callees.size);
         if (memcmp(workers.bytes, callees.bytes, workers.size) != 0)
             fail_msg("question %zu has another answer", i);
     }
-    assert_int_equal(test.account.calls, test.sent);
+    assert_int_equal(test->account.calls, test->sent);
 }
 
 /* Whatever it is left for, the worker's threads see to it. */
 static void what_is_left(void **state)
 {
-    uint64_t before = test.gate.carried_out;
+    uint64_t before = test->gate.carried_out;
     (void)state;
     expect_success(ASK(WH_CUDA_cuStreamCreateWithPriority, 1, 10, 0, 0)); /* allocates */
-    test.gate.quiet = 0;
+    test->gate.quiet = 0;
     (void)ASK(WH_CUDA_cuMemGetInfo_v2, 8, 8);
-    assert_int_equal(test.gate.quiet, 1); /* as the worker found */
-    assert_int_equal(test.gate.carried_out, before);
-    atomic_store(&test.worker.deferred, CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(test->gate.quiet, 1); /* as the worker found */
+    assert_int_equal(test->gate.carried_out, before);
+    atomic_store(&test->worker.deferred, CUDA_ERROR_INVALID_VALUE);
     struct answer told = ASK(WH_CUDA_cuCtxSynchronize);
     assert_int_equal(status(&told), CUDA_ERROR_INVALID_VALUE);
-    atomic_fetch_add(&test.worker.away, 1);
+    atomic_fetch_add(&test->worker.away, 1);
     (void)ASK(WH_CUDA_cuStreamQuery, STREAM);
-    atomic_fetch_sub(&test.worker.away, 1);
-    assert_int_equal(test.gate.carried_out, before);
-    test.gate.quiet = 1;
-    test.gate.seen[0].start = (uintptr_t)1 << 46; /* the heap is below, or above */
-    test.gate.seen[0].end = ((uintptr_t)1 << 46) + 4096;
+    atomic_fetch_sub(&test->worker.away, 1);
+    assert_int_equal(test->gate.carried_out, before);
+    test->gate.quiet = 1;
+    test->gate.seen[0].start = (uintptr_t)1 << 46; /* the heap is below, or above */
+    test->gate.seen[0].end = ((uintptr_t)1 << 46) + 4096;
     (void)ASK(WH_CUDA_cuMemGetInfo_v2, 8, 8);
-    assert_int_equal(test.gate.carried_out, before);
-    assert_int_equal(test.account.calls, test.sent);
+    assert_int_equal(test->gate.carried_out, before);
+    assert_int_equal(test->account.calls, test->sent);
 }
 
 /* Nobody else takes anything while the test leads. */
 static void who_does_not_lead(void **state)
 {
-    struct wh_shm *worker = test.pair.worker;
+    struct wh_shm *worker = test->pair.worker;
     const uint64_t words[] = {STREAM};
     (void)state;
     wait_for_sleep();
     assert_true(wh_lead_try(worker));
     uint32_t at = worker->calls.at;
-    uint32_t slot = test.pair.client->channel.ops->take_slot(&test.pair.client->channel);
+    uint32_t slot = test->pair.client->channel.ops->take_slot(&test->pair.client->channel);
     send(WH_CUDA_cuStreamQuery, slot, words, 1);
     assert_int_equal(wh_callee_handle(0, 0, 0), WH_GATE_RING);
     assert_int_equal(worker->calls.at, at);
     assert_true(wh_lead_stop(worker)); /* the message is there, and whoever stops is told */
     assert_int_equal(wh_callee_handle(0, 0, 0), WH_GATE_TAKEN);
     assert_int_not_equal(worker->calls.at, at);
-    assert_int_equal(test.pair.client->segment->slots[slot].state, WH_SLOT_DONE);
+    assert_int_equal(test->pair.client->segment->slots[slot].state, WH_SLOT_DONE);
     assert_int_equal(wh_callee_handle(0, 0, 0), WH_GATE_TAKEN); /* once only */
 }
 
@@ -285,9 +292,9 @@ static void malformed(void **state)
         {WH_CUDA_cuMemGetInfo_v2, 2, {9, 8}},       {WH_CUDA_cuMemGetInfo_v2, 2, {8, 1ull << 62}},
         {WH_CUDA_cuMemGetInfo_v2, 2, {8, 1 << 20}}, {60000, 1, {0}},
     };
-    struct wh_shm *worker = test.pair.worker;
+    struct wh_shm *worker = test->pair.worker;
     (void)state;
-    test.pair.client->step_in = NULL;
+    test->pair.client->step_in = NULL;
     for (size_t i = 0; i < sizeof(lies) / sizeof(lies[0]); i++) {
         wait_for_sleep();
         assert_true(wh_lead_try(worker));
@@ -325,15 +332,15 @@ static void *many(void *number)
 static void threads(void **state)
 {
     pthread_t all[THREADS];
-    uint64_t before = test.gate.carried_out;
+    uint64_t before = test->gate.carried_out;
     (void)state;
     for (uintptr_t i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&all[i], NULL, many, (void *)i), 0);
     for (int i = 0; i < THREADS; i++)
         pthread_join(all[i], NULL);
     expect_success(ASK(WH_CUDA_cuCtxSynchronize)); /* behind all that was posted */
-    assert_int_equal(test.account.calls, test.sent);
-    assert_true(test.gate.carried_out > before);
+    assert_int_equal(test->account.calls, test->sent);
+    assert_true(test->gate.carried_out > before);
 }
 
 int main(int argc, char **argv)
