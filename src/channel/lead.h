@@ -20,29 +20,11 @@ static inline bool wh_lead_try(struct wh_shm *shm)
 }
 
 /* Nobody leads from here on; true when a message came in meanwhile and nobody was told. */
-static inline bool wh_lead_stop(struct wh_shm *shm)
-{
-    struct wh_ring_control *control = shm->calls.control;
-    uint32_t at = shm->calls.at;
-    atomic_store(&control->consumer_sleeps, 1);
-    atomic_flag_clear_explicit(&shm->leader, memory_order_release);
-    /* Pairs with the fence in wake_consumer: the client sees us sleeping or we see its message. */
-    atomic_thread_fence(memory_order_seq_cst);
-    return atomic_load_explicit(&control->tail, memory_order_acquire) != at &&
-           atomic_exchange(&control->consumer_sleeps, 0) == 1;
-}
+bool wh_lead_stop(struct wh_shm *shm);
 
-/* Fills in a reply that lies in its slot, and says so; true when the client sleeps and must be
- * woken. */
-static inline bool wh_lead_reply(struct wh_shm *shm, uint32_t number, uint32_t size)
-{
-    struct wh_slot *slot = &shm->segment->slots[number];
-    slot->size = size;
-    slot->upcalls = atomic_load_explicit(&shm->upcalls.control->tail, memory_order_relaxed);
-    /* Sequentially consistent: pairs with client_await, which announces its sleep, then looks at
-     * the state. */
-    atomic_store(&slot->state, WH_SLOT_DONE);
-    return atomic_load(&slot->sleeps) != 0;
-}
+/* Says that a reply of `size` bytes lies in its slot; true when the client sleeps and must be
+ * woken.
+ */
+bool wh_lead_reply(struct wh_shm *shm, uint32_t number, uint32_t size);
 
 #endif
