@@ -24,8 +24,6 @@
 #define STREAM  2u
 #define EVENT   3u
 
-/* A new one for each test, and none is freed: threads that the worker started for blocking calls
- * are on their way out for a while. */
 static struct {
     struct pair pair;
     struct wh_worker worker;
