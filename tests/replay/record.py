@@ -6,7 +6,8 @@
 #     wormhole run --trace=lenet.txt -- python3 tests/replay/record.py lenet && gzip -9n lenet.txt
 #
 # Each step stands between cudaProfilerStart and cudaProfilerStop, which are calls of the driver too, so that a player
-# of the trace finds it. Inputs are noise. Not run by any test.
+# of the trace finds it. Inputs are noise. In the recordings of this folder, the UUID of the device is left out. Not run by
+# any test.
 import gc
 import sys
 
