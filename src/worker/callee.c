@@ -77,11 +77,11 @@ void free(void *memory)
 static const struct wh_callee_call *find_call(struct wh_gate *gate, const struct wh_message *m)
 {
     const struct wh_callee_call *call;
-    bool in_slot = m->slot == WH_NO_SLOT || m->reply_at == WH_IN_SLOT;
-    if (wh_message_check(&gate->worker, m) || !in_slot)
+    if (wh_message_check(&gate->worker, m))
         return NULL;
     call = &wh_cuda_callee.calls[m->call];
-    return call->run && (gate->quiet || !call->quiet) ? call : NULL;
+    bool in_slot = m->slot == WH_NO_SLOT ? call->posted : m->reply_at == WH_IN_SLOT;
+    return call->run && in_slot && (gate->quiet || !call->quiet) ? call : NULL;
 }
 
 /* Nothing that the worker knows of stands against it: then the call is made, and answered. */

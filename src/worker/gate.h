@@ -44,6 +44,8 @@ struct wh_gate {
 struct wh_callee_call {
     bool (*run)(struct wh_call *call, uint64_t *a); /* false: nothing was done, not here */
     bool quiet;                                     /* only when nothing is under way */
+    bool
+        posted; /* may be: a posted call's error would be the worker's to keep, and this has none */
 };
 
 /* What the callee has of a backend. */

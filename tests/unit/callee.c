@@ -179,7 +179,7 @@ static void wait_for_sleep(void)
 {
     struct wh_shm *worker = test->pair.worker;
     while (!atomic_load(&worker->calls.control->consumer_sleeps) ||
-           atomic_load(&worker->sleepers) <= atomic_load(&test->worker.others))
+           atomic_load(&worker->sleepers) <= (int)atomic_load(&test->worker.others))
         sched_yield();
 }
 

@@ -106,7 +106,7 @@ CALL(event_query, EVENT, EventQuery(POINTER(struct CUevent_st, 0)))
 CALL(event_synchronize, EVENT, EventSynchronize(POINTER(struct CUevent_st, 0)))
 
 static const struct wh_callee_call calls[WH_CUDA_NCALLS] = {
-    [WH_CUDA_wh_set_current] = {set_current, true},
+    [WH_CUDA_wh_set_current] = {set_current, true, true},
     [WH_CUDA_cuMemGetInfo_v2] = {memory_info, true},
     [WH_CUDA_cuCtxGetFlags] = {get_flags, true},
     [WH_CUDA_cuCtxGetLimit] = {get_limit, true},
