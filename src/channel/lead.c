@@ -6,8 +6,11 @@ bool wh_lead_stop(struct wh_shm *shm)
 {
     struct wh_ring_control *control = shm->calls.control;
     uint32_t at = shm->calls.at;
-    atomic_store(&control->consumer_sleeps, 1);
+    /* The lead before the flag: who is woken by the flag must find the lead free, or taken by one
+     * who looks at the ring after us. The other way round he could come too early, go back to
+     * sleep, and have been the last to be told. */
     atomic_flag_clear_explicit(&shm->leader, memory_order_release);
+    atomic_store(&control->consumer_sleeps, 1);
     /* Pairs with the fence in wake_consumer: the client sees us sleeping or we see its message. */
     atomic_thread_fence(memory_order_seq_cst);
     return atomic_load_explicit(&control->tail, memory_order_acquire) != at &&
