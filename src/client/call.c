@@ -433,7 +433,8 @@ static bool begin(struct wh_session *session, const struct wh_message *header, s
     *w = (struct wh_writer){.at = (uint8_t *)(message + 1),
                             .end = (uint8_t *)message + header->size};
     count(header->slot == WH_NO_SLOT ? &stats->posted : &stats->waited, 1);
-    count(&session->stats.message_bytes, header->size);
+    /* Release pairs with the acquire in sweep_locked: before the message can be seen. */
+    atomic_fetch_add_explicit(&session->stats.message_bytes, header->size, memory_order_release);
     if (session->stats.wanted)
         atomic_fetch_add_explicit(&stats->bytes, header->size, memory_order_relaxed);
     return true;

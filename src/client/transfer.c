@@ -91,9 +91,12 @@ static void sweep_locked(struct wh_session *session)
         uint32_t state = atomic_load_explicit(token_word(session, token), memory_order_acquire);
         if (state == WH_TOKEN_BROKEN) /* the program's memory stays as it is */
             transfers->table[token].copy.memory = NULL;
-        if (state == WH_TOKEN_DONE || state == WH_TOKEN_BROKEN)
+        if (state == WH_TOKEN_DONE || state == WH_TOKEN_BROKEN) {
+            /* Acquire pairs with the release in begin: whoever sent the transfer was done with it
+             * before, which the token does not say, for it was set by another process. */
+            (void)atomic_load_explicit(&session->stats.message_bytes, memory_order_acquire);
             complete(session, token);
-        else if (state > WH_TOKEN_BROKEN)
+        } else if (state > WH_TOKEN_BROKEN)
             session->channel->ops->lose(session->channel, "the worker set a malformed token");
     }
 }

@@ -50,6 +50,26 @@ static void launch_clusters(unsigned blocks, unsigned cluster)
     cudaGetLastError();
 }
 
+__global__ void plain()
+{
+}
+
+/* A kernel that has run without clusters is set to have them. */
+static void clusters_from_now_on()
+{
+    plain<<<3, 1>>>();
+    CHECK(cudaGetLastError());
+    for (cudaFuncAttribute side :
+         {cudaFuncAttributeRequiredClusterWidth, cudaFuncAttributeRequiredClusterHeight,
+          cudaFuncAttributeRequiredClusterDepth})
+        CHECK(cudaFuncSetAttribute(plain, side,
+                                   side == cudaFuncAttributeRequiredClusterWidth ? 2 : 1));
+    plain<<<3, 1>>>();
+    printf("three blocks in clusters of two: %s\n", cudaGetErrorName(cudaGetLastError()));
+    plain<<<4, 1>>>();
+    printf("four: %s\n", cudaGetErrorName(cudaGetLastError()));
+}
+
 int main()
 {
     unsigned total;
@@ -74,5 +94,6 @@ int main()
     CHECK(cudaMemcpy(&total, sum, sizeof total, cudaMemcpyDeviceToHost));
     printf("sum: %u\n", total);
     CHECK(cudaFree(sum));
+    clusters_from_now_on();
     return 0;
 }

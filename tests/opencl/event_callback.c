@@ -178,6 +178,7 @@ static void CL_CALLBACK open_gate(cl_event event, cl_int status, void *data)
     (void)event;
     (void)status;
     CL_OK(clSetUserEventStatus((cl_event)data, CL_COMPLETE));
+    CL_OK(clReleaseEvent((cl_event)data)); /* some implementations still use it while they set it */
 }
 
 /* The classic host task: a device command, then a callback, then a device command behind it. */
@@ -196,6 +197,7 @@ static void complete_a_user_event_from_a_callback(const struct clt *t)
         CL_OK(clEnqueueReadBuffer(second, buffer, CL_FALSE, 0, SIZE, got, 0, NULL, NULL));
         CL_OK(clFlush(second));
         CL_OK(clEnqueueFillBuffer(t->queue, buffer, &one, 4, 0, SIZE, 0, NULL, &first));
+        CL_OK(clRetainEvent(gate));
         CL_OK(clSetEventCallback(first, CL_COMPLETE, open_gate, gate));
         CL_OK(clFlush(t->queue));
         CL_OK(clFinish(second));

@@ -20,10 +20,16 @@ struct wh_cuda_code *wh_cuda_code_of(struct wh_object *object)
         struct wh_cuda_code *code = calloc(1, sizeof(*code));
         if (code)
             pthread_mutex_init(&code->lock, NULL);
-        object->extra = code;
+        /* Release pairs with the acquire in wh_cuda_code_known. */
+        __atomic_store_n(&object->extra, code, __ATOMIC_RELEASE);
     }
     pthread_mutex_unlock(&lock);
     return object->extra;
+}
+
+struct wh_cuda_code *wh_cuda_code_known(struct wh_object *object)
+{
+    return __atomic_load_n(&object->extra, __ATOMIC_ACQUIRE);
 }
 
 static struct wh_cuda_child *find_child(struct wh_cuda_code *code, const char *name)

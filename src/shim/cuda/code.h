@@ -32,7 +32,7 @@ struct wh_cuda_code {
     struct wh_cuda_child *children;
     struct wh_cuda_layout *_Atomic layout; /* functions and kernels */
     _Atomic int most_threads;              /* of a block; 0: not asked yet */
-    _Atomic int clustered;                 /* likewise; see launch.c */
+    _Atomic uint64_t clustered;            /* likewise; see launch.c */
     struct wh_cuda_old_launch *old;        /* what old_launch.c was told of a function, or NULL */
     struct wh_cuda_shapes *shapes;         /* of launches that the driver took (shape.c), or NULL */
     struct wh_cuda_setting settings[WH_CUDA_MOST_SETTINGS];
@@ -42,6 +42,9 @@ struct wh_cuda_code {
 
 /* What is kept with the object, made on first use. NULL when memory is short. */
 struct wh_cuda_code *wh_cuda_code_of(struct wh_object *object);
+
+/* The same, if it was made; NULL: not yet. Takes no lock. */
+struct wh_cuda_code *wh_cuda_code_known(struct wh_object *object);
 
 /* A function's or kernel's parameters, asked for once. The layout lives as long as the object. */
 CUresult wh_cuda_layout_of(struct wh_object *object, const struct wh_cuda_layout **layout);
@@ -56,6 +59,9 @@ void wh_cuda_forget_functions(CUkernel kernel);
  * a function may be a kernel's; and when a context ends. */
 unsigned wh_cuda_settings_age(const struct wh_object *object);
 void wh_cuda_settings_aged(void);
+
+/* Grows when a function or kernel is set to have clusters. */
+unsigned wh_cuda_clusters_set(void);
 
 /* ---- launches that the driver took (shape.c) ---- */
 

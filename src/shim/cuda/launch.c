@@ -44,7 +44,7 @@ static int attribute_of(struct wh_object *object, CUfunction_attribute attribute
 /* How many threads of a block the kernel's registers allow; kept with it, as every launch asks. */
 static uint64_t most_threads(struct wh_object *object)
 {
-    struct wh_cuda_code *code = object->extra;
+    struct wh_cuda_code *code = wh_cuda_code_known(object);
     int most = code ? atomic_load_explicit(&code->most_threads, memory_order_relaxed) : 0;
     if (most > 0)
         return (uint64_t)most;
@@ -56,21 +56,20 @@ static uint64_t most_threads(struct wh_object *object)
     return (uint64_t)most;
 }
 
-/* Whether the kernel was compiled for clusters, whose rules the driver knows best. */
+/* Whether the kernel was compiled for clusters, or set to have them, whose rules the driver knows
+ * best; kept with the number of such settings, which are rare. */
 static bool is_clustered(struct wh_object *object)
 {
-    enum { UNKNOWN, NO, YES };
-    struct wh_cuda_code *code = object->extra;
-    int known = code ? atomic_load_explicit(&code->clustered, memory_order_relaxed) : UNKNOWN;
-    if (known == UNKNOWN) {
-        known = attribute_of(object, CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH) ||
-                        attribute_of(object, CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET)
-                    ? YES
-                    : NO;
-        if (code)
-            atomic_store_explicit(&code->clustered, known, memory_order_relaxed);
-    }
-    return known == YES;
+    struct wh_cuda_code *code = wh_cuda_code_known(object);
+    uint64_t settings = (uint64_t)wh_cuda_clusters_set() << 2;
+    uint64_t known = code ? atomic_load_explicit(&code->clustered, memory_order_relaxed) : 0;
+    if (known >> 2 == settings >> 2 && known & 2)
+        return known & 1;
+    bool clustered = attribute_of(object, CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH) ||
+                     attribute_of(object, CU_FUNC_ATTRIBUTE_CLUSTER_SIZE_MUST_BE_SET);
+    if (code)
+        atomic_store_explicit(&code->clustered, settings | 2 | clustered, memory_order_relaxed);
+    return clustered;
 }
 
 /* Whether the driver will take it, as far as can be said without asking. */
@@ -118,6 +117,16 @@ static bool post_plain(const struct launch *l)
     return true;
 }
 
+/* Not so streams of another context: whether, and by whose attributes, the driver knows. */
+static bool is_of_this_context(const struct launch *l)
+{
+    const struct wh_object *stream =
+        (uintptr_t)l->stream < WH_SPECIAL_HANDLES
+            ? NULL
+            : wh_object_check(wh_session_objects(l->session), l->stream, WH_CUDA_TYPE_CUstream);
+    return !stream || !stream->word || (CUcontext)(uintptr_t)stream->word == wh_cuda_current();
+}
+
 static CUresult send(struct launch *l)
 {
     bool function = l->code->type == WH_CUDA_TYPE_CUfunction;
@@ -126,8 +135,9 @@ static CUresult send(struct launch *l)
         return result;
     struct wh_cuda_shape shape;
     struct wh_cuda_code *code = NULL;
-    bool good = looks_good(l);
-    if (!good && wh_cuda_shape_of(&shape, l->code, &l->grid, l->nattributes, l->attributes)) {
+    bool here = is_of_this_context(l), good = here && looks_good(l);
+    if (here && !good &&
+        wh_cuda_shape_of(&shape, l->code, &l->grid, l->nattributes, l->attributes)) {
         code = l->code->extra;
         good = wh_cuda_shape_was_taken(code, &shape);
     }
@@ -145,7 +155,7 @@ static CUresult send(struct launch *l)
     if (good)
         return wh_cuda_post(WH_CUDA_wh_launch, a);
     result = wh_cuda_call_now(WH_CUDA_wh_launch, a);
-    if (result == CUDA_SUCCESS && code)
+    if (result == CUDA_SUCCESS && code && !wh_cuda_capturing())
         wh_cuda_shape_taken(code, &shape);
     return result;
 }

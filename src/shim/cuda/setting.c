@@ -6,16 +6,39 @@
  */
 #include "shim/cuda/code.h"
 
-static _Atomic unsigned kernels_set, functions_set;
+static _Atomic unsigned kernels_set, functions_set, clusters_set;
 
 /* Of all settings; behind it that of a wh_cuda_code may be taken. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void renew_lock(void)
+{
+    pthread_mutex_init(&lock, NULL);
+}
+
+/* A child made while another thread held it. */
+__attribute__((constructor)) static void watch_forks(void)
+{
+    (void)pthread_atfork(NULL, NULL, renew_lock);
+}
 
 unsigned wh_cuda_settings_age(const struct wh_object *object)
 {
     return atomic_load_explicit(object->type == WH_CUDA_TYPE_CUkernel ? &functions_set
                                                                       : &kernels_set,
                                 memory_order_relaxed);
+}
+
+unsigned wh_cuda_clusters_set(void)
+{
+    return atomic_load_explicit(&clusters_set, memory_order_relaxed);
+}
+
+static bool is_of_clusters(int attribute)
+{
+    return attribute == CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_WIDTH ||
+           attribute == CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_HEIGHT ||
+           attribute == CU_FUNC_ATTRIBUTE_REQUIRED_CLUSTER_DEPTH;
 }
 
 void wh_cuda_settings_aged(void)
@@ -69,6 +92,8 @@ static void count(const struct change *change, struct wh_cuda_code *code)
     bool kernel = change->object->type == WH_CUDA_TYPE_CUkernel;
     atomic_fetch_add_explicit(&code->set, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(kernel ? &kernels_set : &functions_set, 1, memory_order_relaxed);
+    if (is_of_clusters(change->setting.attribute))
+        atomic_fetch_add_explicit(&clusters_set, 1, memory_order_relaxed);
 }
 
 /* Answers alone, or posts, if the value was taken before; with the lock held, so that posts are in
@@ -86,6 +111,7 @@ static bool is_easy(const struct change *change, struct wh_cuda_code *code)
     let_go(code, &change->setting);
     if (wh_cuda_post(change->number, change->a) != CUDA_SUCCESS)
         return false;
+    count(change, code); /* a launch in between went by the old value */
     known->holds = true;
     known->since = change->setting.since;
     return true;
@@ -105,6 +131,7 @@ static CUresult ask(const struct change *change, struct wh_cuda_code *code)
     code->setters--;
     struct wh_cuda_setting taken = change->setting;
     taken.holds = alone && set == atomic_load_explicit(&code->set, memory_order_relaxed);
+    count(change, code); /* launches in between went by the old value, or the new one */
     if (result == CUDA_SUCCESS)
         keep(code, &taken);
     pthread_mutex_unlock(&lock);
