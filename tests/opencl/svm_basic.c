@@ -5,6 +5,8 @@
  */
 #include "cltest.h"
 
+#include <sys/mman.h>
+
 #define NODES 1000
 
 struct node {
@@ -212,6 +214,38 @@ static void allocate_many(const struct clt *t)
     printf("%d allocations\n", BLOCKS);
 }
 
+/* The addresses around an allocation are in use here: by chance they may be, for what the library
+ * has at them is not in this process. */
+static void allocate_in_a_crowd(const struct clt *t)
+{
+    enum { BLOCKS = 50, CROWD = 128, STEP = 64 << 10 };
+    unsigned char *blocks[BLOCKS];
+    void *crowd[CROWD];
+    uintptr_t middle = (uintptr_t)clSVMAlloc(t->context, CL_MEM_READ_WRITE, 1000, 0) & ~0xffffull;
+
+    for (int i = 0; i < CROWD; i++)
+        crowd[i] = mmap((void *)(middle + (uintptr_t)((i - CROWD / 2) * STEP)), STEP, PROT_NONE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+    for (int i = 0; i < BLOCKS; i++) {
+        unsigned char pattern = (unsigned char)i;
+        blocks[i] = clSVMAlloc(t->context, CL_MEM_READ_WRITE, 1000, 0);
+        CHECK(blocks[i] != NULL);
+        CL_OK(clEnqueueSVMMemFill(t->queue, blocks[i], &pattern, 1, 1000, 0, NULL, NULL));
+    }
+    for (int i = 0; i < BLOCKS; i++) {
+        map(t, CL_MAP_READ, blocks[i], 1000);
+        CHECK(blocks[i][0] == i && blocks[i][999] == i);
+        unmap(t, blocks[i]);
+    }
+    CL_OK(clFinish(t->queue));
+    for (int i = 0; i < BLOCKS; i++)
+        clSVMFree(t->context, blocks[i]);
+    for (int i = 0; i < CROWD; i++)
+        if (crowd[i] != MAP_FAILED)
+            munmap(crowd[i], STEP);
+    printf("%d in a crowd\n", BLOCKS);
+}
+
 static void refuse_bad_arguments(const struct clt *t, cl_program program)
 {
     cl_kernel kernel = clt_kernel(program, "address");
@@ -252,6 +286,7 @@ int main(void)
     compare_addresses(&t, program);
     wrap_in_a_buffer(&t);
     allocate_many(&t);
+    allocate_in_a_crowd(&t);
     if (clt_validates(&t))
         refuse_bad_arguments(&t, program);
     CL_OK(clReleaseProgram(program));

@@ -13,7 +13,9 @@
 #include <sys/mman.h>
 
 #define PAGE  4096u
-#define TRIES 16
+#define TRIES 12
+#define NEAR  4                   /* of them */
+#define FAR   ((size_t)256 << 10) /* bytes: allocators have another place for these */
 
 struct svm {
     struct svm *next;
@@ -131,14 +133,17 @@ WH_EXPORT void *clSVMAlloc(cl_context context, cl_svm_mem_flags flags, size_t si
     struct svm *svm = NULL;
     bool settled = false;
     unsigned n = 0;
+    size_t asked = size;
     if (!wh_opencl_object(context, WH_OPENCL_TYPE_cl_context) || size == 0 || size > SIZE_MAX / 2 ||
         (alignment & (alignment - 1)))
         return NULL;
     /* An address that is taken here is kept until a free one is found, so that the worker offers
-     * another. */
-    while (!settled && n < TRIES && (svm = allocate(context, flags, size, alignment, &settled)))
-        if (!settled)
+     * another: the next ones at first, then, by asking for more and more, one far away. */
+    while (!settled && n < TRIES && (svm = allocate(context, flags, asked, alignment, &settled)))
+        if (!settled) {
             failed[n++] = svm;
+            asked = n > NEAR && size < FAR << (n - NEAR) ? FAR << (n - NEAR) : size;
+        }
     while (n > 0)
         give_up(wh_opencl_session(), context, failed[--n]);
     if (!settled)
