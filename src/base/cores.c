@@ -4,6 +4,7 @@
 
 #include <limits.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,8 +55,10 @@ static int cores_of_groups(void)
 
 int wh_cores(void)
 {
+    static _Atomic int given; /* 0: not looked up; a session asks several times as it begins */
     cpu_set_t set;
     int here = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 2;
-    int given = cores_of_groups();
+    if (given == 0)
+        given = cores_of_groups();
     return given < here ? given : here;
 }

@@ -5,7 +5,7 @@
 
 /*
  * Processors that this thread may run on, or that the process's control groups (version 2) give it
- * the time of, whichever is less; at least 1. Reads files: not for a hot path.
+ * the time of, whichever is less; at least 1. The groups are looked up once. Any thread.
  */
 int wh_cores(void);
 

@@ -4,6 +4,7 @@
  * looks and changes nothing; its last line says whether `wormhole run` would work.
  */
 #include "backend/cuda/places.h"
+#include "base/cores.h"
 #include "base/util.h"
 #include "channel/ivshmem.h"
 #include "channel/unix.h"
@@ -20,7 +21,6 @@
 #include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
-#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -291,8 +291,7 @@ static void check_view(void)
 
 static void check_cores(void)
 {
-    cpu_set_t cores;
-    int count = sched_getaffinity(0, sizeof(cores), &cores) == 0 ? CPU_COUNT(&cores) : 1;
+    int count = wh_cores();
     if (count > 1)
         say(OK, "cores", "%d: waiting spins for a moment, then sleeps", count);
     else
