@@ -98,6 +98,9 @@ struct wh_channel_ops {
      */
     int64_t (*receive)(struct wh_channel *channel, bool *leads, struct wh_message *message,
                        const char **fault);
+    /* Whether a message is there already, for who leads. A client that lies about it harms itself.
+     */
+    bool (*more)(struct wh_channel *channel);
     /* Lets another thread lead while the caller is busy with a call that may take long. Returns
      * true when one sleeps in receive already, false when the caller should start one. */
     bool (*vacate)(struct wh_channel *channel, bool *leads);

@@ -36,6 +36,11 @@ static int64_t memory_receive(struct wh_channel *channel, bool *leads, struct wh
     return size;
 }
 
+static bool memory_more(struct wh_channel *channel)
+{
+    return memory_of(channel)->left > 0;
+}
+
 /* There is one thread only: it goes on leading as soon as it receives again. */
 static bool memory_vacate(struct wh_channel *channel, bool *leads)
 {
@@ -108,6 +113,7 @@ static const struct wh_channel_ops memory_ops = {
     .name = "memory",
     .token = memory_token,
     .receive = memory_receive,
+    .more = memory_more,
     .vacate = memory_vacate,
     .resume = memory_resume,
     .reply_room = memory_reply_room,

@@ -343,6 +343,11 @@ static int64_t worker_receive(struct wh_channel *channel, bool *leads, struct wh
     return 0;
 }
 
+static bool worker_more(struct wh_channel *channel)
+{
+    return wh_ring_has_record(&shm_of(channel)->calls) != 0;
+}
+
 static bool worker_vacate(struct wh_channel *channel, bool *leads)
 {
     struct wh_shm *shm = shm_of(channel);
@@ -472,6 +477,7 @@ static const struct wh_channel_ops shm_ops = {
     .end_reason = client_end_reason,
     .lose = client_lose,
     .receive = worker_receive,
+    .more = worker_more,
     .vacate = worker_vacate,
     .resume = worker_resume,
     .reply_room = worker_reply_room,

@@ -177,7 +177,7 @@ static void carry_out(struct wh_call *call)
         return;
     }
     if (backend->enter)
-        backend->enter(call->worker, call->thread);
+        backend->enter(call);
     if ((flags & (WH_CALL_RETAIN | WH_CALL_RELEASE)) && count_reference(call))
         return;
     if (flags & WH_CALL_BLOCKS)

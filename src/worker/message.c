@@ -49,15 +49,19 @@ bool wh_message_is_ok(const struct wh_call *call)
     return call->desc->result != WH_RESULT_STATUS || (int32_t)call->a[WH_RESULT] == api->success;
 }
 
-void wh_message_defer_error(struct wh_call *call)
+void wh_call_defer(struct wh_call *call, int32_t error)
 {
     struct wh_worker *worker = call->worker;
     int32_t none = worker->backend->api->success;
-    int32_t error = (int32_t)call->a[WH_RESULT];
-    if (wh_message_is_ok(call))
-        return;
     if (atomic_compare_exchange_strong(&worker->deferred, &none, error))
-        wh_debug("session %u: posted %s failed with %d", worker->session, call->desc->name, error);
+        wh_debug("session %u: what was posted failed with %d, by %s at the latest", worker->session,
+                 error, call->desc->name);
+}
+
+void wh_message_defer_error(struct wh_call *call)
+{
+    if (!wh_message_is_ok(call))
+        wh_call_defer(call, (int32_t)call->a[WH_RESULT]);
 }
 
 void wh_message_tell_deferred(struct wh_call *call)

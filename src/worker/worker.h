@@ -45,9 +45,9 @@ struct wh_backend {
     void (*sync)(struct wh_worker *worker);
     /* An object's last reference is about to go; frees `extra`. */
     void (*forget)(struct wh_worker *worker, struct wh_entry *entry);
-    /* Before the library is called for the client's thread `thread`: puts that thread's own state
-     * (its current context) in place on the calling one, which leads. */
-    void (*enter)(struct wh_worker *worker, uint32_t thread);
+    /* Before the library is called: puts the client thread's own state (its current context) in
+     * place on the calling one, which leads. */
+    void (*enter)(struct wh_call *call);
     /* Whether the session may use `size` bytes of device memory at `address` (WH_MEMORY). */
     bool (*reaches)(struct wh_worker *worker, uint64_t address, uint64_t size);
     /* Whether the device has nothing to do. NULL: no call of this backend may run in a view. */
@@ -106,6 +106,10 @@ void *wh_call_memory(struct wh_call *call, size_t size);
 
 /* Declares the message malformed. Returns NULL for convenience. */
 void *wh_call_fault(struct wh_call *call, const char *fault);
+
+/* An error of something that was posted, this call or one before: the next call that waits and does
+ * well tells the client. The first of them is kept. */
+void wh_call_defer(struct wh_call *call, int32_t error);
 
 /* The arena's bytes at `offset`, after checking that `size` of them exist; faults and NULL
  * otherwise. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Contexts in the worker: while the driver ends one, other threads carry out calls, and none of
- * them makes it current any more. */
+ * them makes it current any more. And the words that are kept for the driver, which get there in
+ * their own context before anything else is done. */
 #include "support.h"
 
 #include "backend/cuda/backend.h"
@@ -19,6 +20,14 @@ void *wh_call_fault(struct wh_call *call, const char *fault)
 {
     call->fault = fault;
     return NULL;
+}
+
+static int32_t deferred;
+
+void wh_call_defer(struct wh_call *call, int32_t error)
+{
+    (void)call;
+    deferred = error;
 }
 
 void wh_cuda_shares_forget(const struct wh_cuda_state *state, CUdeviceptr address)
@@ -60,10 +69,19 @@ static CUresult set_current(CUcontext wanted)
     return CUDA_SUCCESS;
 }
 
+static const struct wh_call_desc some_call = {.number = WH_CUDA_cuMemAlloc_v2};
+static const struct wh_call_desc a_write = {.number = WH_CUDA_wh_write};
+
+static void enter(void)
+{
+    struct wh_call call = {.worker = &worker, .desc = &some_call, .thread = 1};
+    wh_cuda_enter(&call);
+}
+
 static void *carry_out(void *unused)
 {
     (void)unused;
-    wh_cuda_enter(&worker, 1);
+    enter();
     taken = current;
     return NULL;
 }
@@ -140,13 +158,130 @@ static void test_same_handle(void **state)
 {
     struct wh_call call = {.worker = &worker, .entries = {NULL, &context}};
     (void)state;
-    wh_cuda_enter(&worker, 1);
+    enter();
     assert_ptr_equal(current, CONTEXT);
     assert_int_equal(wh_cuda_do_primary_release(&call, 0, CONTEXT), CUDA_SUCCESS);
     context.real = CONTEXT;
     current = NULL;
-    wh_cuda_enter(&worker, 1);
+    enter();
     assert_ptr_equal(current, CONTEXT);
+}
+
+/* ---- words ---- */
+
+static bool is_more;
+static CUcontext given_in; /* the context that was current */
+static unsigned given, copied;
+static uint64_t last_given;
+static CUresult batch_answers, copy_answers;
+
+static bool more(struct wh_channel *channel)
+{
+    (void)channel;
+    return is_more;
+}
+
+static CUresult take_batch(CUstream stream, unsigned count, CUstreamBatchMemOpParams *words,
+                           unsigned flags)
+{
+    (void)stream;
+    (void)flags;
+    if (batch_answers != CUDA_SUCCESS)
+        return batch_answers;
+    given += count;
+    given_in = current;
+    last_given = words[count - 1].writeValue.value64;
+    return CUDA_SUCCESS;
+}
+
+static CUresult copy_word(CUdeviceptr to, const void *bytes, size_t size, CUstream stream)
+{
+    (void)to;
+    (void)bytes;
+    (void)size;
+    (void)stream;
+    copied++;
+    return copy_answers;
+}
+
+static int words_setup(void **state)
+{
+    static const struct wh_channel_ops ops = {.more = more};
+    static struct wh_channel channel = {.ops = &ops};
+    setup(state);
+    worker.channel = &channel;
+    cuda.f.cuStreamBatchMemOp_v2 = take_batch;
+    cuda.f.cuMemcpyHtoDAsync_v2 = copy_word;
+    is_more = true;
+    given = copied = 0;
+    given_in = NULL;
+    deferred = 0;
+    batch_answers = copy_answers = CUDA_SUCCESS;
+    return 0;
+}
+
+static CUresult write_word(uint32_t value, uint32_t slot, CUstream stream)
+{
+    struct wh_call call = {.worker = &worker, .desc = &a_write, .thread = 1, .slot = slot};
+    wh_cuda_enter(&call);
+    return wh_cuda_words_keep(&call, 4096, sizeof(value), &value, stream);
+}
+
+static void test_words_are_kept(void **state)
+{
+    (void)state;
+    for (uint32_t i = 1; i <= 10; i++)
+        assert_int_equal(write_word(i, WH_NO_SLOT, NULL), CUDA_SUCCESS);
+    assert_int_equal(given, 0);
+    is_more = false;
+    assert_int_equal(write_word(11, WH_NO_SLOT, NULL), CUDA_SUCCESS);
+    assert_int_equal(given, 11);
+    assert_int_equal(last_given, 11);
+    is_more = true;
+    for (uint32_t i = 0; i <= WH_CUDA_WORDS_MOST; i++)
+        assert_int_equal(write_word(i, WH_NO_SLOT, NULL), CUDA_SUCCESS);
+    assert_int_equal(given, 11 + WH_CUDA_WORDS_MOST);
+    assert_int_equal(write_word(5, 3, NULL), CUDA_SUCCESS); /* with a reply */
+    assert_int_equal(given, 13 + WH_CUDA_WORDS_MOST);
+}
+
+static void test_words_of_another_stream(void **state)
+{
+    (void)state;
+    write_word(1, WH_NO_SLOT, NULL);
+    write_word(2, WH_NO_SLOT, CU_STREAM_PER_THREAD);
+    assert_int_equal(given, 1);
+    enter();
+    assert_int_equal(given, 2);
+}
+
+/* Whatever comes next finds them done, also for a thread that has no context. */
+static void test_words_before_all_else(void **state)
+{
+    struct wh_call call = {.worker = &worker, .desc = &some_call, .thread = 2};
+    (void)state;
+    write_word(7, WH_NO_SLOT, NULL);
+    cuda.contexts->current[2] = 0;
+    wh_cuda_enter(&call);
+    assert_int_equal(given, 1);
+    assert_ptr_equal(given_in, CONTEXT);
+    assert_null(current);
+}
+
+static void test_words_that_are_refused(void **state)
+{
+    (void)state;
+    batch_answers = CUDA_ERROR_INVALID_VALUE;
+    write_word(1, WH_NO_SLOT, NULL);
+    write_word(2, WH_NO_SLOT, NULL);
+    enter();
+    assert_int_equal(copied, 2);
+    assert_int_equal(deferred, 0);
+    copy_answers = CUDA_ERROR_ILLEGAL_ADDRESS;
+    write_word(3, WH_NO_SLOT, NULL);
+    enter();
+    assert_int_equal(copied, 3);
+    assert_int_equal(deferred, CUDA_ERROR_ILLEGAL_ADDRESS);
 }
 
 int main(void)
@@ -156,6 +291,10 @@ int main(void)
         cmocka_unit_test_setup(test_reset, setup),
         cmocka_unit_test_setup(test_destroy, setup),
         cmocka_unit_test_setup(test_same_handle, setup),
+        cmocka_unit_test_setup(test_words_are_kept, words_setup),
+        cmocka_unit_test_setup(test_words_of_another_stream, words_setup),
+        cmocka_unit_test_setup(test_words_before_all_else, words_setup),
+        cmocka_unit_test_setup(test_words_that_are_refused, words_setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

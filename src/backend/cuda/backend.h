@@ -42,6 +42,15 @@ enum wh_cuda_range_kind {
     WH_CUDA_RANGE_IMPORTED, /* another session's memory */
 };
 
+/* Words on their way to the device; see words.c. */
+#define WH_CUDA_WORDS_MOST 64u
+struct wh_cuda_words {
+    unsigned count;
+    CUstream stream;
+    CUcontext context;
+    CUstreamBatchMemOpParams operations[WH_CUDA_WORDS_MOST];
+};
+
 struct wh_cuda_state {
     struct wh_cuda_functions_table f;
     struct wh_cuda_ranges *ranges;   /* device memory that the session may name */
@@ -53,6 +62,7 @@ struct wh_cuda_state {
     struct wh_cuda_shares *shares; /* with other sessions */
     uint32_t calls;                /* entered so far; the leading thread's */
     struct wh_cuda_memory_info memory_info;
+    struct wh_cuda_words words; /* the leading thread's */
     struct wh_cuda_graphs *graphs;
     struct wh_cuda_user *_Atomic ended_users; /* whose items are still there */
     _Atomic unsigned captures;                /* that go on */
@@ -91,8 +101,9 @@ struct wh_cuda_contexts {
 
 struct wh_cuda_contexts *wh_cuda_contexts_new(void);
 
-/* The backend's enter hook: the client thread's current context becomes this thread's. */
-void wh_cuda_enter(struct wh_worker *worker, uint32_t thread);
+/* The backend's enter hook: the client thread's current context becomes this thread's. What was
+ * kept for the driver is given to it, unless more of the kind comes. */
+void wh_cuda_enter(struct wh_call *call);
 
 /* The context that is current on this thread, as set by the hook; NULL: none. */
 CUcontext wh_cuda_current(struct wh_call *call);
@@ -143,6 +154,19 @@ void wh_cuda_bounce_forget(const struct wh_cuda_state *state, const void *contex
  * there is none. */
 void *wh_cuda_bounce_take(struct wh_call *call, size_t size);
 void wh_cuda_bounce_put(struct wh_call *call, const void *place);
+
+/* ---- words (words.c) ---- */
+
+/* Whether bytes are a number in its place. */
+bool wh_cuda_is_word(CUdeviceptr to, size_t size);
+
+/* Writes a word of the session's memory in the stream's order, if not now then before whatever the
+ * session does next. Returns the first error of those given to the driver by it. */
+CUresult wh_cuda_words_keep(struct wh_call *call, CUdeviceptr to, size_t size, const void *bytes,
+                            CUstream stream);
+
+/* Gives what is kept to the driver, with the context current that it belongs to. */
+CUresult wh_cuda_words_give(struct wh_cuda_state *state);
 
 /* ---- big copies (stage.c) ---- */
 

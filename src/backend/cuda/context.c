@@ -29,17 +29,34 @@ CUcontext wh_cuda_current(struct wh_call *call)
     return told;
 }
 
-void wh_cuda_enter(struct wh_worker *worker, uint32_t thread)
+/* What is kept goes to the driver before anything else does, in the context that it belongs to. */
+static void give_words(struct wh_call *call, CUcontext next)
 {
+    struct wh_cuda_state *state = wh_cuda_state(call);
+    if (call->desc->number == WH_CUDA_wh_write && next == state->words.context)
+        return;
+    if (told != state->words.context && state->f.cuCtxSetCurrent(state->words.context) != 0)
+        return; /* never: who leads has been in it since, and it was not ended */
+    told = state->words.context;
+    CUresult result = wh_cuda_words_give(state);
+    if (result != CUDA_SUCCESS)
+        wh_call_defer(call, result);
+}
+
+void wh_cuda_enter(struct wh_call *call)
+{
+    struct wh_worker *worker = call->worker;
     struct wh_cuda_state *state = worker->state;
     struct wh_cuda_contexts *contexts = state->contexts;
     state->calls++;
     /* Acquire pairs with the release in end_memory, and comes before the context is looked up: with
      * the generation of a context's end goes that it is none any more. */
     uint32_t generation = atomic_load_explicit(&contexts->generation, memory_order_acquire);
-    uint32_t id = thread < contexts->room ? contexts->current[thread] : 0;
+    uint32_t id = call->thread < contexts->room ? contexts->current[call->thread] : 0;
     struct wh_entry *entry = id ? wh_table_find(worker->table, id, WH_CUDA_TYPE_CUcontext) : NULL;
     CUcontext wanted = entry ? entry->real : NULL;
+    if (state->words.count > 0)
+        give_words(call, wanted);
     if (told == wanted && told_in == generation)
         return;
     if (state->f.cuCtxSetCurrent(wanted) != CUDA_SUCCESS) { /* it is about to go */

@@ -157,7 +157,7 @@ static void keep_account(struct wh_worker *worker, struct wh_cuda_state *state, 
 static bool quiet(struct wh_worker *worker)
 {
     const struct wh_cuda_state *state = worker->state;
-    return state->quiet();
+    return state->words.count == 0 && state->quiet();
 }
 
 static unsigned show(struct wh_worker *worker, const void *words[4], struct wh_gate_range *ranges)

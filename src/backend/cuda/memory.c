@@ -273,37 +273,19 @@ CUresult wh_cuda_do_copy_to_device(struct wh_call *call, CUdeviceptr to, size_t 
     return result;
 }
 
-static bool is_word(CUdeviceptr to, size_t size)
-{
-    return (size == 4 || size == 8) && to % size == 0;
-}
-
-/* A number for a kernel, say: by the way that synchronisation takes, for a fifth of a copy's cost.
- */
-static CUresult write_word(struct wh_call *call, CUdeviceptr to, size_t size, const void *bytes,
-                           CUstream stream)
-{
-    const struct wh_cuda_functions_table *f = wh_cuda_driver(call);
-    uint64_t word = 0;
-    memcpy(&word, bytes, size);
-    return size == 4 ? f->cuStreamWriteValue32_v2(stream, to, (uint32_t)word, 0)
-                     : f->cuStreamWriteValue64_v2(stream, to, word, 0);
-}
-
 /* A graph would keep the address of bytes that go with the message. */
 CUresult wh_cuda_do_write(struct wh_call *call, CUdeviceptr to, size_t size, const void *bytes,
                           CUstream stream)
 {
-    CUresult result = CUDA_ERROR_NOT_SUPPORTED;
     if (!bytes)
         return CUDA_ERROR_INVALID_VALUE;
     if (wh_cuda_stream_captures(call, stream))
         return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    if (is_word(to, size))
-        result = write_word(call, to, size, bytes, stream);
-    if (result != CUDA_SUCCESS) /* that way does not lead to variables of modules, say */
-        result = wh_cuda_driver(call)->cuMemcpyHtoDAsync_v2(to, bytes, size, stream);
-    return result;
+    if (wh_cuda_is_word(to, size))
+        return wh_cuda_words_keep(call, to, size, bytes, stream);
+    CUresult kept = wh_cuda_words_give(wh_cuda_state(call));
+    CUresult result = wh_cuda_driver(call)->cuMemcpyHtoDAsync_v2(to, bytes, size, stream);
+    return kept == CUDA_SUCCESS ? result : kept;
 }
 
 /* Device bytes into the arena; when the token is set they are there. */
