@@ -15,7 +15,8 @@
 #define WAIT_NAPS 80u
 
 struct wh_gate_client {
-    struct wh_gate_offer offer; /* a private, checked copy */
+    uint32_t index, lanes; /* the offer's, checked */
+    uint64_t key[4], calls[WH_GATE_CALLS / 64];
     _Atomic uint32_t busy[WH_GATE_LANES];
     _Atomic uint32_t over; /* 1: the view is gone */
 };
@@ -109,20 +110,23 @@ static void end_session(struct wh_shm *shm)
 static uint32_t take_lane(struct wh_gate_client *gate)
 {
     /* Acquire pairs with the release in step_in: the lane's last call is over. */
-    for (uint32_t lane = 0; lane < gate->offer.lanes; lane++)
+    for (uint32_t lane = 0; lane < gate->lanes; lane++)
         if (atomic_exchange_explicit(&gate->busy[lane], 1, memory_order_acquire) == 0)
             return lane;
-    return gate->offer.lanes;
+    return gate->lanes;
 }
 
-static bool step_in(struct wh_shm *shm)
+static bool step_in(struct wh_shm *shm, uint16_t number)
 {
     struct wh_gate_client *gate = shm->gate;
-    uint32_t lane = take_lane(gate);
-    if (lane == gate->offer.lanes)
+    if (!wh_gate_may_run(gate->calls, number) ||
+        atomic_load_explicit(&shm->segment->gate.busy, memory_order_relaxed))
         return true;
-    struct wh_gate_call call = {.index = gate->offer.index, .lane = lane};
-    memcpy(call.key, gate->offer.key, sizeof(call.key));
+    uint32_t lane = take_lane(gate);
+    if (lane == gate->lanes)
+        return true;
+    struct wh_gate_call call = {.index = gate->index, .lane = lane};
+    memcpy(call.key, gate->key, sizeof(call.key));
     enter(&call);
     atomic_store_explicit(&gate->busy[lane], 0, memory_order_release);
     if (call.status == WORMHOLE_LOST)
@@ -133,12 +137,13 @@ static bool step_in(struct wh_shm *shm)
 const char *wh_gate_adopt(struct wh_shm *shm)
 {
     const char *wish = getenv("WORMHOLE_EXITLESS");
-    struct wh_gate_offer offer = shm->segment->gate; /* once */
+    const volatile struct wh_gate_offer *offer = &shm->segment->gate;
+    uint32_t index = offer->index, lanes = offer->lanes; /* once */
     if (wish && strcmp(wish, "0") == 0)
         return "WORMHOLE_EXITLESS is 0";
-    if (offer.index == 0)
+    if (index == 0)
         return "the host offers no view";
-    if (offer.index > WORMHOLE_INDEX_MAX || offer.lanes == 0)
+    if (index > WORMHOLE_INDEX_MAX || lanes == 0)
         return "the host's offer is malformed";
     const char *why = place_page();
     if (why)
@@ -146,9 +151,10 @@ const char *wh_gate_adopt(struct wh_shm *shm)
     struct wh_gate_client *gate = calloc(1, sizeof(*gate));
     if (!gate)
         return "out of memory";
-    gate->offer = offer;
-    if (offer.lanes > WH_GATE_LANES)
-        gate->offer.lanes = WH_GATE_LANES;
+    gate->index = index;
+    gate->lanes = lanes < WH_GATE_LANES ? lanes : WH_GATE_LANES;
+    memcpy(gate->key, shm->segment->gate.key, sizeof(gate->key));
+    memcpy(gate->calls, shm->segment->gate.calls, sizeof(gate->calls));
     shm->gate = gate;
     shm->step_in = step_in;
     return NULL;

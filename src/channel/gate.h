@@ -16,6 +16,12 @@
 
 #define WH_GATE_LANES 8u
 
+/* Whether it is worth while to go there with this call. */
+static inline bool wh_gate_may_run(const uint64_t calls[WH_GATE_CALLS / 64], uint16_t call)
+{
+    return call < WH_GATE_CALLS && (calls[call / 64] >> call % 64 & 1);
+}
+
 /* What the worker's code in the view answers. */
 #define WH_GATE_TAKEN 0u /* nothing is left in the ring, or somebody leads and will look again */
 #define WH_GATE_RING  1u /* the next message is for the worker's own threads */

@@ -65,6 +65,11 @@ void *wh_ring_reserve(struct wh_ring *ring, uint32_t size, int *lied)
     return place(ring, ring->at);
 }
 
+const void *wh_ring_reserved(const struct wh_ring *ring)
+{
+    return place(ring, ring->at);
+}
+
 void wh_ring_publish(struct wh_ring *ring)
 {
     ring->at = ring->reserved;

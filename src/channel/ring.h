@@ -42,6 +42,9 @@ struct wh_ring {
  */
 void *wh_ring_reserve(struct wh_ring *ring, uint32_t size, int *lied);
 
+/* The reserved record. */
+const void *wh_ring_reserved(const struct wh_ring *ring);
+
 /* Makes the reserved record visible. */
 void wh_ring_publish(struct wh_ring *ring);
 

@@ -14,6 +14,7 @@
 #define WH_TOKENS        1024u
 #define WH_RING_SIZE     (4u << 20)
 #define WH_UPCALL_SIZE   (64u << 10)
+#define WH_GATE_CALLS    1024u
 #define WH_ARENA_START   (8u << 20)
 #define WH_SEGMENT_LEAST (12u << 20)
 
@@ -42,6 +43,10 @@ struct wh_gate_offer {
     uint32_t index; /* in the VM; 0: there is no view */
     uint32_t lanes; /* calls at once */
     uint64_t key[4];
+    /* A bit for each call that may run there: a client need not go there with another one. A hint,
+     * as is the next. */
+    uint64_t calls[WH_GATE_CALLS / 64];
+    _Atomic uint32_t busy; /* just now none may: the worker writes it before its replies */
 };
 
 struct wh_segment {

@@ -135,12 +135,13 @@ static void *client_begin(struct wh_channel *channel, uint32_t size)
 static void client_commit(struct wh_channel *channel)
 {
     struct wh_shm *shm = shm_of(channel);
+    uint16_t call = ((const struct wh_message *)wh_ring_reserved(&shm->calls))->call;
     wh_ring_publish(&shm->calls);
     if (!shm->step_in)
         wake_consumer(&shm->calls, &shm->bell);
     pthread_mutex_unlock(&shm->submit);
     /* Outside of the lock: several threads may be in there at once, and one may stay a while. */
-    if (shm->step_in && shm->step_in(shm))
+    if (shm->step_in && shm->step_in(shm, call))
         wake_consumer(&shm->calls, &shm->bell);
 }
 

@@ -38,9 +38,9 @@ struct wh_shm {
     _Atomic int sleepers; /* worker threads asleep in receive */
     bool sleeps_at_once;  /* worker: whoever leads does not spin for the next message */
 
-    /* Client, on the exitless path: runs the worker's code on what was sent; true when the worker
-     * has to be woken nevertheless. NULL: there is no such path. */
-    bool (*step_in)(struct wh_shm *shm);
+    /* Client, on the exitless path: runs the worker's code on what was sent, a message of that call
+     * last; true when the worker has to be woken nevertheless. NULL: there is no such path. */
+    bool (*step_in)(struct wh_shm *shm, uint16_t call);
     struct wh_gate_client *gate;
     char over[200]; /* the listener's: why the view, and with it the session, is over; or empty */
     /* Transport: waits for news from the other side; frees what it holds. */

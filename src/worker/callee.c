@@ -81,7 +81,7 @@ static const struct wh_callee_call *find_call(struct wh_gate *gate, const struct
         return NULL;
     call = &wh_cuda_callee.calls[m->call];
     bool in_slot = m->slot == WH_NO_SLOT ? call->posted : m->reply_at == WH_IN_SLOT;
-    return call->run && in_slot && (gate->quiet || !call->quiet) ? call : NULL;
+    return call->run && in_slot && gate->quiet ? call : NULL;
 }
 
 /* Nothing that the worker knows of stands against it: then the call is made, and answered. */

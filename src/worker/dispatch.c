@@ -121,6 +121,14 @@ void wh_gate_settle_slowly(struct wh_worker *worker)
                   !wh_output_pending(worker->output);
     /* Who looks at the ring without being asked takes the calls from the view. */
     gate->shm->sleeps_at_once = gate->quiet;
+    atomic_store_explicit(&gate->shm->segment->gate.busy, !gate->quiet, memory_order_relaxed);
+}
+
+void wh_gate_tell_calls(const struct wh_backend *backend, struct wh_gate_offer *offer)
+{
+    for (unsigned i = 0; i < backend->nin_view; i++)
+        if (backend->in_view[i] < WH_GATE_CALLS)
+            offer->calls[backend->in_view[i] / 64] |= 1ull << backend->in_view[i] % 64;
 }
 
 /* ---- reference counts ---- */

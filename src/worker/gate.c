@@ -175,10 +175,12 @@ int wh_gate_open(struct wh_worker *worker, struct wh_shm *shm, int device, struc
         return wh_error_set(error, code, "the view cannot be bound to the VM: %s", strerror(code));
     struct wh_gate_offer *offer = &shm->segment->gate;
     memcpy(offer->key, key, sizeof(key));
+    wh_gate_tell_calls(worker->backend, offer);
     offer->lanes = WH_GATE_LANES;
     offer->index = index;
     gate->quiet = worker->backend->quiet(worker);
     shm->sleeps_at_once = gate->quiet;
+    atomic_store_explicit(&offer->busy, !gate->quiet, memory_order_relaxed);
     worker->gate = gate;
     view = -1; /* as long as this process lives */
     return 0;

@@ -40,10 +40,10 @@ struct wh_gate {
     _Alignas(8) uint8_t message[WH_CALLEE_MESSAGE];
 };
 
-/* One call that may run in a view: no system call, no lock, no allocation, bounded time. */
+/* One call that may run in a view while nothing is under way: no system call, no lock, no
+ * allocation, bounded time. */
 struct wh_callee_call {
     bool (*run)(struct wh_call *call, uint64_t *a); /* false: nothing was done, not here */
-    bool quiet;                                     /* only when nothing is under way */
     bool
         posted; /* may be: a posted call's error would be the worker's to keep, and this has none */
 };
@@ -79,6 +79,9 @@ void wh_gate_prepare(void);
 int wh_gate_open(struct wh_worker *worker, struct wh_shm *shm, int device, struct wh_error *error);
 
 void wh_gate_settle_slowly(struct wh_worker *worker);
+
+/* What may run in the view, for the client. */
+void wh_gate_tell_calls(const struct wh_backend *backend, struct wh_gate_offer *offer);
 
 /* After each call, before its reply: whether the next may run in the view. */
 static inline void wh_gate_settle(struct wh_worker *worker, bool leads)

@@ -52,6 +52,9 @@ struct wh_backend {
     bool (*reaches)(struct wh_worker *worker, uint64_t address, uint64_t size);
     /* Whether the device has nothing to do. NULL: no call of this backend may run in a view. */
     bool (*quiet)(struct wh_worker *worker);
+    /* The numbers of those that may. */
+    const uint16_t *in_view;
+    unsigned nin_view;
     /* What its callee needs: words of its own, and memory beyond the heap (at most two ranges).
      * Returns how many ranges. */
     unsigned (*show)(struct wh_worker *worker, const void *words[4], struct wh_gate_range *ranges);

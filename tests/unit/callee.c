@@ -32,6 +32,7 @@ static struct {
     struct wh_gate gate;
     pthread_t server;
     uint64_t sent;
+    bool many; /* threads, that take each other's messages */
 } * test;
 
 struct wh_gate *wh_callee_gate(void)
@@ -39,10 +40,15 @@ struct wh_gate *wh_callee_gate(void)
     return &test->gate;
 }
 
-static bool step_in(struct wh_shm *shm)
+/* As the client does; a call that is not in the list it would not go with. */
+static bool step_in(struct wh_shm *shm, uint16_t call)
 {
-    (void)shm;
-    return wh_callee_handle(7, 8, 9) == WH_GATE_RING;
+    const struct wh_gate_offer *offer = &shm->segment->gate;
+    uint64_t before = test->gate.carried_out;
+    bool ring = wh_callee_handle(7, 8, 9) == WH_GATE_RING;
+    if (!wh_gate_may_run(offer->calls, call))
+        assert_true(test->gate.carried_out == before || test->many);
+    return ring;
 }
 
 /* ---- messages ---- */
@@ -126,6 +132,7 @@ static void make_gate(void)
     test->gate.quiet = test->backend.quiet(&test->worker);
     test->pair.worker->sleeps_at_once = test->gate.quiet;
     test->worker.gate = &test->gate;
+    wh_gate_tell_calls(&test->backend, &test->pair.worker->segment->gate);
 }
 
 static int open_session(void **state)
@@ -220,6 +227,7 @@ static void same_answers(void **state)
     (void)state;
     for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
         const struct question *q = &questions[i];
+        assert_true(wh_gate_may_run(test->pair.client->segment->gate.calls, q->call));
         uint64_t before = test->gate.carried_out;
         test->pair.client->step_in = NULL;
         struct answer workers = ask(q->call, q->words, q->n);
@@ -243,8 +251,10 @@ static void what_is_left(void **state)
     (void)state;
     expect_success(ASK(WH_CUDA_cuStreamCreateWithPriority, 1, 10, 0, 0)); /* allocates */
     test->gate.quiet = 0;
+    atomic_store(&test->pair.worker->segment->gate.busy, 1);
     (void)ASK(WH_CUDA_cuMemGetInfo_v2, 8, 8);
-    assert_int_equal(test->gate.quiet, 1); /* as the worker found */
+    assert_int_equal(test->gate.quiet, 1); /* as the worker found, and tells the client */
+    assert_int_equal(test->pair.client->segment->gate.busy, 0);
     assert_int_equal(test->gate.carried_out, before);
     atomic_store(&test->worker.deferred, CUDA_ERROR_INVALID_VALUE);
     struct answer told = ASK(WH_CUDA_cuCtxSynchronize);
@@ -332,6 +342,7 @@ static void threads(void **state)
     pthread_t all[THREADS];
     uint64_t before = test->gate.carried_out;
     (void)state;
+    test->many = true;
     for (uintptr_t i = 0; i < THREADS; i++)
         assert_int_equal(pthread_create(&all[i], NULL, many, (void *)i), 0);
     for (int i = 0; i < THREADS; i++)

@@ -22,7 +22,7 @@ static int open_pair(void **state)
     (void)state;
     pair_open(&pair);
     pair.worker->segment->gate =
-        (struct wh_gate_offer){.index = 5, .lanes = 2, .key = {1, 2, 3, 4}};
+        (struct wh_gate_offer){.index = 5, .lanes = 2, .key = {1, 2, 3, 4}, .calls = {1}};
     return 0;
 }
 
@@ -122,6 +122,29 @@ static void visits(void **state)
     assert_false(pair.client->channel.lost);
 }
 
+/* What cannot run there is not tried. */
+static void hints(void **state)
+{
+    struct wh_gate_offer *offer = &pair.worker->segment->gate;
+    (void)state;
+    offer->calls[0] = ~1ull; /* not the one that is sent */
+    adopt();
+    answer_with(WORMHOLE_DONE, WH_GATE_TAKEN);
+    assert_int_equal(send(), 1);
+    wh_gate_forget(pair.client);
+    (void)munmap((void *)WH_GATE_PAGE, 4096);
+    offer->calls[0] = 1;
+    adopt();
+    answer_with(WORMHOLE_DONE, WH_GATE_TAKEN);
+    assert_int_equal(send(), 0);
+    atomic_store(&offer->busy, 1);
+    assert_int_equal(send(), 1);
+    atomic_store(&offer->busy, 0);
+    assert_int_equal(send(), 0);
+    assert_false(wh_gate_may_run(offer->calls, WH_GATE_CALLS));
+    assert_false(wh_gate_may_run(offer->calls, UINT16_MAX));
+}
+
 static void lost_in_the_view(void **state)
 {
     char reason[256];
@@ -154,6 +177,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(offers, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(the_page_is_taken, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(visits, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(hints, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(lost_in_the_view, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(lost_with_the_worker, open_pair, close_pair),
     };

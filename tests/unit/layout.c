@@ -21,7 +21,9 @@ static void test_segment(void **state)
     AT(wh_segment, reason, 8, 248);
     AT(wh_segment, callbacks, 256, 4);
     AT(wh_segment, callbacks_awaited, 260, 4);
-    AT(wh_segment, gate, 320, 40);
+    AT(wh_segment, gate, 320, 176);
+    AT(wh_gate_offer, calls, 40, 128);
+    AT(wh_gate_offer, busy, 168, 4);
     AT(wh_segment, calls, 4096, 256);
     AT(wh_segment, upcalls, 4352, 256);
     AT(wh_segment, tokens, 8192, 4096);

@@ -6,6 +6,7 @@
  */
 #include "backend/softgpu/callee.h"
 #include "backend/cuda/backend.h"
+#include "backend/cuda/in_view.h"
 #include "worker/gate.h"
 #include "worker/table.h"
 
@@ -105,28 +106,8 @@ CALL(stream_synchronize, STREAM, StreamSynchronize(POINTER(struct CUstream_st, 0
 CALL(event_query, EVENT, EventQuery(POINTER(struct CUevent_st, 0)))
 CALL(event_synchronize, EVENT, EventSynchronize(POINTER(struct CUevent_st, 0)))
 
-static const struct wh_callee_call calls[WH_CUDA_NCALLS] = {
-    [WH_CUDA_wh_set_current] = {set_current, true, true},
-    [WH_CUDA_cuMemGetInfo_v2] = {memory_info, true},
-    [WH_CUDA_cuCtxGetFlags] = {get_flags, true},
-    [WH_CUDA_cuCtxGetLimit] = {get_limit, true},
-    [WH_CUDA_cuCtxSetLimit] = {set_limit, true},
-    [WH_CUDA_cuCtxGetCacheConfig] = {get_cache, true},
-    [WH_CUDA_cuCtxSetCacheConfig] = {set_cache, true},
-    [WH_CUDA_cuCtxGetSharedMemConfig] = {get_banks, true},
-    [WH_CUDA_cuCtxSetSharedMemConfig] = {set_banks, true},
-    [WH_CUDA_cuCtxGetStreamPriorityRange] = {get_priorities, true},
-    [WH_CUDA_cuCtxGetExecAffinity] = {get_affinity, true},
-    [WH_CUDA_cuCtxResetPersistingL2Cache] = {reset_cache, true},
-    [WH_CUDA_cuCtxSynchronize] = {context_synchronize, true},
-    [WH_CUDA_cuStreamGetPriority] = {stream_priority, true},
-    [WH_CUDA_cuStreamGetFlags] = {stream_flags, true},
-    [WH_CUDA_cuStreamGetId] = {stream_id, true},
-    [WH_CUDA_cuStreamQuery] = {stream_query, true},
-    [WH_CUDA_cuStreamSynchronize] = {stream_synchronize, true},
-    [WH_CUDA_cuEventQuery] = {event_query, true},
-    [WH_CUDA_cuEventSynchronize] = {event_synchronize, true},
-};
+#define ENTRY(call, function, may_be_posted) [WH_CUDA_##call] = {function, may_be_posted},
+static const struct wh_callee_call calls[WH_CUDA_NCALLS] = {WH_CUDA_IN_VIEW(ENTRY)};
 
 const struct wh_callee_backend wh_cuda_callee = {
     .backend = {.api = &wh_cuda_api}, .calls = calls, .enter = enter};

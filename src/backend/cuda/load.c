@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Finds the driver library and its functions; see backend.h. */
 #include "backend/cuda/graph.h"
+#include "backend/cuda/in_view.h"
 #include "backend/cuda/places.h"
 
 #include "backend/softgpu/softgpu.h"
@@ -176,6 +177,9 @@ static unsigned show(struct wh_worker *worker, const void *words[4], struct wh_g
     return 2;
 }
 
+#define NUMBER(call, function, posted) WH_CUDA_##call,
+static const uint16_t in_view[] = {WH_CUDA_IN_VIEW(NUMBER)};
+
 static void find_soft_state(struct wh_cuda_state *state, struct wh_backend *backend, void *library)
 {
     void (*where)(void **driver, void **buckets) = NULL;
@@ -185,6 +189,8 @@ static void find_soft_state(struct wh_cuda_state *state, struct wh_backend *back
         return;
     where(&state->soft_driver, &state->soft_buckets);
     backend->quiet = quiet;
+    backend->in_view = in_view;
+    backend->nin_view = sizeof(in_view) / sizeof(in_view[0]);
     backend->show = show;
 }
 
