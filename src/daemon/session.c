@@ -44,7 +44,8 @@ static void unlink_session(struct wh_served *session)
         session->next->link = session->link;
     wh_ledger_clear(session);
     session->server->nsessions--;
-    session->tenant->nsessions--;
+    if (--session->tenant->nsessions == 0)
+        wh_spawn_forget_tenant(session->server->config, session->tenant->name);
 }
 
 static void free_session(struct wh_served *session)

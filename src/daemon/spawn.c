@@ -7,6 +7,7 @@
 #include "base/util.h"
 #include "channel/unix.h"
 #include "daemon/gate.h"
+#include "daemon/shm.h"
 #include "daemon/view.h"
 
 #include <errno.h>
@@ -148,10 +149,15 @@ static int make_parents(char *path, struct wh_error *error)
     return 0;
 }
 
+static bool name_home(const char *state_dir, const char *tenant, char *home)
+{
+    return snprintf(home, PATH_MAX, "%s/%s", state_dir, tenant) < PATH_MAX;
+}
+
 static int make_home(const char *state_dir, const char *tenant, const struct identity *identity,
                      char *home, struct wh_error *error)
 {
-    if (snprintf(home, PATH_MAX, "%s/%s", state_dir, tenant) >= PATH_MAX)
+    if (!name_home(state_dir, tenant, home))
         return wh_error_set(error, ENAMETOOLONG, "state_dir: %s is too long", state_dir);
     if (make_parents(home, error) < 0 || make_folder(home, 0700, error) < 0)
         return -1;
@@ -297,14 +303,15 @@ static _Noreturn void run_child(const struct wh_config *config,
     struct wh_error error;
     reset_process();
     bool placed = place_descriptors(request) == 0;
+    /* A private daemon's clients have its files already. */
+    bool own_shm = !config->private && wh_shm_enter(home, identity->uid, identity->gid);
     allow_view(request);
     if (placed && limit_memory(config, request->tenant) == 0 && become(identity) == 0) {
         /* The client's socket was the daemon's, which never waits; the worker may. */
         int flags = fcntl(FIRST_FD, F_GETFL);
         (void)fcntl(FIRST_FD, F_SETFL, flags & ~O_NONBLOCK);
         set_environment(home);
-        /* A private daemon's clients have its files already. */
-        if (config->private || wh_view_enter(config, home) == 0)
+        if (config->private || wh_view_enter(config, home, own_shm) == 0)
             execute(config, request, session);
     }
     wh_error_set(&error, errno, "the server cannot run its worker %s: %s", config->worker,
@@ -331,4 +338,11 @@ pid_t wh_spawn_worker(const struct wh_config *config, const struct wh_session_re
     if (pid < 0)
         return wh_error_set(error, errno, "the server cannot start a worker: %s", strerror(errno));
     return pid;
+}
+
+void wh_spawn_forget_tenant(const struct wh_config *config, const char *tenant)
+{
+    char home[PATH_MAX];
+    if (!config->private && config->state_dir && name_home(config->state_dir, tenant, home))
+        wh_shm_clear(home);
 }

@@ -12,6 +12,9 @@
 pid_t wh_spawn_worker(const struct wh_config *config, const struct wh_session_request *request,
                       uint32_t session, struct wh_error *error);
 
+/* The tenant has no session any more: what its workers left on the host beyond its folder goes. */
+void wh_spawn_forget_tenant(const struct wh_config *config, const char *tenant);
+
 /*
  * Who root's workers are to be when the configuration does not say: a user without powers who can
  * reach what a worker needs, or NULL: root, which is logged. For any other user NULL: itself.

@@ -200,7 +200,7 @@ static void grant_everything(struct view *view, const struct wh_config *config, 
         grant(view, home, WRITE);
 }
 
-int wh_view_enter(const struct wh_config *config, const char *home)
+int wh_view_enter(const struct wh_config *config, const char *home, bool own_shm)
 {
     int known = version();
     if (known < LEAST_VERSION)
@@ -214,6 +214,8 @@ int wh_view_enter(const struct wh_config *config, const char *home)
     if (fd < 0)
         return -1;
     grant_everything(&view, config, home);
+    if (own_shm)
+        grant(&view, "/dev/shm", WRITE);
     if (view.failed || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -1;
     return (int)syscall(SYS_landlock_restrict_self, fd, 0);

@@ -15,8 +15,9 @@ bool wh_view_supported(void);
 
 /*
  * Restricts this process and all that it will start, for good; `home` is the tenant's own folder,
- * empty when it has none. Does nothing on kernels that cannot do it. -1 with errno set on failure.
+ * empty when it has none, and `own_shm` tells that /dev/shm is the tenant's, too. Does nothing on
+ * kernels that cannot do it. -1 with errno set on failure.
  */
-int wh_view_enter(const struct wh_config *config, const char *home);
+int wh_view_enter(const struct wh_config *config, const char *home, bool own_shm);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "base/util.h"
 #include "channel/unix.h"
+#include "daemon/shm.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -213,11 +214,13 @@ void daemon_restart(struct daemon *daemon)
     daemon_run(daemon);
 }
 
+/* A tenant's folder, perhaps: the daemon had no time to clear what belongs to it. */
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
 {
     (void)status;
-    (void)type;
     (void)walk;
+    if (type == FTW_DP)
+        wh_shm_clear(path);
     return remove(path);
 }
 
