@@ -346,7 +346,9 @@ static int64_t worker_receive(struct wh_channel *channel, bool *leads, struct wh
 
 static bool worker_more(struct wh_channel *channel)
 {
-    return wh_ring_has_record(&shm_of(channel)->calls) != 0;
+    const struct wh_ring *ring = &shm_of(channel)->calls;
+    /* A filler is told of together with the record behind it. */
+    return ring->known != ring->at || wh_ring_has_record(ring);
 }
 
 static bool worker_vacate(struct wh_channel *channel, bool *leads)
