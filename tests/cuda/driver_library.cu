@@ -100,6 +100,39 @@ static void launches(CUlibrary library, CUkernel one, CUkernel many)
     CHECK(cuMemFree(out));
 }
 
+/* A context has one function of a kernel, however one comes by it: what is set of it here holds
+ * there. */
+static void one_function(CUlibrary library, CUkernel one)
+{
+    CUfunction of_kernel, of_module;
+    CUmodule module, again;
+    CUdeviceptr out;
+    int value = 0;
+    const char *name;
+    void *pointers[] = {&out};
+
+    CHECK(cuKernelGetFunction(&of_kernel, one));
+    CHECK(cuLibraryGetModule(&module, library));
+    CHECK(cuModuleGetFunction(&of_module, module, "one"));
+    expect("one function", of_kernel == of_module);
+    for (int bytes = 60000; bytes >= 50000; bytes -= 10000) {
+        CHECK(cuFuncSetAttribute(of_module, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                                 bytes));
+        CHECK(cuFuncGetAttribute(&value, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES,
+                                 of_kernel));
+        printf("set to %d: %d\n", bytes, value);
+    }
+    CHECK(cuMemAlloc(&out, 4));
+    SHOW(cuLaunchKernel(of_kernel, 1, 1, 1, 1, 1, 1, 50000, nullptr, pointers, nullptr));
+    SHOW(cuLaunchKernel(of_module, 1, 1, 1, 1, 1, 1, 60000, nullptr, pointers, nullptr));
+    CHECK(cuMemFree(out));
+    CHECK(cuFuncGetModule(&again, of_module));
+    expect("of that module", again == module);
+    CHECK(cuFuncGetName(&name, of_module));
+    printf("named %s\n", name);
+    SHOW(cuModuleGetFunction(&of_module, module, "none"));
+}
+
 int main()
 {
     CUkernel one, many, none;
@@ -121,6 +154,7 @@ int main()
     parameters(many);
     attributes(many, device);
     launches(library, one, many);
+    one_function(library, one);
     CHECK(cuLibraryGetGlobal(&address, &size, library, "shared_state"));
     printf("global: %zu bytes\n", size);
     SHOW(cuLibraryGetGlobal(&address, &size, library, "no_state"));

@@ -161,10 +161,27 @@ static CUresult get_here(struct wh_object *parent,
     return result == CUDA_SUCCESS ? get_child(parent, name, find, found) : result;
 }
 
-WH_EXPORT CUresult cuModuleGetFunction(CUfunction *function, CUmodule module, const char *name)
+/* The driver has one function of a library's kernel in a context, whether it is asked for by the
+ * library's module there or by the kernel: so must we, for what is remembered of it. */
+static CUresult get_library_function(CUfunction *function, struct wh_object *module,
+                                     const char *name)
 {
-    return get_named(wh_cuda_object(module, WH_CUDA_TYPE_CUmodule), name, find_function,
-                     (void **)function);
+    CUkernel kernel;
+    CUmodule here = NULL;
+    CUlibrary library = (CUlibrary)module->parent;
+    CUresult result = cuLibraryGetModule(&here, library);
+    if (result != CUDA_SUCCESS || here != (CUmodule)module) /* another context's */
+        return get_named(module, name, find_function, (void **)function);
+    result = cuLibraryGetKernel(&kernel, library, name);
+    return result == CUDA_SUCCESS ? cuKernelGetFunction(function, kernel) : result;
+}
+
+WH_EXPORT CUresult cuModuleGetFunction(CUfunction *function, CUmodule handle, const char *name)
+{
+    struct wh_object *module = wh_cuda_object(handle, WH_CUDA_TYPE_CUmodule);
+    if (module && module->parent && module->parent->type == WH_CUDA_TYPE_CUlibrary)
+        return get_library_function(function, module, name);
+    return get_named(module, name, find_function, (void **)function);
 }
 
 /* A texture or surface reference is no function, whatever its name: a mark comes before that. */
