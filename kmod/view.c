@@ -236,6 +236,16 @@ static long pin_remote(struct mm_struct *mm, unsigned long address, struct page 
 	return got;
 }
 
+/* What KVM keeps in a slot of its own (the APIC's page) is not the guest's to give away. */
+static unsigned long guest_address(struct kvm *kvm, gfn_t gfn)
+{
+	const struct kvm_memory_slot *slot = gfn_to_memslot(kvm, gfn);
+
+	if (!slot || slot->id >= KVM_USER_MEM_SLOTS)
+		return KVM_HVA_ERR_BAD;
+	return gfn_to_hva(kvm, gfn); /* an error where it is read-only, or about to go */
+}
+
 /* While SRCU is held, the address stays that of the guest's memory. */
 static long pin_guest(struct kvm *kvm, u64 gpa, struct page **page)
 {
@@ -246,7 +256,7 @@ static long pin_guest(struct kvm *kvm, u64 gpa, struct page **page)
 	if (!mmget_not_zero(kvm->mm))
 		return -EFAULT;
 	index = srcu_read_lock(&kvm->srcu);
-	address = gfn_to_hva(kvm, gpa >> PAGE_SHIFT);
+	address = guest_address(kvm, gpa >> PAGE_SHIFT);
 	if (!kvm_is_error_hva(address))
 		got = pin_remote(kvm->mm, address, page);
 	srcu_read_unlock(&kvm->srcu, index);

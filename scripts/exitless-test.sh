@@ -5,7 +5,7 @@
 # Debian's kernel, checks it with sparse, makes the emulated host's CD and runs the tests in bochs, one after the other.
 #
 #   exitless-test.sh [--short] [--cpus N] [TEST]...        tests: mini (the module, with a small guest), linux (a stock guest),
-#                                                        cuda (CUDA programs in a stock guest, with daemon and worker)
+#                                                        service (its worker in another), cuda (CUDA programs in a stock guest, with daemon and worker)
 #
 # --short: what takes some three minutes on two free cores. CALLS, VMS, VCPUS, CYCLES, SESSIONS and SECONDS_LIMIT in the environment override what it and
 # the long form have. Logs are left in build/exitless. The last line is 'N passed, M failed'.
@@ -20,16 +20,16 @@ while [ $# -gt 0 ]; do
         cpus=$2
         shift
         ;;
-    mini | linux | cuda) wanted+=("$1") ;;
+    mini | linux | service | cuda) wanted+=("$1") ;;
     *)
-        echo "usage: exitless-test.sh [--short] [--cpus N] [mini] [linux] [cuda]" >&2
+        echo "usage: exitless-test.sh [--short] [--cpus N] [mini] [linux] [service] [cuda]" >&2
         exit 2
         ;;
     esac
     shift
 done
 cycles=${CYCLES:-$cycles} sessions=${SESSIONS:-$sessions} calls=${CALLS:-$calls} vms=${VMS:-$vms} vcpus=${VCPUS:-$vcpus} seconds=${SECONDS_LIMIT:-$seconds}
-[ ${#wanted[@]} -gt 0 ] || wanted=(mini linux cuda)
+[ ${#wanted[@]} -gt 0 ] || wanted=(mini linux service cuda)
 
 out=build/exitless
 mkdir -p $out
@@ -124,6 +124,29 @@ run_linux() {
         --file "$out/kernel-$release/boot/vmlinuz-$release:/guest/vmlinuz" --file $out/initrd:/guest/initrd "${files[@]}"
     vm/exitless/bochs.sh --iso $out/linux.iso --log $out/linux.log --seconds $seconds --cpus "$cpus" --memory 1536
     judge $out/linux.log
+}
+
+# A worker in a stock guest, its client in another.
+run_service() {
+    local files=() path
+    while read -r path; do
+        files+=(--file "$path")
+    done < <(libraries /usr/bin/qemu-system-x86_64)
+    for path in agent client; do
+        rm -rf $out/guest
+        mkdir -p $out/guest
+        cp $out/programs/service_$path $out/guest/init
+        initrd $out/guest
+        mv $out/initrd $out/initrd.$path
+    done
+    { echo "CALLS=$calls" && cat tests/exitless/run-service; } >$out/run
+    step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out $out/service.iso --file $out/run:/run \
+        --file $out/programs/service_host:/service_host --file $out/wormhole.ko:/wormhole.ko --file /usr/bin/qemu-system-x86_64 \
+        --file /usr/share/seabios/bios-256k.bin --file /usr/share/qemu/kvmvapic.bin --file /usr/share/qemu/linuxboot_dma.bin \
+        --file "$out/kernel-$release/boot/vmlinuz-$release:/guest/vmlinuz" --file $out/initrd.agent:/guest/service \
+        --file $out/initrd.client:/guest/client "${files[@]}"
+    vm/exitless/bochs.sh --iso $out/service.iso --log $out/service.log --seconds $seconds --cpus "$cpus" --memory 1536
+    judge $out/service.log
 }
 
 # The daemon, the worker and the software device on the host, an ordinary CUDA program in the guest.

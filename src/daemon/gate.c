@@ -5,19 +5,16 @@
 #include "../../kmod/uapi/wormhole.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/kvm.h"
 #include "daemon/session.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <sys/pidfd.h>
-#include <sys/socket.h>
 
 #define DEVICE "/dev/wormhole"
-#define KVM_VM "anon_inode:kvm-vm"
 
 struct wh_gate_vm {
     char name[64];
@@ -28,14 +25,11 @@ struct wh_gate_vm {
 
 struct wh_gate_vm *wh_gate_vm_new(const char *name, int socket)
 {
-    struct ucred peer = {0};
-    socklen_t size = sizeof(peer);
     struct wh_gate_vm *vm = calloc(1, sizeof(*vm));
     if (!vm)
         return NULL;
     (void)snprintf(vm->name, sizeof(vm->name), "%s", name);
-    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0)
-        vm->qemu = peer.pid;
+    vm->qemu = wh_kvm_peer(socket);
     vm->device = vm->vm = -1;
     return vm;
 }
@@ -52,43 +46,13 @@ void wh_gate_vm_free(struct wh_server *server, struct wh_gate_vm *vm)
     free(vm);
 }
 
-/* The number of the VM's descriptor among those that QEMU has; -1: it has none. */
-static int find_kvm(pid_t qemu)
-{
-    char folder[64], target[64];
-    int found = -1;
-    (void)snprintf(folder, sizeof(folder), "/proc/%d/fd", qemu);
-    DIR *all = opendir(folder);
-    for (struct dirent *entry; all && found < 0 && (entry = readdir(all));) {
-        ssize_t length = readlinkat(dirfd(all), entry->d_name, target, sizeof(target));
-        if (length == sizeof(KVM_VM) - 1 && memcmp(target, KVM_VM, sizeof(KVM_VM) - 1) == 0)
-            found = atoi(entry->d_name);
-    }
-    if (all)
-        closedir(all);
-    return found;
-}
-
-static int take_kvm(pid_t qemu, struct wh_error *error)
-{
-    WH_CLEANUP_CLOSE int process = qemu > 0 ? pidfd_open(qemu, 0) : -1;
-    int number = process < 0 ? -1 : find_kvm(qemu);
-    if (number < 0)
-        return wh_error_set(error, ENOENT, "QEMU (process %d) shows no VM of KVM's", qemu);
-    int kvm = pidfd_getfd(process, number, 0);
-    if (kvm < 0)
-        return wh_error_set(error, errno, "QEMU's descriptor of the VM cannot be had: %s",
-                            strerror(errno));
-    return kvm;
-}
-
 static int open_vm(struct wh_gate_vm *vm, struct wh_error *error)
 {
     WH_CLEANUP_CLOSE int device = open(DEVICE, O_RDWR | O_CLOEXEC);
     if (device < 0)
         return wh_error_set(error, errno, DEVICE ": %s%s", strerror(errno),
                             errno == ENOENT ? "; is the module loaded?" : "");
-    WH_CLEANUP_CLOSE int kvm = take_kvm(vm->qemu, error);
+    WH_CLEANUP_CLOSE int kvm = wh_kvm_take(vm->qemu, error);
     struct wormhole_vm_open wish = {.kvm_fd = kvm};
     if (kvm < 0)
         return -1;

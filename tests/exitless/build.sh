@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # build.sh OUT GENERATED LIBRARIES: builds the test programs of the exitless path into OUT, static, for they run where
-# nothing else is. GENERATED is where the build has cuda_types.h, LIBRARIES where it has libcuda.so.1.
+# nothing else is. GENERATED is where the build has cuda_types.h, LIBRARIES where it has libcuda.so.1 and its static ones.
 set -euo pipefail
 here=$(dirname -- "$(readlink -f -- "$0")")
 src=$here/../../src
@@ -21,6 +21,9 @@ gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{mini{,_ca
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{linux_host.c,qemu.c,tap.c,blobs.S} -o linux_host
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here/linux_guest.c" "$src/channel/gate_page.S" -o linux_guest
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{cuda_host.c,qemu.c,tap.c} -o cuda_host
+gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{service_host.c,qemu.c,tap.c} "$src"/daemon/{agent,kvm,log_limit}.c "$libraries"/libbase.a -o service_host
+gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{service_agent.c,blobs.S} "$libraries"/lib{channel,base}.a -o service_agent
+gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here/service_client.c" "$src/channel/gate_page.S" -o service_client
 # Dynamic, as CUDA programs are: it takes whatever libcuda.so.1 the machine has.
 gcc -std=gnu17 -O2 -D_GNU_SOURCE "${warnings[@]}" -I"$generated" "$here/cuda_calls.c" -L"$libraries" -l:libcuda.so.1 \
     -Wl,--allow-shlib-undefined -o cuda_calls

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * In a service VM: memory whose guest-physical address is known and never changes, which is what a
+ * view of another VM can be made of. The kernel moves an ordinary process's pages as it likes
+ * (compaction, NUMA balancing, copy on write) and tells nobody. A device's memory it leaves where
+ * it is: here an ivshmem-plain device, whose BAR QEMU backs with memory of its own.
+ */
+#ifndef WH_CHANNEL_FIXED_H
+#define WH_CHANNEL_FIXED_H
+
+#include "channel/ivshmem.h"
+
+struct wh_fixed {
+    struct wh_ivshmem_device device;
+    uint64_t physical; /* guest-physical address of its start */
+    uint64_t used;     /* bytes, from the start */
+};
+
+/* Maps the device at this PCI address, or the first ivshmem device there is. */
+int wh_fixed_open(const char *address, struct wh_fixed *fixed, struct wh_error *error);
+void wh_fixed_close(struct wh_fixed *fixed);
+
+/*
+ * Moves whole pages of this process there: afterwards they have the same addresses and the same
+ * contents, may be written, and are shared with children. No other thread may write to them
+ * meanwhile. Puts where they are into `physical`.
+ */
+int wh_fixed_move(struct wh_fixed *fixed, void *start, size_t size, uint64_t *physical,
+                  struct wh_error *error);
+
+#endif

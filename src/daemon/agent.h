@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The agent of a service VM as its host sees it: reads from the VM's port which of its memory the
+ * agent offers, has the module make views of it, and says what became of each. The port is a Unix
+ * socket that QEMU connects (a chardev), so whose memory it is follows from the socket: nothing
+ * that an agent can write names another VM. Everything that it writes is hostile input;
+ * docs/exitless.md has the lines.
+ */
+#ifndef WH_DAEMON_AGENT_H
+#define WH_DAEMON_AGENT_H
+
+#include "base/error.h"
+
+#include <stdint.h>
+
+#define WH_AGENT_RANGES 64u /* of one view */
+#define WH_AGENT_VIEWS  64u /* of one agent */
+
+/* A view of the service VM's memory, to be bound to whose calls run there. */
+struct wh_agent_view {
+    struct wh_agent_view *next;
+    uint64_t number; /* the agent's name for it */
+    int fd;
+    uint64_t gate; /* the gate page's address, for the client */
+    uint64_t key[4];
+    uint32_t lanes;
+    uint64_t pages;
+};
+
+/* What the daemon grants to one service VM. */
+struct wh_agent_limits {
+    uint64_t pages;     /* in all of its views, pinned or copied */
+    uint64_t budget_ms; /* of one call */
+};
+
+struct wh_agent_handlers {
+    /* There is a new view. It stays the agent's: it is closed after `ending`. */
+    void (*made)(void *context, struct wh_agent_view *view);
+    /* Nobody can call any more when this returns and the view is closed. */
+    void (*ending)(void *context, struct wh_agent_view *view);
+    void *context;
+};
+
+struct wh_agent;
+
+/* Takes the port over, and uses the module's device, which stays the caller's. NULL when memory is
+ * short. */
+struct wh_agent *wh_agent_new(int port, int device, const struct wh_agent_limits *limits,
+                              const struct wh_agent_handlers *handlers);
+
+/* What to wait on until it is readable. */
+int wh_agent_port(const struct wh_agent *agent);
+
+/* When the port is readable: does what the agent asks for. -1: it hung up, as it does when the VM
+ * ends. */
+int wh_agent_read(struct wh_agent *agent);
+
+/* Ends all its views. NULL is fine. */
+void wh_agent_free(struct wh_agent *agent);
+
+#endif

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a service VM's agent writes to its port, as the daemon reads it. The module and the VM are
+ * not there: what is well-formed gets to them and no further.
+ */
+#include "daemon/agent.h"
+
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+static void never(void *context, struct wh_agent_view *view)
+{
+    (void)context;
+    (void)view;
+    abort();
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    const struct wh_agent_limits limits = {.pages = 256, .budget_ms = 10000};
+    const struct wh_agent_handlers handlers = {.made = never, .ending = never};
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
+        return 0;
+    struct wh_agent *agent = wh_agent_new(pair[1], -1, &limits, &handlers);
+    while (agent && size > 0) {
+        size_t now = size < 256 ? size : 256;
+        if (write(pair[0], bytes, now) != (ssize_t)now || wh_agent_read(agent) < 0)
+            break;
+        bytes += now;
+        size -= now;
+    }
+    wh_agent_free(agent);
+    close(pair[0]);
+    return 0;
+}

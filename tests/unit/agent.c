@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a service VM's agent may write to its port, and what is answered: an offer that is wrong is
+ * refused with what is wrong about it, before the module or the VM are asked. There is neither
+ * here, so one that is right gets to them, and no further. What the module refuses is in
+ * tests/exitless.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "daemon/agent.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define CODE  "range 10000000 1000 fffffc0100000000 2\n"
+#define DATA  "range 10001000 2000 fffffc0100100000 1\n"
+#define FIRST "view 7 500000000000 fffffc0100000000 10 2 2710\n"
+
+static void never(void *context, struct wh_agent_view *view)
+{
+    (void)context;
+    (void)view;
+    fail_msg("there is no module that could make a view");
+}
+
+static int guest;
+
+static struct wh_agent *open_agent(void)
+{
+    const struct wh_agent_limits limits = {.pages = 256, .budget_ms = 10000};
+    const struct wh_agent_handlers handlers = {.made = never, .ending = never};
+    int pair[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    guest = pair[0];
+    struct wh_agent *agent = wh_agent_new(pair[1], -1, &limits, &handlers);
+    assert_non_null(agent);
+    assert_int_equal(wh_agent_port(agent), pair[1]);
+    return agent;
+}
+
+/* Writes that and has it read, at most `step` bytes at a time; what is answered. */
+static const char *ask(struct wh_agent *agent, const char *text, size_t step)
+{
+    static char answer[1024];
+    for (size_t left = strlen(text); left > 0;) {
+        size_t now = left < step ? left : step;
+        assert_int_equal(write(guest, text, now), now);
+        assert_int_equal(wh_agent_read(agent), 0);
+        text += now;
+        left -= now;
+    }
+    assert_int_equal(wh_agent_read(agent), 0); /* with nothing to read, too */
+    ssize_t size = recv(guest, answer, sizeof(answer) - 1, MSG_DONTWAIT);
+    answer[size > 0 ? size : 0] = 0;
+    return answer;
+}
+
+static void offers(void **state)
+{
+    static const struct {
+        const char *lines, *answer;
+    } table[] = {
+        {"agent 1\n", "host 1\n"},
+        {"agent 2\n", "host 1 the agent is of another version\n"},
+        {"end 5\n", "ended 5\n"},
+        {FIRST CODE DATA "make 7\n", "shows no VM"},
+        {FIRST CODE "range 10001000 2000 fffffc0100100000 0\nmake 7\n", "shows no VM"},
+        {FIRST "make 7\n", "refused 7 there is no range\n"},
+        {FIRST CODE "make 8\n", "another number"},
+        {"make 0\n", "refused 0 0 lanes"},
+        {"view 7 500000000000 fffffc0100000000 0 2 2710\n" CODE "make 7\n",
+         "refused 7 0 lanes of 2"},
+        {"view 7 500000000000 fffffc0100000000 101 2 2710\n" CODE "make 7\n", "257 lanes"},
+        {"view 7 500000000000 fffffc0100000000 100000001 2 1\n" CODE "make 7\n", "lanes of 2"},
+        {"view 7 500000000000 fffffc0100000000 1 f 2710\n" CODE "make 7\n", "1 lanes of 15"},
+        {"view 7 500000000000 fffffc0100000000 1 2 2711\n" CODE "make 7\n", "1 to 10000 ms"},
+        {"view 7 500000000000 fffffc0100000000 1 2 0\n" CODE "make 7\n", "1 to 10000 ms"},
+        {"view 7 500000000000 fffffc0100000000 1 2 ffffffffffffffff\n" CODE "make 7\n", "ms"},
+        {"view 7 500000000000 fffffc0100000000 10 e 1\n" CODE DATA CODE "make 7\n", "overlaps"},
+        {FIRST CODE "range 20000000 fd000 fffffc0200000000 1\nmake 7\n", "more than 256 pages"},
+        {FIRST CODE "range 20000000 fffffffffffff000 fffffc0200000000 1\nmake 7\n",
+         "more than 256 pages"},
+        {FIRST CODE "range 20000001 1000 fffffc0200000000 1\nmake 7\n", "1 is not whole pages"},
+        {FIRST CODE "range 20000000 1800 fffffc0200000000 1\nmake 7\n", "1 is not whole pages"},
+        {FIRST CODE "range 20000000 1000 fffffc0200000800 1\nmake 7\n", "1 is not whole pages"},
+        {FIRST CODE "range 20000000 0 fffffc0200000000 1\nmake 7\n", "1 is empty"},
+        {FIRST CODE "range fffffffffffff000 2000 fffffc0200000000 1\nmake 7\n", "wraps"},
+        {FIRST CODE "range 20000000 2000 fffffffffffff000 1\nmake 7\n", "wraps"},
+        {FIRST CODE "range 20000000 1000 fffffc0200000000 3\nmake 7\n", "neither code nor data"},
+        {FIRST CODE "range 20000000 1000 fffffc0200000000 100000001\nmake 7\n", "flags"},
+        {FIRST DATA "range 10002000 1000 fffffc0200000000 1\nmake 7\n", "in the VM's memory"},
+        {FIRST DATA "range 20002000 1000 fffffc0100101000 1\nmake 7\n", "in the view"},
+        {FIRST CODE "rango 20000000 1000 fffffc0200000000 1\nmake 7\n", "not understood"},
+        {FIRST CODE "range 20000000 1000 fffffc0200000000\nmake 7\n", "not understood"},
+        {FIRST CODE "range 20000000 1000 fffffc0200000000 1 1\nmake 7\n", "not understood"},
+        {FIRST CODE "range 0x20000000 1000 fffffc0200000000 1\nmake 7\n", "not understood"},
+        {FIRST CODE "range -1 1000 fffffc0200000000 1\nmake 7\n", "not understood"},
+        {FIRST CODE "range 00000000020000000 1000 fffffc0200000000 1\nmake 7\n", "not understood"},
+        {FIRST CODE "\nmake 7\n", "not understood"},
+        {FIRST CODE "rango\nagent 1\n", "host 1\n"},
+        {FIRST CODE "rango\n" FIRST CODE "make 7\n", "shows no VM"},
+        {"what is this\nrefused 7 something\n\n1 2 3\nmake\nend\nend 1 2\nagent\n", ""},
+    };
+    (void)state;
+    for (size_t step = 1; step < 100; step += 49) {
+        struct wh_agent *agent = open_agent();
+        for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+            const char *answer = ask(agent, table[i].lines, step);
+            if (*table[i].answer ? !strstr(answer, table[i].answer) : *answer)
+                fail_msg("%s: %s", table[i].lines, answer);
+        }
+        wh_agent_free(agent);
+        close(guest);
+    }
+}
+
+static void too_much(void **state)
+{
+    struct wh_agent *agent = open_agent();
+    char line[600];
+    (void)state;
+    memset(line, 'a', sizeof(line));
+    for (size_t length = 100; length < 500; length++) {
+        line[length] = '\n';
+        line[length + 1] = 0;
+        assert_string_equal(ask(agent, line, 512), "");
+        line[length] = line[length + 1] = 'a';
+    }
+    (void)ask(agent, FIRST, 512);
+    for (unsigned i = 0; i < WH_AGENT_RANGES + 1; i++)
+        (void)ask(agent, DATA, 512);
+    assert_non_null(strstr(ask(agent, "make 7\n", 512), "too many ranges"));
+    wh_agent_free(agent);
+    close(guest);
+}
+
+static void hang_up(void **state)
+{
+    struct wh_agent *agent = open_agent();
+    (void)state;
+    (void)ask(agent, FIRST CODE, 512);
+    close(guest);
+    assert_int_equal(wh_agent_read(agent), -1);
+    wh_agent_free(agent);
+    wh_agent_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(offers),
+        cmocka_unit_test(too_much),
+        cmocka_unit_test(hang_up),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
