@@ -88,6 +88,23 @@ static void prepend(const char *name, const char *folder)
         setenv(name, folder, 1);
 }
 
+/* Programs name a folder of their own for NVIDIA's CUPTI, which comes before LD_LIBRARY_PATH; but a
+ * library of its name that is loaded already is the one. The linker takes no such names with blanks
+ * or colons. */
+static void preload_profiler(void)
+{
+    char path[PATH_MAX];
+    const char *old = getenv("LD_PRELOAD");
+    if (!wh_host_library("cuda/libcupti.so.13", path) || strpbrk(path, ": \t"))
+        return;
+    if (old && strstr(old, path))
+        return;
+    prepend("LD_PRELOAD", path);
+    /* A program with gcc's address sanitizer would end, seeing that a library comes before that;
+     * ours has no function that the sanitizer wants to be first to have. */
+    prepend("ASAN_OPTIONS", "verify_asan_link_order=0");
+}
+
 /* OpenCL loaders look into our folder only; programs that use CUDA find our libraries first. */
 static int set_libraries(struct wh_error *error)
 {
@@ -105,6 +122,7 @@ static int set_libraries(struct wh_error *error)
     if (wh_host_library("cuda/libcuda.so.1", path)) {
         *strrchr(path, '/') = '\0';
         prepend("LD_LIBRARY_PATH", path);
+        preload_profiler();
     }
     return 0;
 }

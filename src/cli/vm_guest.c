@@ -137,7 +137,8 @@ static int create_command(struct run *run)
  * paths relative to their own. */
 static int add_own_files(struct run *run, struct list *arguments)
 {
-    static const char *const optional[] = {"cuda/libcuda.so.1", "cuda/libnvidia-ml.so.1"};
+    static const char *const optional[] = {"cuda/libcuda.so.1", "cuda/libnvidia-ml.so.1",
+                                           "cuda/libcupti.so.13"};
     char path[PATH_MAX];
     wh_vm_list_add(arguments, "--file");
     wh_vm_list_add(arguments, "%s", run->exe);

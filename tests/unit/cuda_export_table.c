@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "shim/cuda/export_table.h"
 #include "shim/cuda/integrity.h"
+#include "shim/cuda/observe_table.h"
 #include "shim/cuda/shim.h"
 #include "shim/cuda/storage.h"
 
@@ -38,6 +39,8 @@ CUcontext wh_cuda_primary_context(CUdevice device)
 {
     return device == 1 && api_result == CUDA_SUCCESS ? CONTEXT : NULL;
 }
+
+const struct wh_observe_table wh_cuda_observe_table = {.size = sizeof(wh_cuda_observe_table)};
 
 CUresult wh_cuda_ready(void)
 {

@@ -4,6 +4,7 @@
  * them are texture.c's.
  */
 #include "shim/cuda/copy2d.h"
+#include "shim/cuda/observe.h"
 
 /* `to` and `from`: one is an array, the other memory of the program. */
 static CUresult copy_row(CUarray array, size_t offset, const void *memory, size_t size, bool write,
@@ -23,22 +24,23 @@ static CUresult copy_row(CUarray array, size_t offset, const void *memory, size_
 
 WH_EXPORT CUresult cuMemcpyHtoA_v2(CUarray to, size_t offset, const void *from, size_t size)
 {
-    return copy_row(to, offset, from, size, true, NULL, true);
+    return WH_OBSERVED(cuMemcpyHtoA_v2, copy_row(to, offset, from, size, true, NULL, true));
 }
 
 WH_EXPORT CUresult cuMemcpyHtoAAsync_v2(CUarray to, size_t offset, const void *from, size_t size,
                                         CUstream stream)
 {
-    return copy_row(to, offset, from, size, true, stream, false);
+    return WH_OBSERVED(cuMemcpyHtoAAsync_v2, copy_row(to, offset, from, size, true, stream, false));
 }
 
 WH_EXPORT CUresult cuMemcpyAtoH_v2(void *to, CUarray from, size_t offset, size_t size)
 {
-    return copy_row(from, offset, to, size, false, NULL, true);
+    return WH_OBSERVED(cuMemcpyAtoH_v2, copy_row(from, offset, to, size, false, NULL, true));
 }
 
 WH_EXPORT CUresult cuMemcpyAtoHAsync_v2(void *to, CUarray from, size_t offset, size_t size,
                                         CUstream stream)
 {
-    return copy_row(from, offset, to, size, false, stream, false);
+    return WH_OBSERVED(cuMemcpyAtoHAsync_v2,
+                       copy_row(from, offset, to, size, false, stream, false));
 }

@@ -412,6 +412,7 @@ void wh_cuda_code_free(struct wh_cuda_code *code)
     if (!code)
         return;
     free(atomic_load(&code->layout));
+    free(atomic_load(&code->facts));
     free(code->old);
     free(code->shapes);
     pthread_mutex_destroy(&code->lock);

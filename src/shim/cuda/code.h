@@ -14,6 +14,7 @@ struct wh_cuda_child {
     char name[];
 };
 
+struct wh_cuda_facts;
 struct wh_cuda_old_launch;
 struct wh_cuda_shapes;
 
@@ -33,6 +34,7 @@ struct wh_cuda_code {
     struct wh_cuda_layout *_Atomic layout; /* functions and kernels */
     _Atomic int most_threads;              /* of a block; 0: not asked yet */
     _Atomic uint64_t clustered;            /* likewise; see launch.c */
+    struct wh_cuda_facts *_Atomic facts;   /* for profilers (observe_id.c), or NULL */
     struct wh_cuda_old_launch *old;        /* what old_launch.c was told of a function, or NULL */
     struct wh_cuda_shapes *shapes;         /* of launches that the driver took (shape.c), or NULL */
     struct wh_cuda_setting settings[WH_CUDA_MOST_SETTINGS];

@@ -4,6 +4,7 @@
  * than anything else, and is answered here. The worker is told when a call follows.
  */
 #include "shim/cuda/mirror.h"
+#include "shim/cuda/observe.h"
 #include "shim/cuda/shim.h"
 #include "shim/cuda/storage.h"
 
@@ -241,6 +242,8 @@ static CUresult describe(CUcontext context, CUdevice device, bool is_primary)
     struct wh_cuda_context *state = calloc(1, sizeof(*state));
     if (!state)
         return CUDA_ERROR_OUT_OF_MEMORY;
+    static _Atomic uint32_t contexts;
+    state->number = atomic_fetch_add_explicit(&contexts, 1, memory_order_relaxed) + 1;
     state->device = device;
     state->primary = is_primary;
     ((struct wh_object *)context)->extra = state;
@@ -299,6 +302,7 @@ WH_EXPORT CUresult cuCtxDestroy_v2(CUcontext context)
         return ready;
     if (!state || state->primary)
         return CUDA_ERROR_INVALID_CONTEXT;
+    wh_cuda_observe_end_context(context);
     wh_cuda_storage_end(context);
     struct wh_cuda_thread *thread = thread_in(wh_cuda_session());
     if (current_object(thread) == (struct wh_object *)context)
@@ -317,8 +321,9 @@ WH_EXPORT CUresult cuCtxSynchronize_v2(CUcontext context)
 {
     if (context && !wh_cuda_context(context))
         return wh_cuda_ready() == CUDA_SUCCESS ? CUDA_ERROR_INVALID_CONTEXT : wh_cuda_ready();
-    return !context || context == wh_cuda_current() ? cuCtxSynchronize()
-                                                    : wh_cuda_call_context_synchronize(context);
+    return WH_OBSERVED(cuCtxSynchronize_v2, !context || context == wh_cuda_current()
+                                                ? cuCtxSynchronize()
+                                                : wh_cuda_call_context_synchronize(context));
 }
 
 /* ---- primary contexts ---- */
@@ -433,6 +438,7 @@ static CUresult end_primary(CUdevice device, bool reset)
     if (result != CUDA_SUCCESS || !ends)
         return result;
     CUcontext context = (CUcontext)primary.device[device].object;
+    wh_cuda_observe_end_context(context);
     wh_cuda_storage_end(context);
     wh_object_forget_answers((struct wh_object *)context);
     pthread_mutex_lock(&primary.lock);

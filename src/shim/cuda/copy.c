@@ -3,6 +3,7 @@
  * Plain copies. Bytes of the program's own memory travel in the message when they are few, else in
  * pieces through the arena, several in flight; memory that both sides share is named, not copied.
  */
+#include "shim/cuda/observe.h"
 #include "shim/cuda/staging.h"
 
 #include "base/util.h"
@@ -188,7 +189,7 @@ static CUresult copy_shared(CUdeviceptr to, CUdeviceptr from, size_t size, CUstr
 }
 
 /* Between device (or shared) memory at both ends or the program's own at either. */
-static CUresult copy(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream, bool wait)
+static CUresult carry_out(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream, bool wait)
 {
     CUresult ready = wh_cuda_ready();
     if (ready != CUDA_SUCCESS)
@@ -219,6 +220,23 @@ static CUresult copy(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream str
     return ready;
 }
 
+static CUresult copy(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream, bool wait)
+{
+    if (!wh_cuda_observing())
+        return carry_out(to, from, size, stream, wait);
+    struct wh_cuda_work *work = size ? wh_cuda_work_begin(WH_OBSERVE_COPIES, stream) : NULL;
+    if (work)
+        wh_cuda_work_told(work)->copy = (struct wh_observed_copy){
+            .from = wh_cuda_observed_memory(from),
+            .to = wh_cuda_observed_memory(to),
+            .bytes = size,
+            .asynchronous = !wait,
+        };
+    CUresult result = carry_out(to, from, size, stream, wait);
+    wh_cuda_work_end(work, result);
+    return result;
+}
+
 /* A copy whose device side must be the device's. */
 static CUresult copy_checked(CUdeviceptr to, CUdeviceptr from, CUdeviceptr device, size_t size,
                              CUstream stream, bool wait)
@@ -233,23 +251,25 @@ static CUresult copy_checked(CUdeviceptr to, CUdeviceptr from, CUdeviceptr devic
 
 WH_EXPORT CUresult cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t size)
 {
-    return copy_checked(to, (uintptr_t)from, to, size, NULL, true);
+    return WH_OBSERVED(cuMemcpyHtoD_v2, copy_checked(to, (uintptr_t)from, to, size, NULL, true));
 }
 
 WH_EXPORT CUresult cuMemcpyDtoH_v2(void *to, CUdeviceptr from, size_t size)
 {
-    return copy_checked((uintptr_t)to, from, from, size, NULL, true);
+    return WH_OBSERVED(cuMemcpyDtoH_v2, copy_checked((uintptr_t)to, from, from, size, NULL, true));
 }
 
 WH_EXPORT CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t size,
                                         CUstream stream)
 {
-    return copy_checked(to, (uintptr_t)from, to, size, stream, false);
+    return WH_OBSERVED(cuMemcpyHtoDAsync_v2,
+                       copy_checked(to, (uintptr_t)from, to, size, stream, false));
 }
 
 WH_EXPORT CUresult cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t size, CUstream stream)
 {
-    return copy_checked((uintptr_t)to, from, from, size, stream, false);
+    return WH_OBSERVED(cuMemcpyDtoHAsync_v2,
+                       copy_checked((uintptr_t)to, from, from, size, stream, false));
 }
 
 /* Between two places on the device, the host may go on at once. */
@@ -257,10 +277,10 @@ WH_EXPORT CUresult cuMemcpy(CUdeviceptr to, CUdeviceptr from, size_t size)
 {
     bool wait = wh_cuda_is_shared((void *)(uintptr_t)to, size) ||
                 wh_cuda_is_shared((void *)(uintptr_t)from, size);
-    return copy(to, from, size, NULL, wait);
+    return WH_OBSERVED(cuMemcpy, copy(to, from, size, NULL, wait));
 }
 
 WH_EXPORT CUresult cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream)
 {
-    return copy(to, from, size, stream, false);
+    return WH_OBSERVED(cuMemcpyAsync, copy(to, from, size, stream, false));
 }

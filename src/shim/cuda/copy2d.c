@@ -4,6 +4,7 @@
  * the program's own memory is packed into pieces of the arena, which the worker copies from or to.
  */
 #include "shim/cuda/copy2d.h"
+#include "shim/cuda/observe.h"
 #include "shim/cuda/staging.h"
 
 #include <stdlib.h>
@@ -228,7 +229,7 @@ static CUresult copy_there(const struct wh_cuda_sides *s, CUstream stream, bool 
     return result;
 }
 
-CUresult wh_cuda_copy_sides(const struct wh_cuda_sides *s, CUstream stream, bool wait)
+static CUresult carry_out(const struct wh_cuda_sides *s, CUstream stream, bool wait)
 {
     if (wh_cuda_capturing() && (s->to.host || s->from.host) && wh_cuda_stream_captures(stream))
         return wh_cuda_capture_sides(s, stream);
@@ -237,6 +238,30 @@ CUresult wh_cuda_copy_sides(const struct wh_cuda_sides *s, CUstream stream, bool
     if (s->to.host || s->from.host)
         return move_pieces(s, stream);
     return copy_there(s, stream, wait);
+}
+
+static enum wh_observed_memory memory_of(const struct wh_cuda_side *side)
+{
+    return side->array  ? WH_OF_ARRAY
+           : side->host ? WH_OF_PAGEABLE
+                        : wh_cuda_observed_memory(side->place.address);
+}
+
+CUresult wh_cuda_copy_sides(const struct wh_cuda_sides *s, CUstream stream, bool wait)
+{
+    if (!wh_cuda_observing())
+        return carry_out(s, stream, wait);
+    struct wh_cuda_work *work = wh_cuda_work_begin(WH_OBSERVE_COPIES, stream);
+    if (work)
+        wh_cuda_work_told(work)->copy = (struct wh_observed_copy){
+            .from = memory_of(&s->from),
+            .to = memory_of(&s->to),
+            .bytes = (uint64_t)s->width * s->height * s->depth,
+            .asynchronous = !wait,
+        };
+    CUresult result = carry_out(s, stream, wait);
+    wh_cuda_work_end(work, result);
+    return result;
 }
 
 static CUresult check_context(void)
@@ -328,35 +353,35 @@ static CUresult copy_peer(const CUDA_MEMCPY3D_PEER *c, CUstream stream, bool wai
 
 WH_EXPORT CUresult cuMemcpy2D_v2(const CUDA_MEMCPY2D *copy)
 {
-    return copy_2d(copy, NULL, true);
+    return WH_OBSERVED(cuMemcpy2D_v2, copy_2d(copy, NULL, true));
 }
 
 WH_EXPORT CUresult cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *copy)
 {
-    return copy_2d(copy, NULL, true);
+    return WH_OBSERVED(cuMemcpy2DUnaligned_v2, copy_2d(copy, NULL, true));
 }
 
 WH_EXPORT CUresult cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *copy, CUstream stream)
 {
-    return copy_2d(copy, stream, false);
+    return WH_OBSERVED(cuMemcpy2DAsync_v2, copy_2d(copy, stream, false));
 }
 
 WH_EXPORT CUresult cuMemcpy3D_v2(const CUDA_MEMCPY3D *copy)
 {
-    return copy_3d(copy, NULL, true);
+    return WH_OBSERVED(cuMemcpy3D_v2, copy_3d(copy, NULL, true));
 }
 
 WH_EXPORT CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *copy, CUstream stream)
 {
-    return copy_3d(copy, stream, false);
+    return WH_OBSERVED(cuMemcpy3DAsync_v2, copy_3d(copy, stream, false));
 }
 
 WH_EXPORT CUresult cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER *copy)
 {
-    return copy_peer(copy, NULL, true);
+    return WH_OBSERVED(cuMemcpy3DPeer, copy_peer(copy, NULL, true));
 }
 
 WH_EXPORT CUresult cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *copy, CUstream stream)
 {
-    return copy_peer(copy, stream, false);
+    return WH_OBSERVED(cuMemcpy3DPeerAsync, copy_peer(copy, stream, false));
 }

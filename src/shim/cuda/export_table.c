@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "shim/cuda/integrity.h"
+#include "shim/cuda/observe.h"
 #include "shim/cuda/shim.h"
 #include "shim/cuda/storage.h"
 
@@ -253,6 +254,10 @@ WH_EXPORT CUresult cuGetExportTable(const void **table, const CUuuid *id)
     char text[37];
     if (!table || !id)
         return CUDA_ERROR_INVALID_VALUE;
+    if (memcmp(id, WH_OBSERVE_ID, sizeof(*id)) == 0) {
+        *table = &wh_cuda_observe_table;
+        return CUDA_SUCCESS;
+    }
     write_id(text, id);
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
         if (strcmp(tables[i].id, text) == 0) {

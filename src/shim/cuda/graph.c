@@ -3,7 +3,9 @@
 #include "shim/cuda/graph.h"
 #include "shim/cuda/staging.h"
 
+#include "base/log.h"
 #include "shim/cuda/mirror.h"
+#include "shim/cuda/observe.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -340,7 +342,7 @@ WH_EXPORT CUresult cuGraphInstantiate(CUgraphExec *exec, CUgraph graph, CUgraphN
 }
 
 /* Posted, unless the driver may refuse it: for the graph's own memory, or because of a capture. */
-WH_EXPORT CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream)
+static CUresult launch(CUgraphExec exec, CUstream stream)
 {
     struct wh_object *object = wh_cuda_object(exec, WH_CUDA_TYPE_CUgraphExec);
     uint64_t a[] = {(uintptr_t)exec, (uintptr_t)stream};
@@ -354,6 +356,28 @@ WH_EXPORT CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream)
         return result;
     return object->word || wh_cuda_capturing() ? wh_cuda_call_now(WH_CUDA_cuGraphLaunch, a)
                                                : wh_cuda_post(WH_CUDA_cuGraphLaunch, a);
+}
+
+/* A profiler is told of the graph as a whole: nodes cannot be timed from outside. */
+static CUresult launch_observed(CUgraphExec exec, CUstream stream)
+{
+    static _Atomic bool said;
+    const struct wh_object *object = wh_cuda_object(exec, WH_CUDA_TYPE_CUgraphExec);
+    wh_cuda_call_begins();
+    struct wh_cuda_work *work = wh_cuda_work_begin(WH_OBSERVE_GRAPHS, stream);
+    if (work && object)
+        wh_cuda_work_told(work)->graph.id = object->id;
+    CUresult result = launch(exec, stream);
+    wh_cuda_work_end(work, result);
+    wh_cuda_call_ends(WH_CUDA_cuGraphLaunch, result, NULL);
+    if (wh_cuda_observes(WH_OBSERVE_KERNELS) && !atomic_exchange(&said, true))
+        wh_log("what kernels of a CUDA graph do is not profiled one by one");
+    return result;
+}
+
+WH_EXPORT CUresult cuGraphLaunch(CUgraphExec exec, CUstream stream)
+{
+    return wh_cuda_observing() ? launch_observed(exec, stream) : launch(exec, stream);
 }
 
 static CUresult update(CUgraphExec exec, CUgraph graph, CUgraphExecUpdateResultInfo *info)

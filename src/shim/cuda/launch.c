@@ -6,6 +6,7 @@
  */
 #include "shim/cuda/code.h"
 #include "shim/cuda/mirror.h"
+#include "shim/cuda/observe.h"
 
 #include "base/util.h"
 
@@ -20,6 +21,7 @@
 struct launch {
     struct wh_session *session;
     struct wh_object *code; /* function or kernel */
+    uint16_t number;        /* of the API's function */
     wh_cuda_grid grid;
     CUstream stream;
     unsigned nattributes;
@@ -127,7 +129,7 @@ static bool is_of_this_context(const struct launch *l)
     return !stream || !stream->word || (CUcontext)(uintptr_t)stream->word == wh_cuda_current();
 }
 
-static CUresult send(struct launch *l)
+static CUresult deliver(struct launch *l)
 {
     bool function = l->code->type == WH_CUDA_TYPE_CUfunction;
     CUresult result = wh_cuda_mirrors_push(l->stream);
@@ -158,6 +160,51 @@ static CUresult send(struct launch *l)
     if (result == CUDA_SUCCESS && code && !wh_cuda_capturing())
         wh_cuda_shape_taken(code, &shape);
     return result;
+}
+
+/* Profilers are told of clusters that the launch says, in blocks. */
+static void tell_attributes(const struct launch *l, struct wh_observed_kernel *kernel)
+{
+    for (unsigned i = 0; i < l->nattributes; i++) {
+        const CUlaunchAttribute *attribute = &l->attributes[i];
+        if (attribute->id == CU_LAUNCH_ATTRIBUTE_COOPERATIVE)
+            kernel->cooperative = attribute->value.cooperative != 0;
+        else if (attribute->id == CU_LAUNCH_ATTRIBUTE_CLUSTER_DIMENSION)
+            memcpy(kernel->cluster, &attribute->value.clusterDim, sizeof(kernel->cluster));
+    }
+}
+
+static void tell(const struct launch *l, struct wh_cuda_work *work)
+{
+    const struct wh_cuda_facts *facts = wh_cuda_facts_of(l->code);
+    struct wh_observed_kernel *kernel = &wh_cuda_work_told(work)->kernel;
+    memcpy(kernel->grid, l->grid.grid, sizeof(kernel->grid));
+    memcpy(kernel->block, l->grid.block, sizeof(kernel->block));
+    kernel->dynamic_shared = l->grid.shared;
+    if (facts) {
+        kernel->name = facts->name;
+        kernel->registers = facts->registers;
+        kernel->fixed_shared = facts->shared;
+        kernel->local = facts->local;
+    }
+    tell_attributes(l, kernel);
+}
+
+static CUresult deliver_observed(struct launch *l)
+{
+    wh_cuda_call_begins();
+    struct wh_cuda_work *work = wh_cuda_work_begin(WH_OBSERVE_KERNELS, l->stream);
+    if (work)
+        tell(l, work);
+    CUresult result = deliver(l);
+    wh_cuda_work_end(work, result);
+    wh_cuda_call_ends(l->number, result, NULL);
+    return result;
+}
+
+static CUresult send(struct launch *l)
+{
+    return wh_cuda_observing() ? deliver_observed(l) : deliver(l);
 }
 
 /* ---- parameters ---- */
@@ -238,6 +285,7 @@ WH_EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned int grid_x, unsi
                                   void **params, void **extra)
 {
     struct launch l;
+    l.number = WH_CUDA_cuLaunchKernel;
     l.grid = (wh_cuda_grid){
         .grid = {grid_x, grid_y, grid_z}, .block = {block_x, block_y, block_z}, .shared = shared};
     l.stream = stream;
@@ -263,12 +311,13 @@ static CUresult take_events(struct launch *l)
     return CUDA_SUCCESS;
 }
 
-WH_EXPORT CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction function,
-                                    void **params, void **extra)
+static CUresult launch_with(uint16_t number, const CUlaunchConfig *config, CUfunction function,
+                            void **params, void **extra)
 {
     struct launch l;
     if (!config || config->numAttrs > MOST_ATTRIBUTES || (config->numAttrs && !config->attrs))
         return CUDA_ERROR_INVALID_VALUE;
+    l.number = number;
     l.grid = (wh_cuda_grid){.grid = {config->gridDimX, config->gridDimY, config->gridDimZ},
                             .block = {config->blockDimX, config->blockDimY, config->blockDimZ},
                             .shared = config->sharedMemBytes};
@@ -279,6 +328,12 @@ WH_EXPORT CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction fun
     l.size = 0;
     CUresult result = take_events(&l);
     return result == CUDA_SUCCESS ? launch(&l, function, params, extra) : result;
+}
+
+WH_EXPORT CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction function,
+                                    void **params, void **extra)
+{
+    return launch_with(WH_CUDA_cuLaunchKernelEx, config, function, params, extra);
 }
 
 WH_EXPORT CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned int grid_x,
@@ -300,5 +355,5 @@ WH_EXPORT CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned int g
                              .attrs = &attribute,
                              .numAttrs = 1};
     memcpy(&attribute.value, &on, sizeof(on));
-    return cuLaunchKernelEx(&config, function, params, NULL);
+    return launch_with(WH_CUDA_cuLaunchCooperativeKernel, &config, function, params, NULL);
 }

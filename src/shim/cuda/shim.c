@@ -7,6 +7,7 @@
 
 #include "shim/cuda/code.h"
 #include "shim/cuda/mirror.h"
+#include "shim/cuda/observe.h"
 #include "shim/cuda/storage.h"
 
 #include "base/log.h"
@@ -188,7 +189,7 @@ static void forget(struct wh_session *session, const struct wh_call_desc *call, 
         wh_cuda_forget_functions((CUkernel)(uintptr_t)a[2]);
 }
 
-uint64_t wh_cuda_invoke(uint16_t number, uint64_t *a)
+static uint64_t invoke(uint16_t number, uint64_t *a)
 {
     const struct wh_call_desc *call = wh_cuda_call_desc(number);
     CUresult result = CUDA_SUCCESS;
@@ -207,6 +208,23 @@ uint64_t wh_cuda_invoke(uint16_t number, uint64_t *a)
     if (call->flags & WH_CALL_FORGETS)
         forget(session, call, a);
     return (uint64_t)(int64_t)result;
+}
+
+static uint64_t invoke_observed(uint16_t number, uint64_t *a)
+{
+    wh_cuda_call_begins();
+    struct wh_cuda_work *work = wh_cuda_work_of(number, a);
+    uint64_t result = invoke(number, a);
+    wh_cuda_work_end(work, (CUresult)result);
+    wh_cuda_call_ends(number, (CUresult)result, a);
+    return result;
+}
+
+uint64_t wh_cuda_invoke(uint16_t number, uint64_t *a)
+{
+    if (wh_cuda_observing() && !(wh_cuda_call_desc(number)->flags & WH_CALL_MESSAGE))
+        return invoke_observed(number, a);
+    return invoke(number, a);
 }
 
 CUresult wh_cuda_call_now(uint16_t number, uint64_t *a)

@@ -65,6 +65,7 @@ CUresult wh_cuda_post(uint16_t number, uint64_t *a);
 struct wh_cuda_context {
     CUdevice device;
     bool primary;
+    uint32_t number;                    /* among this process's contexts, from 1 */
     struct wh_storage *_Atomic storage; /* context-local storage (storage.c) */
 };
 
@@ -77,6 +78,12 @@ struct wh_cuda_thread {
     unsigned per_thread;          /* inside of a function whose NULL stream is the thread's own */
     struct wh_object *stream;     /* the thread's own stream, in */
     struct wh_object *stream_in;  /* this context */
+    struct {
+        unsigned depth;       /* of calls in calls */
+        uint32_t correlation; /* of the outermost */
+        uint64_t begin;
+        bool worked;
+    } observed; /* observe.c */
 };
 
 struct wh_cuda_thread *wh_cuda_thread(void);

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Tells a profiler in the same process of the driver API's calls, and gives it the table by which
+ * it asks for that.
+ */
+#include "shim/cuda/observe.h"
+
+_Atomic unsigned wh_cuda_observed;
+
+static const struct wh_observer *_Atomic observer;
+static _Atomic uint32_t correlations;
+
+/* ---- calls ---- */
+
+void wh_cuda_quiet_begin(void)
+{
+    wh_cuda_thread()->observed.depth++;
+}
+
+void wh_cuda_quiet_end(void)
+{
+    wh_cuda_thread()->observed.depth--;
+}
+
+void wh_cuda_call_begins(void)
+{
+    struct wh_cuda_thread *thread = wh_cuda_thread();
+    if (thread->observed.depth++)
+        return;
+    thread->observed.worked = false;
+    thread->observed.correlation =
+        atomic_fetch_add_explicit(&correlations, 1, memory_order_relaxed) + 1;
+    thread->observed.begin = wh_cuda_now();
+}
+
+/* What the call waited for, by its words. */
+static void say_wait(struct wh_observed_call *call, uint16_t number, const uint64_t *a)
+{
+    const struct wh_object *event = NULL;
+    call->stream = call->event = WH_OBSERVE_NO_ID;
+    switch (number) {
+    case WH_CUDA_cuCtxSynchronize:
+    case WH_CUDA_cuCtxSynchronize_v2:
+        call->wait = WH_WAITS_CONTEXT;
+        break;
+    case WH_CUDA_cuStreamSynchronize:
+        call->wait = WH_WAITS_STREAM;
+        call->stream = wh_cuda_stream_number((CUstream)(uintptr_t)a[0]);
+        break;
+    case WH_CUDA_cuStreamWaitEvent:
+        call->wait = WH_WAITS_STREAM_EVENT;
+        call->stream = wh_cuda_stream_number((CUstream)(uintptr_t)a[0]);
+        event = wh_cuda_object((const void *)(uintptr_t)a[1], WH_CUDA_TYPE_CUevent);
+        break;
+    case WH_CUDA_cuEventSynchronize:
+        call->wait = WH_WAITS_EVENT;
+        event = wh_cuda_object((const void *)(uintptr_t)a[0], WH_CUDA_TYPE_CUevent);
+        break;
+    default:
+        break;
+    }
+    if (event)
+        call->event = event->id;
+}
+
+void wh_cuda_call_ends(uint16_t number, CUresult result, const uint64_t *a)
+{
+    struct wh_cuda_thread *thread = wh_cuda_thread();
+    const struct wh_observer *who = atomic_load_explicit(&observer, memory_order_acquire);
+    if (--thread->observed.depth || !who)
+        return;
+    struct wh_observed_call call = {
+        .number = number,
+        .per_thread = thread->per_thread != 0,
+        .worked = thread->observed.worked,
+        .correlation = thread->observed.correlation,
+        .begin = thread->observed.begin,
+        .end = wh_cuda_now(),
+        .result = result,
+        .context = wh_cuda_context_number(wh_cuda_current()),
+    };
+    say_wait(&call, number, a);
+    if (atomic_load_explicit(&wh_cuda_observed, memory_order_relaxed) & WH_OBSERVE_CALLS)
+        who->call(&call);
+}
+
+/* ---- the table ---- */
+
+const struct wh_observer *wh_cuda_observer(void)
+{
+    return atomic_load_explicit(&observer, memory_order_acquire);
+}
+
+static void observe(const struct wh_observer *who, unsigned what)
+{
+    atomic_store_explicit(&observer, who, memory_order_release);
+    atomic_store_explicit(&wh_cuda_observed, what, memory_order_release);
+}
+
+static const char *name_of(unsigned number, bool per_thread)
+{
+    for (size_t i = 0; i < wh_cuda_nfunctions; i++) {
+        const char *name = wh_cuda_functions[i].name;
+        size_t n = strlen(name);
+        bool variant =
+            n > 5 && (strcmp(name + n - 5, "_ptsz") == 0 || strcmp(name + n - 5, "_ptds") == 0);
+        if (wh_cuda_functions[i].call == number && variant == per_thread)
+            return name;
+    }
+    return NULL;
+}
+
+static CUresult context_id(CUcontext context, uint32_t *id)
+{
+    if (!wh_cuda_context(context))
+        return CUDA_ERROR_INVALID_CONTEXT;
+    *id = wh_cuda_context_number(context);
+    return CUDA_SUCCESS;
+}
+
+static CUresult device_id(CUcontext context, uint32_t *id)
+{
+    const struct wh_cuda_context *state = wh_cuda_context(context ? context : wh_cuda_current());
+    if (!state)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    *id = (uint32_t)state->device;
+    return CUDA_SUCCESS;
+}
+
+static CUresult stream_id(CUcontext context, CUstream stream, bool per_thread, uint32_t *id)
+{
+    CUcontext own = NULL;
+    CUresult result = wh_cuda_check_stream(stream);
+    if (result == CUDA_SUCCESS)
+        result = cuStreamGetCtx(stream, &own);
+    if (result != CUDA_SUCCESS || (context && context != own))
+        return CUDA_ERROR_INVALID_HANDLE;
+    *id = wh_cuda_stream_number(per_thread && !stream ? CU_STREAM_PER_THREAD : stream);
+    return CUDA_SUCCESS;
+}
+
+const struct wh_observe_table wh_cuda_observe_table = {
+    .size = sizeof(wh_cuda_observe_table),
+    .version = WH_OBSERVE_VERSION,
+    .observe = observe,
+    .collect = wh_cuda_observe_collect,
+    .name = name_of,
+    .context_id = context_id,
+    .device_id = device_id,
+    .stream_id = stream_id,
+};

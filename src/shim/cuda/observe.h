@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls and work that a profiler hears of (observe_table.h). Functions of the API say here when
+ * they begin and end, and what they put into a stream. While nobody observes, all of it is one
+ * branch.
+ */
+#ifndef WH_SHIM_CUDA_OBSERVE_H
+#define WH_SHIM_CUDA_OBSERVE_H
+
+#include "shim/cuda/observe_table.h"
+#include "shim/cuda/shim.h"
+
+/* What is observed (WH_OBSERVE_...). */
+extern _Atomic unsigned wh_cuda_observed;
+
+static inline bool wh_cuda_observing(void)
+{
+    return __builtin_expect(atomic_load_explicit(&wh_cuda_observed, memory_order_relaxed) != 0, 0);
+}
+
+static inline bool wh_cuda_observes(unsigned what)
+{
+    return atomic_load_explicit(&wh_cuda_observed, memory_order_relaxed) & what;
+}
+
+extern const struct wh_observe_table wh_cuda_observe_table;
+
+/* ---- calls (observe.c) ---- */
+
+/* A call of the program's begins and ends in this thread. What it calls of the API itself is part
+ * of it. */
+void wh_cuda_call_begins(void);
+void wh_cuda_call_ends(uint16_t number, CUresult result, const uint64_t *a);
+
+/* The value of `expression`, which carries out the function `name`. */
+#define WH_OBSERVED(name, expression)                         \
+    ({                                                        \
+        bool observed_ = wh_cuda_observing();                 \
+        if (observed_)                                        \
+            wh_cuda_call_begins();                            \
+        CUresult result_ = (expression);                      \
+        if (__builtin_expect(observed_, 0))                   \
+            wh_cuda_call_ends(WH_CUDA_##name, result_, NULL); \
+        result_;                                              \
+    })
+
+/* Calls between these two are nobody's: the profiler's own. */
+void wh_cuda_quiet_begin(void);
+void wh_cuda_quiet_end(void);
+
+const struct wh_observer *wh_cuda_observer(void);
+
+/* ---- work (observe_work.c) ---- */
+
+struct wh_cuda_work;
+
+/*
+ * Something of sort `what` is about to be put into a stream, and was. In between, wh_cuda_work_told
+ * is to be filled with what is known of it. NULL: it is not observed, which the others take.
+ */
+struct wh_cuda_work *wh_cuda_work_begin(unsigned what, CUstream stream);
+struct wh_observed_work *wh_cuda_work_told(struct wh_cuda_work *work);
+void wh_cuda_work_end(struct wh_cuda_work *work, CUresult result);
+
+/* The same for a generated call that copies or fills memory; NULL for all others. */
+struct wh_cuda_work *wh_cuda_work_of(uint16_t number, const uint64_t *a);
+
+/* What the profiler is told of an address. */
+enum wh_observed_memory wh_cuda_observed_memory(uint64_t address);
+
+void wh_cuda_observe_collect(void);
+
+/* A context is about to end: its work is told of before. */
+void wh_cuda_observe_end_context(CUcontext context);
+
+/* ---- when the device did it (observe_clock.c) ---- */
+
+/* What the device's clock says in nanoseconds since some event, and the program's then: between
+ * `low` and `high`. */
+struct wh_cuda_moment {
+    double device, low, high;
+};
+
+/* Two such moments, by which all are converted. */
+struct wh_cuda_clock {
+    struct wh_cuda_moment first, last;
+};
+
+uint64_t wh_cuda_now(void);
+
+/* The program's time of a device's, and the other way round. */
+double wh_cuda_clock_convert(const struct wh_cuda_clock *clock, double device);
+double wh_cuda_clock_back(const struct wh_cuda_clock *clock, double time);
+
+/* One more moment is known. */
+void wh_cuda_clock_compared(struct wh_cuda_clock *clock, const struct wh_cuda_moment *moment);
+
+/* ---- identities (observe_id.c) ---- */
+
+uint32_t wh_cuda_context_number(CUcontext context);
+uint32_t wh_cuda_stream_number(CUstream stream);
+
+/* What does not change of a kernel. */
+struct wh_cuda_facts {
+    const char *name;
+    uint32_t registers, shared, local;
+};
+
+/* NULL when memory is short. */
+const struct wh_cuda_facts *wh_cuda_facts_of(struct wh_object *code);
+
+#endif

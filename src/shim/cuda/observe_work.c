@@ -1,0 +1,378 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * When the device did what the program put into its streams: two events of the driver's around each
+ * piece of work, read when the profiler collects. Nothing is recorded in streams that are captured,
+ * for events would become nodes there.
+ */
+#include "shim/cuda/observe_context.h"
+
+#include <stdlib.h>
+
+#define MOST_PENDING  65536u     /* works of a context whose times nobody read; more are lost */
+#define MANY_PENDING  16384u     /* from here on they are read without being asked for */
+#define BETWEEN_READS 100000000u /* ns, then */
+#define MOST_BLOCKED  32u        /* streams whose first work is not done yet */
+#define MOST_SHIFT    200000.0 /* ns that all times are moved by, for none to be before its call */
+
+struct wh_cuda_work {
+    struct wh_cuda_work *next;
+    struct wh_observed_context *observed;
+    struct wh_observed_base *base;
+    CUstream stream;
+    CUevent before, behind;
+    uint64_t called;   /* when the call began */
+    double begin, end; /* of the device's clock */
+    struct wh_observed_work told;
+};
+
+static struct {
+    pthread_mutex_t lock;       /* of all lists */
+    pthread_mutex_t collecting; /* one at a time; taken before `lock` */
+    struct wh_session *session;
+    struct wh_observed_context *first;
+} state = {.lock = PTHREAD_MUTEX_INITIALIZER, .collecting = PTHREAD_MUTEX_INITIALIZER};
+
+static void free_works(struct wh_cuda_work *work)
+{
+    while (work) {
+        struct wh_cuda_work *next = work->next;
+        free(work);
+        work = next;
+    }
+}
+
+/* A child of fork has a session of its own, in which nothing of this exists. The lock is held. */
+static void enter_session(void)
+{
+    struct wh_session *session = wh_cuda_session();
+    while (state.session != session && state.first) {
+        struct wh_observed_context *observed = state.first;
+        state.first = observed->next;
+        free_works(observed->first);
+        wh_observed_context_free(observed, false);
+    }
+    state.session = session;
+}
+
+/* Made while another thread held the locks; nobody observes the child. */
+static void in_child(void)
+{
+    pthread_mutex_init(&state.lock, NULL);
+    pthread_mutex_init(&state.collecting, NULL);
+    wh_cuda_observe_table.observe(NULL, 0);
+}
+
+static void watch_forks(void)
+{
+    (void)pthread_atfork(NULL, NULL, in_child);
+}
+
+static void lose(size_t works)
+{
+    const struct wh_observer *who = wh_cuda_observer();
+    if (who && works)
+        who->lost(works);
+}
+
+/* ---- putting work into a stream ---- */
+
+/* The lock is held. */
+static struct wh_observed_context *find(CUcontext context)
+{
+    struct wh_observed_context *observed = state.first;
+    while (observed && observed->context != context)
+        observed = observed->next;
+    if (observed || !(observed = wh_observed_context_new(context)))
+        return observed;
+    observed->next = state.first;
+    state.first = observed;
+    return observed;
+}
+
+/* Gives it events and a base. The lock is held. */
+static bool equip(struct wh_cuda_work *work, CUcontext context)
+{
+    struct wh_observed_context *observed = find(context);
+    if (!observed || observed->pending >= MOST_PENDING)
+        return false;
+    work->observed = observed;
+    work->base = wh_observed_base_now(observed);
+    work->before = work->base ? wh_observed_event(observed) : NULL;
+    work->behind = work->before ? wh_observed_event(observed) : NULL;
+    if (!work->behind) {
+        wh_observed_event_back(observed, work->before);
+        return false;
+    }
+    work->base->users++;
+    observed->pending++;
+    return true;
+}
+
+static bool record_before(struct wh_cuda_work *work, CUcontext context)
+{
+    struct wh_observed_visit visit = wh_observed_enter(context);
+    pthread_mutex_lock(&state.lock);
+    enter_session();
+    bool ready = equip(work, context);
+    pthread_mutex_unlock(&state.lock);
+    if (ready)
+        wh_observed_record(work->before, work->stream);
+    wh_observed_leave(visit);
+    return ready;
+}
+
+/* The context of a stream that can be observed now; NULL: of one that cannot. */
+static CUcontext observable(CUstream stream)
+{
+    CUcontext context = NULL;
+    if (wh_cuda_ails() || cuStreamGetCtx(stream, &context) != CUDA_SUCCESS)
+        return NULL;
+    return wh_cuda_capturing() && wh_cuda_stream_captures(stream) ? NULL : context;
+}
+
+struct wh_cuda_work *wh_cuda_work_begin(unsigned what, CUstream stream)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    struct wh_cuda_thread *thread = wh_cuda_thread();
+    if (!(atomic_load_explicit(&wh_cuda_observed, memory_order_relaxed) & what))
+        return NULL;
+    CUcontext context = observable(stream);
+    const struct wh_cuda_context *known = context ? wh_cuda_context(context) : NULL;
+    struct wh_cuda_work *work = known ? calloc(1, sizeof(*work)) : NULL;
+    if (!work)
+        return NULL;
+    pthread_once(&once, watch_forks);
+    work->stream = stream;
+    work->called = thread->observed.begin;
+    work->told = (struct wh_observed_work){.what = what,
+                                           .correlation = thread->observed.correlation,
+                                           .device = (uint32_t)known->device,
+                                           .context = known->number,
+                                           .stream = wh_cuda_stream_number(stream)};
+    if (!record_before(work, context)) {
+        free(work);
+        lose(1);
+        return NULL;
+    }
+    return work;
+}
+
+struct wh_observed_work *wh_cuda_work_told(struct wh_cuda_work *work)
+{
+    return &work->told;
+}
+
+/* The lock is held. */
+static void give_back(struct wh_cuda_work *work)
+{
+    wh_observed_event_back(work->observed, work->before);
+    wh_observed_event_back(work->observed, work->behind);
+    work->base->users--;
+    work->observed->pending--;
+}
+
+void wh_cuda_work_end(struct wh_cuda_work *work, CUresult result)
+{
+    if (!work)
+        return;
+    struct wh_observed_context *observed = work->observed;
+    bool many = false;
+    if (result == CUDA_SUCCESS) {
+        wh_cuda_quiet_begin();
+        wh_observed_record(work->behind, work->stream);
+        wh_cuda_quiet_end();
+        wh_cuda_thread()->observed.worked = true;
+    }
+    pthread_mutex_lock(&state.lock);
+    if (result == CUDA_SUCCESS) {
+        *observed->last = work;
+        observed->last = &work->next;
+        many = observed->pending >= MANY_PENDING && wh_cuda_now() - observed->read > BETWEEN_READS;
+        if (many)
+            observed->read = wh_cuda_now();
+    } else {
+        give_back(work);
+    }
+    pthread_mutex_unlock(&state.lock);
+    if (result != CUDA_SUCCESS)
+        free(work);
+    if (many)
+        wh_cuda_observe_collect();
+}
+
+/* ---- reading ---- */
+
+/* Works on their way from `left` to what became of them. */
+struct reading {
+    struct wh_cuda_work *done, **last_done;
+    struct wh_cuda_work *left, **last_left;
+    CUstream blocked[MOST_BLOCKED];
+    unsigned nblocked;
+    size_t lost;
+};
+
+static bool is_blocked(const struct reading *r, CUstream stream)
+{
+    for (unsigned i = 0; i < r->nblocked; i++)
+        if (r->blocked[i] == stream)
+            return true;
+    return false;
+}
+
+static CUresult read_times(struct wh_cuda_work *work)
+{
+    double before, behind;
+    if (!work->base->known)
+        return CUDA_ERROR_NOT_READY;
+    CUresult result = wh_observed_between(work->base->event, work->behind, &behind);
+    if (result == CUDA_SUCCESS)
+        result = wh_observed_between(work->base->event, work->before, &before);
+    if (result == CUDA_SUCCESS) {
+        work->begin = work->base->device + before;
+        work->end = work->base->device + (behind > before ? behind : before);
+    }
+    return result;
+}
+
+/* What is behind a work of its stream that is not done, is not either. */
+static void read_one(struct reading *r, struct wh_cuda_work *work)
+{
+    CUresult result = is_blocked(r, work->stream) ? CUDA_ERROR_NOT_READY : read_times(work);
+    work->next = NULL;
+    if (result == CUDA_SUCCESS) {
+        *r->last_done = work;
+        r->last_done = &work->next;
+        return;
+    }
+    if (result == CUDA_ERROR_NOT_READY) {
+        if (r->nblocked < MOST_BLOCKED && !is_blocked(r, work->stream))
+            r->blocked[r->nblocked++] = work->stream;
+        *r->last_left = work;
+        r->last_left = &work->next;
+        return;
+    }
+    pthread_mutex_lock(&state.lock);
+    give_back(work);
+    pthread_mutex_unlock(&state.lock);
+    free(work);
+    r->lost++;
+}
+
+/* The clocks were compared a little wrong if a work began before it was asked for. */
+static double shift_of(const struct wh_cuda_clock *clock, const struct wh_cuda_work *work)
+{
+    double shift = 0;
+    for (; work; work = work->next) {
+        double early = (double)work->called - wh_cuda_clock_convert(clock, work->begin);
+        if (early > shift)
+            shift = early;
+    }
+    return shift < MOST_SHIFT ? shift : 0;
+}
+
+static void tell(const struct wh_cuda_clock *clock, struct wh_cuda_work *work)
+{
+    const struct wh_observer *who = wh_cuda_observer();
+    double shift = shift_of(clock, work), now = (double)wh_cuda_now();
+    for (; work && who; work = work->next) {
+        double begin = wh_cuda_clock_convert(clock, work->begin) + shift;
+        double end = wh_cuda_clock_convert(clock, work->end) + shift;
+        begin = begin < (double)work->called ? (double)work->called : begin;
+        end = end > now ? now : end;
+        work->told.begin = (uint64_t)begin;
+        work->told.end = (uint64_t)(end < begin ? begin : end);
+        who->work(&work->told);
+    }
+}
+
+/* What the program has put there meanwhile is behind what is left. The lock is held. */
+static void put_back(struct wh_observed_context *observed, struct reading *r)
+{
+    if (!r->left)
+        return;
+    *r->last_left = observed->first;
+    if (!observed->first)
+        observed->last = r->last_left;
+    observed->first = r->left;
+}
+
+/* `collecting` is held. */
+static void collect(struct wh_observed_context *observed)
+{
+    struct reading r = {.nblocked = 0};
+    struct wh_cuda_moment moment;
+    r.last_done = &r.done;
+    r.last_left = &r.left;
+    struct wh_observed_visit visit = wh_observed_enter(observed->context);
+    pthread_mutex_lock(&state.lock);
+    struct wh_cuda_work *work = observed->first;
+    observed->first = NULL;
+    observed->last = &observed->first;
+    wh_observed_read_bases(observed);
+    pthread_mutex_unlock(&state.lock);
+    while (work) {
+        struct wh_cuda_work *next = work->next;
+        read_one(&r, work);
+        work = next;
+    }
+    pthread_mutex_lock(&state.lock);
+    put_back(observed, &r);
+    if (r.done && wh_observed_compare(observed, &moment))
+        wh_cuda_clock_compared(&observed->clock, &moment);
+    struct wh_cuda_clock clock = observed->clock;
+    for (work = r.done; work; work = work->next)
+        give_back(work);
+    pthread_mutex_unlock(&state.lock);
+    wh_observed_leave(visit);
+    tell(&clock, r.done);
+    free_works(r.done);
+    lose(r.lost);
+}
+
+void wh_cuda_observe_collect(void)
+{
+    if (wh_cuda_ready() != CUDA_SUCCESS)
+        return;
+    pthread_mutex_lock(&state.collecting);
+    pthread_mutex_lock(&state.lock);
+    enter_session();
+    struct wh_observed_context *observed = state.first;
+    pthread_mutex_unlock(&state.lock);
+    /* Contexts are added in front, and taken away under `collecting`. */
+    for (; observed; observed = observed->next)
+        collect(observed);
+    pthread_mutex_unlock(&state.collecting);
+}
+
+/* ---- the end of a context ---- */
+
+void wh_cuda_observe_end_context(CUcontext context)
+{
+    pthread_mutex_lock(&state.collecting);
+    pthread_mutex_lock(&state.lock);
+    enter_session();
+    struct wh_observed_context **link = &state.first;
+    while (*link && (*link)->context != context)
+        link = &(*link)->next;
+    struct wh_observed_context *observed = *link;
+    pthread_mutex_unlock(&state.lock);
+    if (!observed) {
+        pthread_mutex_unlock(&state.collecting);
+        return;
+    }
+    struct wh_observed_visit visit = wh_observed_enter(context);
+    if (observed->first && !wh_cuda_ails())
+        (void)cuCtxSynchronize();
+    collect(observed);
+    pthread_mutex_lock(&state.lock);
+    for (link = &state.first; *link != observed; link = &(*link)->next)
+        ;
+    *link = observed->next;
+    size_t pending = observed->pending;
+    pthread_mutex_unlock(&state.lock);
+    lose(pending);
+    free_works(observed->first);
+    wh_observed_context_free(observed, true);
+    wh_observed_leave(visit);
+    pthread_mutex_unlock(&state.collecting);
+}
