@@ -4,9 +4,9 @@
 
 #include "backend/softgpu/memory.h"
 #include "backend/softgpu/queue.h"
+#include "base/cores.h"
 #include "base/util.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -30,13 +30,6 @@ static int count_devices(void)
     const char *text = getenv("WORMHOLE_SOFTGPU_DEVICES");
     int n = text ? atoi(text) : 1;
     return n < 0 ? 0 : n > SOFT_MAX_DEVICES ? SOFT_MAX_DEVICES : n;
-}
-
-static int count_cores(void)
-{
-    cpu_set_t mask;
-    int n = sched_getaffinity(0, sizeof(mask), &mask) == 0 ? CPU_COUNT(&mask) : 1;
-    return n > 0 ? n : 1;
 }
 
 /* Half of the machine's memory, at most 4 GiB, unless said otherwise. */
@@ -89,7 +82,7 @@ static bool start_device(struct soft_device *device, int ordinal)
 
 static CUresult start(void)
 {
-    soft.multiprocessors = count_cores();
+    soft.multiprocessors = wh_cores();
     soft.ndevices = count_devices();
     for (int i = 0; i < soft.ndevices; i++)
         if (!start_device(&soft.devices[i], i))

@@ -7,7 +7,8 @@
  */
 #include "block.h"
 
-#include <sched.h>
+#include "base/cores.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -201,22 +202,13 @@ static void *pool_thread(void *nothing)
     return NULL;
 }
 
-static unsigned cores(void)
-{
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof(set), &set) != 0)
-        return 1;
-    int n = CPU_COUNT(&set);
-    return n > 0 ? (unsigned)n : 1;
-}
-
 /* With the pool's lock. Threads that cannot be had are done without. */
 static void start_threads(void)
 {
     if (pool.started)
         return;
     pool.started = true;
-    for (unsigned i = 1; i < cores(); i++) {
+    for (int i = 1; i < wh_cores(); i++) {
         pthread_t thread;
         if (pthread_create(&thread, NULL, pool_thread, NULL) != 0)
             return;
