@@ -59,11 +59,24 @@ uint32_t wh_table_id_of(struct wh_table *table, uint16_t type, void *real, bool 
     return WH_ID_NONE;
 }
 
-/* The pool has its memory already; see wh_gate_open. */
+/* What stays is for the worker's threads to allocate. The pool has its memory already; see
+ * wh_gate_open. */
 void *malloc(size_t size)
 {
     (void)size;
     return NULL;
+}
+
+void *realloc(void *memory, size_t size)
+{
+    (void)memory, (void)size;
+    return NULL;
+}
+
+/* What goes before the call is over. */
+void *calloc(size_t n, size_t size)
+{
+    return n == 1 ? wh_pool_take(wh_callee_gate()->pool, size) : NULL;
 }
 
 void free(void *memory)
@@ -82,6 +95,16 @@ static const struct wh_callee_call *find_call(struct wh_gate *gate, const struct
     call = &wh_cuda_callee.calls[m->call];
     bool in_slot = m->slot == WH_NO_SLOT ? call->posted : m->reply_at == WH_IN_SLOT;
     return call->run && in_slot && gate->quiet ? call : NULL;
+}
+
+/* Whether the worker is to make the call in spite of all, and to say what is wrong: it keeps the
+ * errors of posted calls, and may have memory. A call that fails has changed nothing. */
+static bool is_workers(const struct wh_call *call, const struct wh_message *m)
+{
+    const struct wh_api *api = wh_cuda_callee.backend.api;
+    return (m->slot == WH_NO_SLOT && !wh_message_is_ok(call)) ||
+           (call->desc->result == WH_RESULT_STATUS &&
+            (int32_t)call->a[WH_RESULT] == api->no_memory);
 }
 
 /* Nothing that the worker knows of stands against it: then the call is made, and answered. */
@@ -104,7 +127,7 @@ static bool carry_out(struct wh_gate *gate, const struct wh_message *m)
     if (call.fault || call.beyond || (m->slot != WH_NO_SLOT && !wh_message_has_room(&call, m)) ||
         !wh_cuda_callee.enter(&call))
         return false;
-    if (!found->run(&call, a))
+    if (!found->run(&call, a) || call.fault || is_workers(&call, m))
         return false;
     wh_message_count(&gate->worker);
     gate->carried_out++;

@@ -20,6 +20,18 @@ void *memcpy(void *restrict to, const void *restrict from, size_t size)
     return to;
 }
 
+void *memmove(void *to, const void *from, size_t size)
+{
+    uintptr_t distance = (uintptr_t)to - (uintptr_t)from;
+    if (distance >= size) /* forwards: what is overwritten has been read */
+        return memcpy(to, from, size);
+    uint8_t *at = (uint8_t *)to + size;
+    const uint8_t *last = (const uint8_t *)from + size;
+    while (at != to)
+        *--at = *--last;
+    return to;
+}
+
 void *memset(void *to, int byte, size_t size)
 {
     void *at = to;

@@ -65,7 +65,7 @@ static void add_bytes(struct wh_gate *gate, const void *bytes, size_t size)
 static void find_ranges(struct wh_gate *gate)
 {
     struct wh_worker *worker = gate->origin;
-    struct wh_gate_range own[2];
+    struct wh_gate_range own[3];
     add_range(gate, heap_start, (uintptr_t)sbrk(0));
     add_bytes(gate, gate->shm->segment, sizeof(*gate->shm->segment));
     if (worker->ledger.own)
@@ -136,7 +136,8 @@ static struct wh_gate *new_gate(struct wh_worker *worker, struct wh_shm *shm)
     gate->worker = (struct wh_worker){.channel = &shm->channel,
                                       .table = worker->table,
                                       .ledger = worker->ledger,
-                                      .session = worker->session};
+                                      .session = worker->session,
+                                      .state = worker->state};
     atomic_init(&gate->worker.deferred, worker->backend->api->success);
     gate->pool = wh_pool_new(MOST_MEMORY);
     if (gate->pool && wh_pool_take(gate->pool, 1)) { /* it keeps the piece of memory */

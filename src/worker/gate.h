@@ -15,7 +15,7 @@
 #define WH_CALLEE_CODE 0xfffffc0100000000ull
 #define WH_CALLEE_GATE 0xfffffc0180000000ull
 
-#define WH_CALLEE_MESSAGE 1024u /* larger messages are for the worker's threads */
+#define WH_CALLEE_MESSAGE 5120u /* larger messages are for the worker's threads */
 #define WH_GATE_RANGES    8u
 
 /* Memory of the worker that its callee may touch. */
@@ -44,8 +44,7 @@ struct wh_gate {
  * allocation, bounded time. */
 struct wh_callee_call {
     bool (*run)(struct wh_call *call, uint64_t *a); /* false: nothing was done, not here */
-    bool
-        posted; /* may be: a posted call's error would be the worker's to keep, and this has none */
+    bool posted;                                    /* may be: it fails before it did anything */
 };
 
 /* What the callee has of a backend. */

@@ -55,7 +55,7 @@ struct wh_backend {
     /* The numbers of those that may. */
     const uint16_t *in_view;
     unsigned nin_view;
-    /* What its callee needs: words of its own, and memory beyond the heap (at most two ranges).
+    /* What its callee needs: words of its own, and memory beyond the heap (at most three ranges).
      * Returns how many ranges. */
     unsigned (*show)(struct wh_worker *worker, const void *words[4], struct wh_gate_range *ranges);
 };

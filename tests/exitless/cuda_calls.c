@@ -2,7 +2,8 @@
 /*
  * An ordinary CUDA program, which knows nothing of the way its calls take: `cuda_calls compute`
  * runs kernels and prints what they computed, `cuda_calls query COUNT` makes that many calls of the
- * driver API that the driver has to be asked, and checks each answer; `cuda_calls loop` asks until
+ * driver API that the driver has to be asked, and checks each answer; `cuda_calls memory COUNT` the
+ * same with allocations, small copies and events; `cuda_calls loop` asks until
  * somebody ends it, or its session ends. `cuda_calls vmcall COUNT` makes hypercalls, for
  * comparison. Around the loop it says "start" and "done NAME TICKS", and waits for a line each
  * time; ticks of the emulated clock are instructions.
@@ -143,6 +144,40 @@ static void query(unsigned long count)
     CHECK(cuEventDestroy_v2(event));
 }
 
+/* ---- memory ---- */
+
+static void memory(unsigned long count)
+{
+    CUdeviceptr a, b, other;
+    CUevent event;
+    uint32_t words[4], read[8];
+    CHECK(cuMemAlloc_v2(&a, 4096));
+    CHECK(cuMemAlloc_v2(&b, 4096));
+    CHECK(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+    CHECK(cuCtxSynchronize());
+    say("start");
+    uint64_t since = ticks();
+    for (unsigned long i = 0; i < count; i += 8) {
+        for (uint32_t k = 0; k < 4; k++)
+            words[k] = (uint32_t)i + k;
+        CHECK(cuMemAlloc_v2(&other, 1 + i % 5000));
+        expect(other != a && other != b, "an address", i);
+        CHECK(cuMemsetD32Async(b, (uint32_t)i, 8, NULL));
+        CHECK(cuMemcpyHtoD_v2(a, words, sizeof(words)));
+        CHECK(cuMemcpyDtoDAsync_v2(b + 4, a, sizeof(words), NULL));
+        CHECK(cuEventRecord(event, NULL));
+        CHECK(cuEventSynchronize(event));
+        CHECK(cuMemcpyDtoH_v2(read, b, sizeof(read)));
+        for (uint32_t k = 0; k < 8; k++)
+            expect(read[k] == (k >= 1 && k <= 4 ? words[k - 1] : (uint32_t)i), "a copy", i);
+        CHECK(cuMemFree_v2(other));
+    }
+    finish("memory", since);
+    CHECK(cuEventDestroy_v2(event));
+    CHECK(cuMemFree_v2(a));
+    CHECK(cuMemFree_v2(b));
+}
+
 /* Right answers, then errors only. */
 static void loop(void)
 {
@@ -188,6 +223,8 @@ int main(int argc, char **argv)
         compute();
     else if (strcmp(argv[1], "query") == 0)
         query(count);
+    else if (strcmp(argv[1], "memory") == 0)
+        memory(count);
     else if (strcmp(argv[1], "loop") == 0) {
         loop();
         return 0;

@@ -204,6 +204,7 @@ int main(int argc, char **argv)
             verdict(status == 46, "a worker that dies ends its session with the API's error");
         } else if (strncmp(line, "sessions ", 9) == 0) {
             look_for_leaks();
+            go_on(to);
         } else if (strncmp(line, "computed ", 9) == 0 || strncmp(line, "output ", 7) == 0) {
             verdict(strstr(argv[2], line), "a program's results are as they are natively");
         } else if (sscanf(line, "end %d", &status) == 1) {

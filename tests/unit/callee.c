@@ -23,6 +23,7 @@
 #define CONTEXT 1u
 #define STREAM  2u
 #define EVENT   3u
+#define UNTIMED 4u
 
 static struct {
     struct pair pair;
@@ -32,7 +33,8 @@ static struct {
     struct wh_gate gate;
     pthread_t server;
     uint64_t sent;
-    bool many; /* threads, that take each other's messages */
+    struct wh_gate_range near; /* what of the device's memory a view shows */
+    bool many;                 /* threads, that take each other's messages */
 } * test;
 
 struct wh_gate *wh_callee_gate(void)
@@ -117,18 +119,20 @@ static void *serve(void *worker)
 
 static void make_gate(void)
 {
-    struct wh_gate_range ignored[2];
+    struct wh_gate_range ranges[3];
     test->gate = (struct wh_gate){.shm = test->pair.worker,
                                   .origin = &test->worker,
                                   .worker = {.channel = &test->pair.worker->channel,
                                              .table = test->worker.table,
-                                             .ledger = test->worker.ledger},
+                                             .ledger = test->worker.ledger,
+                                             .state = test->worker.state},
                                   .pool = wh_pool_new(64u << 10),
                                   .seen = {{4096, (uintptr_t)1 << 47}},
                                   .nseen = 1};
     assert_non_null(wh_pool_take(test->gate.pool, 1));
     wh_pool_reset(test->gate.pool);
-    assert_int_equal(test->backend.show(&test->worker, test->gate.backend, ignored), 2);
+    assert_int_equal(test->backend.show(&test->worker, test->gate.backend, ranges), 3);
+    test->near = ranges[2];
     test->gate.quiet = test->backend.quiet(&test->worker);
     test->pair.worker->sleeps_at_once = test->gate.quiet;
     test->worker.gate = &test->gate;
@@ -271,6 +275,139 @@ static void what_is_left(void **state)
     assert_int_equal(test->account.calls, test->sent);
 }
 
+/* ---- memory ---- */
+
+/* Runs in the view, for sure: the worker's thread sleeps. */
+static void post_bytes(uint64_t to, const char *text)
+{
+    uint64_t words[3 + 8] = {to, strlen(text), strlen(text)};
+    size_t n = 4 + (strlen(text) + 7) / 8;
+    memcpy(words + 3, text, strlen(text));
+    words[n - 1] = 0; /* the NULL stream */
+    send(WH_CUDA_wh_write, WH_NO_SLOT, words, n);
+}
+
+static uint64_t allocate(uint64_t size)
+{
+    struct answer answer = ASK(WH_CUDA_cuMemAlloc_v2, 8, size);
+    uint64_t address;
+    assert_int_equal(status(&answer), CUDA_SUCCESS);
+    memcpy(&address, answer.bytes + 16, sizeof(address));
+    return address;
+}
+
+static void expect_bytes(uint64_t from, const char *text)
+{
+    struct answer answer = ASK(WH_CUDA_wh_read, strlen(text), strlen(text), from, STREAM);
+    assert_int_equal(status(&answer), CUDA_SUCCESS);
+    assert_memory_equal(answer.bytes + 16, text, strlen(text));
+}
+
+static bool is_near(uint64_t address)
+{
+    return address >= test->near.start && address < test->near.end;
+}
+
+/* Small copies and sets, with allocations around them; once by the worker and once in the view. */
+static void small_copies(bool view)
+{
+    uint64_t before = test->gate.carried_out, n = 0;
+    if (view)
+        wait_for_sleep();
+    uint64_t a = allocate(1000), b = allocate(1000);
+    n += 2;
+    assert_true(is_near(a) && is_near(b) && a != b);
+    POST(WH_CUDA_cuMemsetD8Async, b, 'z', 1000, STREAM);
+    post_bytes(a, "hello");
+    POST(WH_CUDA_wh_copy_shared, b + 3, a, 5, 0);
+    POST(WH_CUDA_cuMemsetD16Async, b + 10, 'x' << 8 | 'y', 2, 0);
+    expect_success(ASK(WH_CUDA_cuMemsetD32_v2, b + 16, 0x61616161, 1));
+    expect_bytes(b, "zzzhellozzyxyxzzaaaaz");
+    POST(WH_CUDA_cuMemcpyDtoDAsync_v2, b + 100, b, 4, 0);
+    expect_success(ASK(WH_CUDA_cuMemcpyDtoD_v2, b + 104, a, 5));
+    expect_bytes(b + 100, "zzzhhelloz");
+    POST(WH_CUDA_cuEventRecord, UNTIMED, STREAM);
+    POST(WH_CUDA_cuStreamWaitEvent, 0, UNTIMED, 0);
+    expect_success(ASK(WH_CUDA_cuEventSynchronize, UNTIMED));
+    n += 12;
+    expect_success(ASK(WH_CUDA_cuMemFree_v2, a));
+    expect_success(ASK(WH_CUDA_cuMemFree_v2, b));
+    struct answer again = ASK(WH_CUDA_cuMemFree_v2, a);
+    assert_int_equal(status(&again), CUDA_ERROR_INVALID_VALUE);
+    n += 3;
+    assert_int_equal(test->gate.carried_out - before, view ? n : 0);
+}
+
+static void memory(void **state)
+{
+    (void)state;
+    expect_success(ASK(WH_CUDA_cuEventCreate, 1, UNTIMED, CU_EVENT_DISABLE_TIMING));
+    (void)ASK(WH_CUDA_cuCtxGetFlags, 4);
+    expect_success(ASK(WH_CUDA_cuMemFree_v2, allocate(1))); /* the worker's list has room */
+    struct answer before = ASK(WH_CUDA_cuMemGetInfo_v2, 8, 8);
+    small_copies(true);
+    test->pair.client->step_in = NULL;
+    small_copies(false);
+    test->pair.client->step_in = step_in;
+    struct answer after = ASK(WH_CUDA_cuMemGetInfo_v2, 8, 8);
+    assert_memory_equal(before.bytes, after.bytes, before.size);
+    assert_int_equal(test->account.allocated, 0);
+    assert_int_equal(test->account.calls, test->sent);
+}
+
+/* What was posted is for the worker, who says `result` of it. */
+static void left_to_worker(uint64_t carried_out, int32_t result)
+{
+    wait_for_sleep();
+    assert_int_equal(test->gate.carried_out, carried_out);
+    struct answer told = ASK(WH_CUDA_cuCtxSynchronize);
+    assert_int_equal(status(&told), result);
+    wait_for_sleep();
+}
+
+/* Nothing is touched that is not there, and errors are the worker's to tell. */
+static void memory_that_is_left(void **state)
+{
+    struct wh_gate_range *seen = test->gate.seen;
+    uint64_t a = allocate(1000), big = allocate(4 << 20);
+    (void)state;
+    assert_false(is_near(big));
+    wait_for_sleep();
+    uint64_t before = test->gate.carried_out;
+    POST(WH_CUDA_cuMemsetD8Async, a + 999, 1, 2, 0); /* beyond the end */
+    left_to_worker(before, CUDA_ERROR_INVALID_VALUE);
+    before = test->gate.carried_out;
+    POST(WH_CUDA_cuMemsetD16Async, a + 1, 1, 2, 0); /* not aligned: the driver refuses */
+    left_to_worker(before, CUDA_ERROR_INVALID_VALUE);
+    before = test->gate.carried_out;
+    POST(WH_CUDA_cuMemsetD8Async, big, 1, (4 << 20), 0); /* takes long */
+    left_to_worker(before, CUDA_SUCCESS);
+    before = test->gate.carried_out;
+    POST(WH_CUDA_cuEventRecord, EVENT, STREAM); /* has a time */
+    left_to_worker(before, CUDA_SUCCESS);
+    before = test->gate.carried_out;
+    /* Only the first device memory is there, as in a view. */
+    seen[0].end = test->near.end;
+    seen[1] = (struct wh_gate_range){(uintptr_t)1 << 40, (uintptr_t)1 << 47};
+    test->gate.nseen = 2;
+    post_bytes(a, "here");
+    assert_int_equal(test->gate.carried_out, before + 1);
+    post_bytes(big, "there");
+    left_to_worker(before + 1, CUDA_SUCCESS);
+    before = test->gate.carried_out;
+    POST(WH_CUDA_wh_copy_shared, a + 4, big, 5, 0);
+    left_to_worker(before, CUDA_SUCCESS);
+    expect_bytes(a, "herethere");
+    expect_success(ASK(WH_CUDA_cuMemFree_v2, big));
+    wait_for_sleep();
+    before = test->gate.carried_out;
+    expect_success(ASK(WH_CUDA_cuMemFree_v2, a));
+    assert_int_equal(test->gate.carried_out, before + 1);
+    struct answer none = ASK(WH_CUDA_cuMemAlloc_v2, 8, 1ull << 50);
+    assert_int_equal(status(&none), CUDA_ERROR_OUT_OF_MEMORY);
+    assert_int_equal(test->gate.carried_out, before + 1);
+}
+
 /* Nobody else takes anything while the test leads. */
 static void who_does_not_lead(void **state)
 {
@@ -295,10 +432,18 @@ static void who_does_not_lead(void **state)
 static void malformed(void **state)
 {
     static const struct question lies[] = {
-        {WH_CUDA_cuStreamQuery, 1, {CONTEXT}},      {WH_CUDA_cuStreamQuery, 1, {999}},
-        {WH_CUDA_cuStreamQuery, 2, {STREAM, 0}},    {WH_CUDA_cuStreamQuery, 0, {0}},
-        {WH_CUDA_cuMemGetInfo_v2, 2, {9, 8}},       {WH_CUDA_cuMemGetInfo_v2, 2, {8, 1ull << 62}},
-        {WH_CUDA_cuMemGetInfo_v2, 2, {8, 1 << 20}}, {60000, 1, {0}},
+        {WH_CUDA_cuStreamQuery, 1, {CONTEXT}},
+        {WH_CUDA_cuStreamQuery, 1, {999}},
+        {WH_CUDA_cuStreamQuery, 2, {STREAM, 0}},
+        {WH_CUDA_cuStreamQuery, 0, {0}},
+        {WH_CUDA_cuMemGetInfo_v2, 2, {9, 8}},
+        {WH_CUDA_cuMemGetInfo_v2, 2, {8, 1ull << 62}},
+        {WH_CUDA_cuMemGetInfo_v2, 2, {8, 1 << 20}},
+        {60000, 1, {0}},
+        {WH_CUDA_wh_write, 2, {4096, 1ull << 62}},
+        {WH_CUDA_wh_write, 3, {4096, 8, 1ull << 62 | 8}},
+        {WH_CUDA_wh_read, 3, {1ull << 63, 1ull << 63, 4096}},
+        {WH_CUDA_cuMemFree_v2, 0, {0}},
     };
     struct wh_shm *worker = test->pair.worker;
     (void)state;
@@ -357,6 +502,8 @@ int main(int argc, char **argv)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(same_answers, open_session, close_session),
         cmocka_unit_test_setup_teardown(what_is_left, open_session, close_session),
+        cmocka_unit_test_setup_teardown(memory, open_session, close_session),
+        cmocka_unit_test_setup_teardown(memory_that_is_left, open_session, close_session),
         cmocka_unit_test_setup_teardown(who_does_not_lead, open_session, close_session),
         cmocka_unit_test_setup_teardown(malformed, open_session, close_session),
         cmocka_unit_test_setup_teardown(threads, open_session, close_session),

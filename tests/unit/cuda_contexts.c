@@ -57,7 +57,8 @@ void wh_cuda_bounce_forget(const struct wh_cuda_state *state, const void *gone)
 /* ---- the driver ---- */
 
 static struct wh_cuda_state cuda;
-static struct wh_worker worker = {.state = &cuda};
+static const struct wh_backend backend = {.functions = &cuda.f};
+static struct wh_worker worker = {.backend = &backend, .state = &cuda};
 static _Thread_local CUcontext current;
 static CUcontext taken; /* by the other thread, while the driver ends the context */
 

@@ -95,7 +95,8 @@ static CUresult address_range(CUdeviceptr *start, size_t *size, CUdeviceptr addr
 /* ---- the tests ---- */
 
 static struct wh_cuda_state cuda;
-static struct wh_worker worker = {.state = &cuda};
+static const struct wh_backend backend = {.functions = &cuda.f};
+static struct wh_worker worker = {.backend = &backend, .state = &cuda};
 
 static int setup(void **state)
 {

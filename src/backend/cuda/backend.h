@@ -72,6 +72,7 @@ struct wh_cuda_state {
     uint64_t arena_size;
     bool (*quiet)(void); /* the software device's; see places.h */
     void *soft_driver, *soft_buckets;
+    void (*soft_near)(void **start, size_t *size);
 };
 
 static inline struct wh_cuda_state *wh_cuda_state(struct wh_call *call)
@@ -79,9 +80,10 @@ static inline struct wh_cuda_state *wh_cuda_state(struct wh_call *call)
     return call->worker->state;
 }
 
+/* The driver's functions, or their like where code of this backend runs in a view. */
 static inline const struct wh_cuda_functions_table *wh_cuda_driver(struct wh_call *call)
 {
-    return &wh_cuda_state(call)->f;
+    return call->worker->backend->functions;
 }
 
 /* Loads the driver library and fills `backend`. Fails with a sentence when there is none. */
@@ -184,6 +186,11 @@ struct wh_cuda_shares *wh_cuda_shares_new(void *library);
 /* What is about to go is offered no more: an object, an allocation. */
 void wh_cuda_shares_forget_object(const struct wh_entry *entry);
 void wh_cuda_shares_forget(const struct wh_cuda_state *state, CUdeviceptr address);
+
+/* Whether nothing is offered, for one who may only touch what `sees` says; false, too, if that
+ * cannot be told. */
+bool wh_cuda_shares_none(const struct wh_cuda_state *state,
+                         bool (*sees)(const void *bytes, size_t size));
 
 /* The context is gone, and what was opened in it. */
 void wh_cuda_shares_forget_context(const struct wh_cuda_state *state, const void *context);

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The calls that may run in a session's view (worker/callee.c): questions to the software device,
- * and waits for what is done already. For the callee only, which has no memory of its own; each
- * call looks whether it can reach what it will touch before it touches anything.
+ * waits for what is done already, and what is done in a moment. For the callee only, which has no
+ * memory of its own; each call looks whether it can reach what it will touch before it touches
+ * anything. The calls themselves are the backend's and the driver's, linked once more.
  */
 #include "backend/softgpu/callee.h"
+
 #include "backend/cuda/backend.h"
 #include "backend/cuda/in_view.h"
+#include "backend/softgpu/queue.h"
+#include "worker/exchange.h"
 #include "worker/gate.h"
 #include "worker/table.h"
 
@@ -27,7 +31,10 @@ static bool enter(struct wh_call *call)
 {
     const struct wh_gate *gate = wh_callee_gate();
     const struct wh_cuda_contexts *contexts = gate->backend[0];
+    struct wh_cuda_state *state = call->worker->state;
     struct soft_callee *soft = soft_callee();
+    if (!wh_callee_sees(state, sizeof(*state)))
+        return false;
     soft->driver = (struct soft_driver *)(uintptr_t)gate->backend[1];
     soft->buckets = (struct soft_object **)(uintptr_t)gate->backend[2];
     soft->current = NULL;
@@ -41,8 +48,77 @@ static bool enter(struct wh_call *call)
             *place ? wh_table_find(call->worker->table, *place, WH_CUDA_TYPE_CUcontext) : NULL;
         soft->current = entry ? entry->real : NULL;
     }
-    return soft_callee_reaches_context();
+    if (!soft_callee_reaches_context())
+        return false;
+    state->calls++;
+    return true;
 }
+
+/* ---- what the backend's files need of the rest of it ---- */
+
+CUcontext wh_cuda_current(struct wh_call *call)
+{
+    (void)call;
+    return (CUcontext)soft_callee()->current;
+}
+
+void *wh_cuda_bounce_take(struct wh_call *call, size_t size)
+{
+    (void)call, (void)size; /* ordinary memory is as good here */
+    return NULL;
+}
+
+void wh_cuda_bounce_put(struct wh_call *call, const void *place)
+{
+    (void)call, (void)place;
+}
+
+int wh_exchange_drop(const uint8_t token[WH_EXCHANGE_TOKEN])
+{
+    (void)token; /* nothing is offered: see free_memory */
+    return 0;
+}
+
+/* Words are copied as other bytes are, and none is ever kept. */
+bool wh_cuda_is_word(CUdeviceptr to, size_t size)
+{
+    (void)to, (void)size;
+    return false;
+}
+
+CUresult wh_cuda_words_keep(struct wh_call *call, CUdeviceptr to, size_t size, const void *bytes,
+                            CUstream stream)
+{
+    (void)call, (void)to, (void)size, (void)bytes, (void)stream;
+    return CUDA_ERROR_NOT_SUPPORTED;
+}
+
+CUresult wh_cuda_words_give(struct wh_cuda_state *state)
+{
+    (void)state; /* a quiet session has none */
+    return CUDA_SUCCESS;
+}
+
+/* Those that the backend calls here. */
+static const struct wh_cuda_functions_table functions = {
+    .cuMemAlloc_v2 = cuMemAlloc_v2,
+    .cuMemFree_v2 = cuMemFree_v2,
+    .cuMemcpyAsync = cuMemcpyAsync,
+    .cuMemcpyDtoHAsync_v2 = cuMemcpyDtoHAsync_v2,
+    .cuMemcpyHtoDAsync_v2 = cuMemcpyHtoDAsync_v2,
+    .cuStreamSynchronize = cuStreamSynchronize,
+};
+
+static bool reaches(struct wh_worker *worker, uint64_t address, uint64_t size)
+{
+    const struct wh_cuda_state *state = worker->state;
+    struct wh_cuda_range range;
+    return wh_callee_sees(state, sizeof(*state)) &&
+           wh_cuda_ranges_seen(state->ranges, wh_callee_sees) &&
+           wh_cuda_ranges_find(state->ranges, address, size, &range);
+}
+
+/* ---- calls ---- */
 
 /* The thread's number has a place already: else the worker makes room. */
 static bool set_current(struct wh_call *call, uint64_t *a)
@@ -83,8 +159,16 @@ static bool memory_info(struct wh_call *call, uint64_t *a)
         return true;                                       \
     }
 
-#define STREAM soft_callee_reaches_stream(POINTER(struct CUstream_st, 0))
-#define EVENT  soft_callee_reaches_event(POINTER(struct CUevent_st, 0))
+#define STREAM_AT(i) soft_callee_reaches_stream(POINTER(struct CUstream_st, i))
+#define EVENT_AT(i)  soft_callee_reaches_event(POINTER(struct CUevent_st, i))
+#define STREAM       STREAM_AT(0)
+#define EVENT        EVENT_AT(0)
+
+/* Few enough to be moved in a moment, and here. */
+static bool has_bytes(uint64_t address, uint64_t n, uint64_t each)
+{
+    return n <= SOFT_SMALL_BYTES / each && soft_callee_reaches_bytes(address, n * each);
+}
 
 CALL(get_flags, true, CtxGetFlags(POINTER(unsigned, 0)))
 CALL(get_limit, true, CtxGetLimit(POINTER(size_t, 0), (CUlimit)a[1]))
@@ -106,8 +190,65 @@ CALL(stream_synchronize, STREAM, StreamSynchronize(POINTER(struct CUstream_st, 0
 CALL(event_query, EVENT, EventQuery(POINTER(struct CUevent_st, 0)))
 CALL(event_synchronize, EVENT, EventSynchronize(POINTER(struct CUevent_st, 0)))
 
+CALL(stream_wait, STREAM &&EVENT_AT(1),
+     StreamWaitEvent(POINTER(struct CUstream_st, 0), POINTER(struct CUevent_st, 1), (unsigned)a[2]))
+CALL(record, soft_callee_reaches_record(POINTER(struct CUevent_st, 0)) && STREAM_AT(1),
+     EventRecord(POINTER(struct CUevent_st, 0), POINTER(struct CUstream_st, 1)))
+CALL(record_flags, soft_callee_reaches_record(POINTER(struct CUevent_st, 0)) && STREAM_AT(1),
+     EventRecordWithFlags(POINTER(struct CUevent_st, 0), POINTER(struct CUstream_st, 1),
+                          (unsigned)a[2]))
+CALL(elapsed, EVENT_AT(1) && EVENT_AT(2),
+     EventElapsedTime_v2(POINTER(float, 0), POINTER(struct CUevent_st, 1),
+                         POINTER(struct CUevent_st, 2)))
+CALL(set_8, has_bytes(a[0], a[2], 1), MemsetD8_v2(a[0], (unsigned char)a[1], a[2]))
+CALL(set_16, has_bytes(a[0], a[2], 2), MemsetD16_v2(a[0], (unsigned short)a[1], a[2]))
+CALL(set_32, has_bytes(a[0], a[2], 4), MemsetD32_v2(a[0], (unsigned)a[1], a[2]))
+CALL(set_8_async, has_bytes(a[0], a[2], 1) && STREAM_AT(3),
+     MemsetD8Async(a[0], (unsigned char)a[1], a[2], POINTER(struct CUstream_st, 3)))
+CALL(set_16_async, has_bytes(a[0], a[2], 2) && STREAM_AT(3),
+     MemsetD16Async(a[0], (unsigned short)a[1], a[2], POINTER(struct CUstream_st, 3)))
+CALL(set_32_async, has_bytes(a[0], a[2], 4) && STREAM_AT(3),
+     MemsetD32Async(a[0], (unsigned)a[1], a[2], POINTER(struct CUstream_st, 3)))
+
+#define TWO_PLACES (has_bytes(a[0], a[2], 1) && has_bytes(a[1], a[2], 1))
+
+CALL(copy, TWO_PLACES, MemcpyDtoD_v2(a[0], a[1], a[2]))
+CALL(copy_async, TWO_PLACES &&STREAM_AT(3),
+     MemcpyDtoDAsync_v2(a[0], a[1], a[2], POINTER(struct CUstream_st, 3)))
+
+/* Calls of the backend's own. */
+#define HAND(name, reaches, ...)                                    \
+    static bool name(struct wh_call *call, uint64_t *a)             \
+    {                                                               \
+        if (!(reaches))                                             \
+            return false;                                           \
+        a[WH_RESULT] = (uint64_t)(int64_t)wh_cuda_do_##__VA_ARGS__; \
+        return true;                                                \
+    }
+
+HAND(write_bytes, has_bytes(a[0], a[1], 1) && STREAM_AT(3),
+     write(call, a[0], a[1], POINTER(void, 2), POINTER(struct CUstream_st, 3)))
+HAND(read_bytes, has_bytes(a[2], a[0], 1) && STREAM_AT(3),
+     read(call, a[0], POINTER(void, 1), a[2], POINTER(struct CUstream_st, 3)))
+HAND(copy_shared, TWO_PLACES &&STREAM_AT(3),
+     copy_shared(call, a[0], a[1], a[2], POINTER(struct CUstream_st, 3)))
+
+static bool reaches_maps(struct wh_call *call)
+{
+    return soft_callee_reaches_maps() &&
+           wh_cuda_ranges_seen(wh_cuda_state(call)->ranges, wh_callee_sees);
+}
+
+HAND(allocate, reaches_maps(call), cuMemAlloc_v2(call, POINTER(CUdeviceptr, 0), a[1]))
+HAND(free_memory,
+     reaches_maps(call) && wh_cuda_shares_none(wh_cuda_state(call), wh_callee_sees) &&
+         soft_callee_reaches_allocation(a[0]),
+     cuMemFree_v2(call, a[0]))
+
 #define ENTRY(call, function, may_be_posted) [WH_CUDA_##call] = {function, may_be_posted},
 static const struct wh_callee_call calls[WH_CUDA_NCALLS] = {WH_CUDA_IN_VIEW(ENTRY)};
 
 const struct wh_callee_backend wh_cuda_callee = {
-    .backend = {.api = &wh_cuda_api}, .calls = calls, .enter = enter};
+    .backend = {.api = &wh_cuda_api, .functions = &functions, .reaches = reaches},
+    .calls = calls,
+    .enter = enter};

@@ -28,6 +28,24 @@
     X(cuStreamQuery, stream_query, false)                 \
     X(cuStreamSynchronize, stream_synchronize, false)     \
     X(cuEventQuery, event_query, false)                   \
-    X(cuEventSynchronize, event_synchronize, false)
+    X(cuEventSynchronize, event_synchronize, false)       \
+    X(cuEventRecord, record, true)                        \
+    X(cuEventRecordWithFlags, record_flags, true)         \
+    X(cuEventElapsedTime, elapsed, false)                 \
+    X(cuEventElapsedTime_v2, elapsed, false)              \
+    X(cuStreamWaitEvent, stream_wait, true)               \
+    X(cuMemsetD8_v2, set_8, false)                        \
+    X(cuMemsetD16_v2, set_16, false)                      \
+    X(cuMemsetD32_v2, set_32, false)                      \
+    X(cuMemsetD8Async, set_8_async, true)                 \
+    X(cuMemsetD16Async, set_16_async, true)               \
+    X(cuMemsetD32Async, set_32_async, true)               \
+    X(cuMemcpyDtoD_v2, copy, false)                       \
+    X(cuMemcpyDtoDAsync_v2, copy_async, true)             \
+    X(wh_write, write_bytes, true)                        \
+    X(wh_read, read_bytes, false)                         \
+    X(wh_copy_shared, copy_shared, true)                  \
+    X(cuMemAlloc_v2, allocate, false)                     \
+    X(cuMemFree_v2, free_memory, false)
 
 #endif

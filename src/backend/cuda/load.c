@@ -169,12 +169,16 @@ static unsigned show(struct wh_worker *worker, const void *words[4], struct wh_g
     const struct wh_gate_range buckets = {(uintptr_t)state->soft_buckets,
                                           (uintptr_t)state->soft_buckets +
                                               SOFT_BUCKETS * sizeof(void *)};
+    void *near = NULL;
+    size_t size = 0;
+    state->soft_near(&near, &size);
     words[0] = state->contexts;
     words[1] = state->soft_driver;
     words[2] = state->soft_buckets;
     ranges[0] = driver;
     ranges[1] = buckets;
-    return 2;
+    ranges[2] = (struct wh_gate_range){(uintptr_t)near, (uintptr_t)near + size};
+    return size ? 3 : 2;
 }
 
 #define NUMBER(call, function, posted) WH_CUDA_##call,
@@ -185,7 +189,8 @@ static void find_soft_state(struct wh_cuda_state *state, struct wh_backend *back
     void (*where)(void **driver, void **buckets) = NULL;
     *(void **)&where = dlsym(library, WH_CUDA_SOFTGPU_STATE);
     *(void **)&state->quiet = dlsym(library, WH_CUDA_SOFTGPU_QUIET);
-    if (!where || !state->quiet)
+    *(void **)&state->soft_near = dlsym(library, WH_CUDA_SOFTGPU_NEAR);
+    if (!where || !state->quiet || !state->soft_near)
         return;
     where(&state->soft_driver, &state->soft_buckets);
     backend->quiet = quiet;

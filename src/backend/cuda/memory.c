@@ -50,12 +50,13 @@ CUresult wh_cuda_do_cuMemFree_v2(struct wh_call *call, CUdeviceptr address)
     struct wh_cuda_state *state = wh_cuda_state(call);
     if (address == 0)
         return CUDA_SUCCESS;
+    const struct wh_cuda_functions_table *f = wh_cuda_driver(call);
     if (wh_cuda_ranges_find(state->ranges, address, 0, &range) && range.kind == WH_CUDA_RANGE_GRAPH)
-        return state->f.cuMemFree_v2(address);
+        return f->cuMemFree_v2(address);
     if (!wh_cuda_ranges_take(state->ranges, address, &range))
         return CUDA_ERROR_INVALID_VALUE;
     wh_cuda_shares_forget(state, address);
-    CUresult result = state->f.cuMemFree_v2(address);
+    CUresult result = f->cuMemFree_v2(address);
     if (result != CUDA_SUCCESS)
         wh_cuda_ranges_add(state->ranges, &range);
     return result;

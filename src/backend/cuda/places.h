@@ -20,9 +20,10 @@
 /* Its function that is told where to write what it uses: void (struct wh_meter *, unsigned). */
 #define WH_CUDA_SOFTGPU_METER "wormhole_softgpu_meter"
 
-/* Where its state lies, and whether it has nothing to do: void (struct soft_driver **, struct
- * soft_object ***) and bool (void). */
+/* Where its state lies, where small allocations do, and whether it has nothing to do: void (struct
+ * soft_driver **, struct soft_object ***), void (void **, size_t *) and bool (void). */
 #define WH_CUDA_SOFTGPU_STATE "wormhole_softgpu_state"
+#define WH_CUDA_SOFTGPU_NEAR  "wormhole_softgpu_near"
 #define WH_CUDA_SOFTGPU_QUIET "wormhole_softgpu_quiet"
 
 #endif

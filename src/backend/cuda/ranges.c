@@ -37,6 +37,14 @@ void wh_cuda_ranges_tell(struct wh_cuda_ranges *ranges, _Atomic uint64_t *bytes)
     ranges->told = bytes;
 }
 
+bool wh_cuda_ranges_seen(const struct wh_cuda_ranges *ranges,
+                         bool (*sees)(const void *bytes, size_t size))
+{
+    return sees(ranges, sizeof(*ranges)) &&
+           (!ranges->room || sees(ranges->at, ranges->room * sizeof(*ranges->at))) &&
+           (!ranges->told || sees(ranges->told, sizeof(*ranges->told)));
+}
+
 /* Lock held. */
 static void tell(const struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range, bool more)
 {

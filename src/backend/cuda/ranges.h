@@ -7,6 +7,7 @@
 #define WH_BACKEND_CUDA_RANGES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct wh_cuda_ranges;
@@ -27,6 +28,10 @@ void wh_cuda_ranges_free(struct wh_cuda_ranges *ranges);
 
 /* From here on *bytes is the size of all ranges of kind 0 together, for others to see. */
 void wh_cuda_ranges_tell(struct wh_cuda_ranges *ranges, _Atomic uint64_t *bytes);
+
+/* Whether the map can be looked at by one who may only touch what `sees` says. */
+bool wh_cuda_ranges_seen(const struct wh_cuda_ranges *ranges,
+                         bool (*sees)(const void *bytes, size_t size));
 
 /* False when memory is short, or a range is there already. */
 bool wh_cuda_ranges_add(struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range);

@@ -191,6 +191,12 @@ static struct offer **find_offer(struct wh_cuda_shares *shares, CUdeviceptr addr
     return link;
 }
 
+bool wh_cuda_shares_none(const struct wh_cuda_state *state,
+                         bool (*sees)(const void *bytes, size_t size))
+{
+    return sees(state->shares, sizeof(*state->shares)) && !state->shares->offers;
+}
+
 void wh_cuda_shares_forget(const struct wh_cuda_state *state, CUdeviceptr address)
 {
     struct wh_cuda_shares *shares = state->shares;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What context.c, stream.c, event.c, limit.c and memory.c need of the rest of the driver, for one
- * who runs them while nobody else does: no command is under way, nothing is captured, and no other
+ * What the driver's files in the callee need of the rest of the driver, for one who runs them while
+ * nobody else does: no command is under way, nothing is captured, and no other
  * thread is in the driver. So there is nothing to lock and nothing to wait for. Linked into the
  * worker's callee only, never into the driver.
  */
@@ -9,6 +9,15 @@
 
 #include "backend/softgpu/event.h"
 #include "backend/softgpu/graph.h"
+#include "backend/softgpu/memory.h"
+#include "base/meter.h"
+
+#include <time.h>
+
+struct soft_driver *soft_driver(void)
+{
+    return soft_callee()->driver;
+}
 
 CUresult soft_ready(void)
 {
@@ -118,6 +127,119 @@ bool soft_callee_reaches_event(CUevent handle)
            (!event->shared && !event->captured.capture);
 }
 
+bool soft_callee_reaches_record(CUevent handle)
+{
+    bool hidden;
+    const struct soft_event *event = (const struct soft_event *)(const void *)handle;
+    return soft_callee_reaches_event(handle) &&
+           (!search(handle, &hidden) || event->object.kind != SOFT_EVENT ||
+            ((event->flags & CU_EVENT_DISABLE_TIMING) && !event->mark.stream));
+}
+
+bool soft_callee_reaches_maps(void)
+{
+    const struct soft_driver *driver = soft_driver();
+    const struct wh_meter *meters = driver->meters;
+    return driver->slots.elsewhere == 0 &&
+           (!driver->nmeters || soft_callee_sees(meters, driver->nmeters * sizeof(*meters)));
+}
+
+bool soft_callee_reaches_bytes(uint64_t address, size_t size)
+{
+    return size == 0 ||
+           (soft_callee_reaches_maps() && soft_callee_sees((const void *)(uintptr_t)address, size));
+}
+
+bool soft_callee_reaches_allocation(uint64_t address)
+{
+    struct soft_range range;
+    if (!soft_callee_reaches_maps())
+        return false;
+    return !soft_range_find(address, &range) ||
+           (range.kind == SOFT_MEMORY_DEVICE && !range.pool &&
+            soft_callee_reaches_bytes(range.extent.start, range.extent.size));
+}
+
+/* ---- commands: nothing is before them ---- */
+
+CUresult soft_submit(struct soft_stream *stream, struct soft_command *command,
+                     struct soft_mark *mark)
+{
+    if (mark)
+        *mark = (struct soft_mark){NULL, 0};
+    soft_command_run(stream, command);
+    return CUDA_SUCCESS;
+}
+
+CUresult soft_execute(struct soft_stream *stream, struct soft_command *command)
+{
+    soft_command_run(stream, command);
+    return (CUresult)atomic_load(&stream->object.context->fault);
+}
+
+CUresult soft_submit_locked(struct soft_stream *stream, struct soft_command *command)
+{
+    return soft_submit(stream, command, NULL);
+}
+
+bool soft_stream_free_locked(struct soft_stream *stream)
+{
+    (void)stream;
+    return true;
+}
+
+bool soft_command_need(struct soft_command *command, const struct soft_mark *mark)
+{
+    (void)command, (void)mark;
+    return true;
+}
+
+/* ---- memory of kinds that no call here is let near ---- */
+
+void soft_pool_give(const struct soft_range *range)
+{
+    (void)range;
+}
+
+void soft_pool_trim_all(struct soft_device *device)
+{
+    (void)device; /* then there is no memory, and the call is left */
+}
+
+bool soft_pool_reaches(const struct soft_pool *pool, const struct soft_device *device)
+{
+    (void)pool, (void)device;
+    return false;
+}
+
+void soft_host_give(const struct soft_range *range)
+{
+    (void)range;
+}
+
+void soft_ipc_give(const struct soft_range *range)
+{
+    (void)range;
+}
+
+bool soft_graph_memory_free(CUdeviceptr address)
+{
+    (void)address;
+    return false;
+}
+
+int madvise(void *memory, size_t size, int advice)
+{
+    (void)memory, (void)size, (void)advice; /* the first bytes are never given back */
+    return 0;
+}
+
+long sysconf(int name)
+{
+    (void)name;
+    return 4096;
+}
+
 /* ---- nobody else is here ---- */
 
 void soft_queue_lock(void)
@@ -137,6 +259,32 @@ int pthread_mutex_lock(pthread_mutex_t *mutex)
 int pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
     (void)mutex;
+    return 0;
+}
+
+int pthread_rwlock_rdlock(pthread_rwlock_t *lock)
+{
+    (void)lock;
+    return 0;
+}
+
+int pthread_rwlock_wrlock(pthread_rwlock_t *lock)
+{
+    (void)lock;
+    return 0;
+}
+
+int pthread_rwlock_unlock(pthread_rwlock_t *lock)
+{
+    (void)lock;
+    return 0;
+}
+
+/* Only for events whose time is never asked. */
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+    (void)clock;
+    *now = (struct timespec){0};
     return 0;
 }
 
@@ -165,6 +313,41 @@ bool soft_mark_reached(const struct soft_mark *mark)
 {
     (void)mark;
     return true;
+}
+
+bool soft_capturing(void)
+{
+    return false;
+}
+
+bool soft_stream_captures(struct soft_stream *stream)
+{
+    (void)stream;
+    return false;
+}
+
+CUresult soft_capture_record(struct soft_stream *stream, struct soft_event *event, bool *taken)
+{
+    (void)stream, (void)event, (void)taken; /* never asked, as the next ones */
+    return CUDA_SUCCESS;
+}
+
+CUresult soft_capture_wait(struct soft_stream *stream, struct soft_event *event, bool *taken)
+{
+    (void)stream, (void)event, (void)taken;
+    return CUDA_SUCCESS;
+}
+
+CUresult soft_shared_record(struct soft_event *event, struct soft_stream *stream)
+{
+    (void)event, (void)stream;
+    return CUDA_SUCCESS;
+}
+
+CUresult soft_shared_stream_wait(struct soft_event *event, struct soft_stream *stream)
+{
+    (void)event, (void)stream;
+    return CUDA_SUCCESS;
 }
 
 CUresult soft_capture_forbids(struct soft_stream *stream)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The driver's questions in a piece of code that runs elsewhere, on this driver's memory: the same
+ * Calls of the driver in a piece of code that runs elsewhere, on this driver's memory: the same
  * sources, with what they need of the rest (callee.c) made for one who is alone with it. Whoever
- * links it provides soft_callee.
+ * links it provides soft_callee, and `calloc` for what is let go of within a call.
  */
 #ifndef WH_SOFTGPU_CALLEE_H
 #define WH_SOFTGPU_CALLEE_H
@@ -26,5 +26,18 @@ bool soft_callee_sees(const void *bytes, size_t size);
 bool soft_callee_reaches_context(void);
 bool soft_callee_reaches_stream(CUstream handle);
 bool soft_callee_reaches_event(CUevent handle);
+
+/* Whether the event can be recorded: one with a time cannot, for there is no clock here. */
+bool soft_callee_reaches_record(CUevent handle);
+
+/* Whether the maps of memory can be looked at, and changed. */
+bool soft_callee_reaches_maps(void);
+
+/* Whether those bytes of device memory can be touched; the maps can. */
+bool soft_callee_reaches_bytes(uint64_t address, size_t size);
+
+/* Whether what begins there, if anything, is an ordinary allocation, all of which can be touched.
+ */
+bool soft_callee_reaches_allocation(uint64_t address);
 
 #endif

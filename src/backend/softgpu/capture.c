@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-atomic_uint soft_captures;
+/* How many there are. */
+static atomic_uint captures;
 
 /* Guarded by the graphs' lock. */
 struct soft_capture *soft_captures_now;
@@ -61,7 +62,7 @@ static void end(struct soft_capture *capture)
     capture->graph->capture = NULL;
     soft_object_release(capture->graph); /* an event may hold the capture for long */
     capture->graph = NULL;
-    atomic_fetch_sub(&soft_captures, 1);
+    atomic_fetch_sub(&captures, 1);
     soft_object_release(capture);
 }
 
@@ -71,6 +72,11 @@ static void destroy_capture(void *object)
     free(capture->left.at);
     soft_object_release(capture->graph);
     soft_object_release(capture->context);
+}
+
+bool soft_capturing(void)
+{
+    return atomic_load_explicit(&captures, memory_order_relaxed) != 0;
 }
 
 bool soft_stream_captures(struct soft_stream *stream)
@@ -371,7 +377,7 @@ static CUresult begin(struct soft_stream *stream, struct soft_graph *graph,
     capture->id = ++last_id;
     capture->next = soft_captures_now;
     soft_captures_now = capture;
-    atomic_fetch_add(&soft_captures, 1);
+    atomic_fetch_add(&captures, 1);
     join(stream, capture);
     soft_capture_place(stream, place);
     return CUDA_SUCCESS;

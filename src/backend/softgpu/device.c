@@ -14,7 +14,18 @@
 
 #define GIB (UINT64_C(1) << 30)
 
-struct soft_driver soft;
+struct soft_driver soft = {.map.lock = PTHREAD_RWLOCK_INITIALIZER,
+                           .slots.lock = PTHREAD_MUTEX_INITIALIZER};
+
+struct soft_driver *soft_driver(void)
+{
+    return &soft;
+}
+
+const struct wh_soft_memory *soft_memory_of(struct soft_context *context)
+{
+    return &context->memory;
+}
 
 /* ---- initialisation ---- */
 
@@ -76,11 +87,14 @@ static bool start_device(struct soft_device *device, int ordinal)
     if (!device->primary)
         return false;
     device->primary->primary = true;
-    return soft_space_give(&device->space, device->base, device->reserve) &&
+    device->near_size = device->total / 2 < SOFT_NEAR_BYTES ? device->total / 2 : SOFT_NEAR_BYTES;
+    return soft_space_give(&device->near, device->base, device->near_size) &&
+           soft_space_give(&device->space, device->base + device->near_size,
+                           device->reserve - device->near_size) &&
            soft_pool_start(device);
 }
 
-static CUresult start(void)
+static CUresult make_devices(void)
 {
     soft.multiprocessors = wh_cores();
     soft.ndevices = count_devices();
@@ -91,20 +105,26 @@ static CUresult start(void)
     return soft.ndevices ? CUDA_SUCCESS : CUDA_ERROR_NO_DEVICE;
 }
 
-SOFT_API CUresult cuInit(unsigned flags)
+CUresult soft_start(void)
 {
     static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
     static CUresult result = CUDA_ERROR_NOT_INITIALIZED;
+    pthread_mutex_lock(&lock);
+    if (result == CUDA_ERROR_NOT_INITIALIZED)
+        result = make_devices();
+    pthread_mutex_unlock(&lock);
+    return result;
+}
+
+SOFT_API CUresult cuInit(unsigned flags)
+{
     if (flags != 0)
         return CUDA_ERROR_INVALID_VALUE;
     if (atomic_load(&soft.forked))
         return CUDA_ERROR_NOT_INITIALIZED;
-    pthread_mutex_lock(&lock);
-    if (result == CUDA_ERROR_NOT_INITIALIZED) {
-        result = start();
-        atomic_store(&soft.ready, result == CUDA_SUCCESS);
-    }
-    pthread_mutex_unlock(&lock);
+    CUresult result = soft_start();
+    if (result == CUDA_SUCCESS)
+        atomic_store(&soft.ready, true);
     return result;
 }
 

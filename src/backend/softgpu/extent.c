@@ -2,13 +2,12 @@
 /* Sets of address ranges; see extent.h. */
 #include "backend/softgpu/extent.h"
 
-#include <stdatomic.h>
-#include <stdlib.h>
+_Static_assert(sizeof(struct soft_extent) <= SOFT_SLOT, "an entry fits its place");
 
-static uint32_t next_weight(void)
+/* Of where it starts: as good as drawn by lot, and nothing to be kept. */
+static uint32_t weight_of(const struct soft_extent *extent)
 {
-    static atomic_uint counter;
-    uint32_t x = atomic_fetch_add_explicit(&counter, 0x9e3779b9u, memory_order_relaxed);
+    uint32_t x = (uint32_t)(extent->start >> 9) * 0x9e3779b9u;
     x ^= x >> 16;
     x *= 0x85ebca6bu;
     x ^= x >> 13;
@@ -65,7 +64,7 @@ static struct soft_extent *join(struct soft_extent *below, struct soft_extent *a
 void soft_extent_insert(struct soft_extent **root, struct soft_extent *extent)
 {
     struct soft_extent *below, *above;
-    extent->weight = next_weight();
+    extent->weight = weight_of(extent);
     extent->left = extent->right = NULL;
     refresh(extent);
     split(*root, extent->start, &below, &above);
@@ -122,7 +121,7 @@ uint64_t soft_space_take(struct soft_extent **root, uint64_t size, uint64_t alig
         return 0;
     uint64_t start = (found->start + alignment - 1) & ~(alignment - 1);
     uint64_t before = start - found->start, after = found->size - before - size;
-    struct soft_extent *rest = before && after ? malloc(sizeof(*rest)) : NULL;
+    struct soft_extent *rest = before && after ? soft_slot_take() : NULL;
     if (before && after && !rest)
         return 0;
     soft_extent_remove(root, found);
@@ -136,7 +135,7 @@ uint64_t soft_space_take(struct soft_extent **root, uint64_t size, uint64_t alig
         found->size = after;
         soft_extent_insert(root, found);
     } else {
-        free(found);
+        soft_slot_give(found);
     }
     return start;
 }
@@ -148,7 +147,7 @@ bool soft_space_give(struct soft_extent **root, uint64_t start, uint64_t size)
     if (before && before->start + before->size != start)
         before = NULL;
     struct soft_extent *whole = before ? before : after;
-    if (!whole && !(whole = malloc(sizeof(*whole))))
+    if (!whole && !(whole = soft_slot_take()))
         return false;
     uint64_t end = start + size;
     if (before) {
@@ -160,7 +159,7 @@ bool soft_space_give(struct soft_extent **root, uint64_t start, uint64_t size)
         soft_extent_remove(root, after);
     }
     if (before && after)
-        free(after);
+        soft_slot_give(after);
     whole->start = start;
     whole->size = end - start;
     soft_extent_insert(root, whole);
@@ -172,6 +171,6 @@ void soft_space_clear(struct soft_extent **root)
     while (*root) {
         struct soft_extent *extent = *root;
         soft_extent_remove(root, extent);
-        free(extent);
+        soft_slot_give(extent);
     }
 }

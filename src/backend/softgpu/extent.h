@@ -7,14 +7,33 @@
 #ifndef WH_SOFTGPU_EXTENT_H
 #define WH_SOFTGPU_EXTENT_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+/*
+ * The entries of these sets, and of the map of all memory (memory.h), are of one size, and lie in
+ * the driver's own state as long as there is room. NULL when memory is short. Thread-safe.
+ */
+#define SOFT_SLOT  128u
+#define SOFT_SLOTS 2048u
+
+struct soft_slots {
+    pthread_mutex_t lock; /* guards what follows */
+    struct soft_slot *free;
+    uint32_t used;      /* places that were ever taken */
+    uint32_t elsewhere; /* entries that have no place here */
+    _Alignas(16) unsigned char places[SOFT_SLOTS][SOFT_SLOT];
+};
+
+void *soft_slot_take(void);
+void soft_slot_give(void *slot); /* NULL is fine */
+
 struct soft_extent {
     uint64_t start, size;
     uint64_t longest; /* the largest size in this subtree */
-    uint32_t weight;  /* random; no child's is larger */
+    uint32_t weight;  /* as if random; no child's is larger */
     struct soft_extent *left, *right;
 };
 

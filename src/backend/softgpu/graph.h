@@ -137,13 +137,8 @@ void soft_conditional_set(uint64_t handle, unsigned value);
 
 /* ---- capture.c ---- */
 
-/* How many captures there are: none is the usual case, and cheap. */
-extern atomic_uint soft_captures;
-
-static inline bool soft_capturing(void)
-{
-    return atomic_load_explicit(&soft_captures, memory_order_relaxed) != 0;
-}
+/* Whether there are captures: none is the usual case, and cheap. */
+bool soft_capturing(void);
 
 /* Whether this stream captures. */
 bool soft_stream_captures(struct soft_stream *stream);

@@ -12,11 +12,7 @@
 /* Freed memory of this size goes back to the system. */
 #define RETURN_BYTES (256 * 1024)
 
-static struct {
-    pthread_rwlock_t lock;
-    struct soft_extent *ranges;
-    uint64_t id;
-} map = {.lock = PTHREAD_RWLOCK_INITIALIZER};
+_Static_assert(sizeof(struct soft_range) <= SOFT_SLOT, "an entry fits its place");
 
 /* ---- the map ---- */
 
@@ -27,45 +23,49 @@ static struct soft_range *range_of(struct soft_extent *extent)
 
 static bool overlaps(const struct soft_range *range)
 {
+    struct soft_map *map = &soft_driver()->map;
     struct soft_extent *last =
-        soft_extent_below(map.ranges, range->extent.start + range->extent.size - 1);
+        soft_extent_below(map->ranges, range->extent.start + range->extent.size - 1);
     return last && last->start + last->size > range->extent.start;
 }
 
 CUresult soft_range_add(const struct soft_range *range)
 {
-    struct soft_range *copy = malloc(sizeof(*copy));
+    struct soft_map *map = &soft_driver()->map;
+    struct soft_range *copy = soft_slot_take();
     if (!copy)
         return CUDA_ERROR_OUT_OF_MEMORY;
     *copy = *range;
-    pthread_rwlock_wrlock(&map.lock);
+    pthread_rwlock_wrlock(&map->lock);
     bool taken = overlaps(copy);
     if (!taken) {
-        copy->id = ++map.id;
-        soft_extent_insert(&map.ranges, &copy->extent);
+        copy->id = ++map->id;
+        soft_extent_insert(&map->ranges, &copy->extent);
     }
-    pthread_rwlock_unlock(&map.lock);
+    pthread_rwlock_unlock(&map->lock);
     if (taken)
-        free(copy);
+        soft_slot_give(copy);
     return taken ? CUDA_ERROR_ALREADY_MAPPED : CUDA_SUCCESS;
 }
 
 bool soft_range_find(uint64_t address, struct soft_range *range)
 {
-    pthread_rwlock_rdlock(&map.lock);
-    struct soft_extent *extent = soft_extent_at(map.ranges, address);
+    struct soft_map *map = &soft_driver()->map;
+    pthread_rwlock_rdlock(&map->lock);
+    struct soft_extent *extent = soft_extent_at(map->ranges, address);
     if (extent)
         *range = *range_of(extent);
-    pthread_rwlock_unlock(&map.lock);
+    pthread_rwlock_unlock(&map->lock);
     return extent;
 }
 
 /* Whether the bytes of a mapped range go on behind it for `size` more. Lock held. */
 static bool goes_on(const struct soft_range *range, uint64_t size)
 {
+    struct soft_map *map = &soft_driver()->map;
     while (range && range->kind == SOFT_MEMORY_MAPPED && range->access && size > 0) {
         struct soft_extent *next =
-            soft_extent_at(map.ranges, range->extent.start + range->extent.size);
+            soft_extent_at(map->ranges, range->extent.start + range->extent.size);
         range = next ? range_of(next) : NULL;
         if (!range || range->kind != SOFT_MEMORY_MAPPED || !range->access)
             return false;
@@ -76,9 +76,10 @@ static bool goes_on(const struct soft_range *range, uint64_t size)
 
 bool soft_range_holds(uint64_t address, uint64_t size, struct soft_range *range)
 {
+    struct soft_map *map = &soft_driver()->map;
     bool inside = false;
-    pthread_rwlock_rdlock(&map.lock);
-    struct soft_extent *extent = soft_extent_at(map.ranges, address);
+    pthread_rwlock_rdlock(&map->lock);
+    struct soft_extent *extent = soft_extent_at(map->ranges, address);
     if (extent) {
         const struct soft_range *found = range_of(extent);
         uint64_t offset = address - extent->start;
@@ -86,84 +87,100 @@ bool soft_range_holds(uint64_t address, uint64_t size, struct soft_range *range)
         if (offset <= found->size && (found->kind != SOFT_MEMORY_MAPPED || found->access))
             inside = size <= found->size - offset || goes_on(found, size - (found->size - offset));
     }
-    pthread_rwlock_unlock(&map.lock);
+    pthread_rwlock_unlock(&map->lock);
     return inside;
 }
 
 bool soft_ranges_fill(uint64_t start, uint64_t size)
 {
+    struct soft_map *map = &soft_driver()->map;
     uint64_t at = start;
-    pthread_rwlock_rdlock(&map.lock);
+    pthread_rwlock_rdlock(&map->lock);
     while (at - start < size) {
-        struct soft_extent *extent = soft_extent_at(map.ranges, at);
+        struct soft_extent *extent = soft_extent_at(map->ranges, at);
         if (!extent || extent->start != at || range_of(extent)->kind != SOFT_MEMORY_MAPPED)
             break;
         at += extent->size;
     }
-    pthread_rwlock_unlock(&map.lock);
+    pthread_rwlock_unlock(&map->lock);
     return size > 0 && at - start == size;
 }
 
 void soft_ranges_set_access(uint64_t start, uint64_t size, unsigned devices, bool access)
 {
-    pthread_rwlock_wrlock(&map.lock);
+    struct soft_map *map = &soft_driver()->map;
+    pthread_rwlock_wrlock(&map->lock);
     for (uint64_t at = start; at - start < size;) {
-        struct soft_extent *extent = soft_extent_at(map.ranges, at);
+        struct soft_extent *extent = soft_extent_at(map->ranges, at);
         if (!extent)
             break;
         struct soft_range *range = range_of(extent);
         range->access = access ? range->access | devices : range->access & ~devices;
         at = extent->start + extent->size;
     }
-    pthread_rwlock_unlock(&map.lock);
+    pthread_rwlock_unlock(&map->lock);
 }
 
 static struct soft_range *same_range(const struct soft_range *range)
 {
-    struct soft_extent *extent = soft_extent_at(map.ranges, range->extent.start);
+    struct soft_map *map = &soft_driver()->map;
+    struct soft_extent *extent = soft_extent_at(map->ranges, range->extent.start);
     return extent && range_of(extent)->id == range->id ? range_of(extent) : NULL;
 }
 
 bool soft_range_remove(const struct soft_range *range)
 {
-    pthread_rwlock_wrlock(&map.lock);
+    struct soft_map *map = &soft_driver()->map;
+    pthread_rwlock_wrlock(&map->lock);
     struct soft_range *found = same_range(range);
     if (found)
-        soft_extent_remove(&map.ranges, &found->extent);
-    pthread_rwlock_unlock(&map.lock);
-    free(found);
+        soft_extent_remove(&map->ranges, &found->extent);
+    pthread_rwlock_unlock(&map->lock);
+    soft_slot_give(found);
     return found;
 }
 
 bool soft_range_set_freeing(uint64_t address)
 {
-    pthread_rwlock_wrlock(&map.lock);
-    struct soft_extent *extent = soft_extent_at(map.ranges, address);
+    struct soft_map *map = &soft_driver()->map;
+    pthread_rwlock_wrlock(&map->lock);
+    struct soft_extent *extent = soft_extent_at(map->ranges, address);
     bool good = extent && !range_of(extent)->freeing;
     if (good)
         range_of(extent)->freeing = true;
-    pthread_rwlock_unlock(&map.lock);
+    pthread_rwlock_unlock(&map->lock);
     return good;
 }
 
 bool soft_range_set_sync_copies(uint64_t address, bool value)
 {
-    pthread_rwlock_wrlock(&map.lock);
-    struct soft_extent *extent = soft_extent_at(map.ranges, address);
+    struct soft_map *map = &soft_driver()->map;
+    pthread_rwlock_wrlock(&map->lock);
+    struct soft_extent *extent = soft_extent_at(map->ranges, address);
     if (extent)
         range_of(extent)->sync_copies = value;
-    pthread_rwlock_unlock(&map.lock);
+    pthread_rwlock_unlock(&map->lock);
     return extent;
 }
 
 /* ---- device memory ---- */
+
+/* Lock held. Small allocations are taken from the first bytes while there are such. */
+static uint64_t take_addresses(struct soft_device *device, uint64_t size, uint64_t alignment)
+{
+    bool is_small = size <= SOFT_NEAR_MOST;
+    struct soft_extent **first = is_small ? &device->near : &device->space;
+    struct soft_extent **then = is_small ? &device->space : &device->near;
+    uint64_t address = soft_space_take(first, size, alignment);
+    return address ? address : soft_space_take(then, size, alignment);
+}
 
 static uint64_t take(struct soft_device *device, uint64_t size, uint64_t alignment)
 {
     uint64_t address = 0;
     pthread_mutex_lock(&device->lock);
     if (size <= device->total - device->used)
-        address = soft_space_take(&device->space, size, alignment);
+        address = take_addresses(device, size, alignment);
     if (address) {
         device->used += size;
         soft_meter_memory(device);
@@ -186,18 +203,28 @@ uint64_t soft_memory_take(struct soft_device *device, uint64_t size, uint64_t al
     return take(device, size, alignment);
 }
 
-void soft_memory_give(struct soft_device *device, uint64_t address, uint64_t size)
+/* Bytes in one of the two parts. */
+static void give_part(struct soft_device *device, struct soft_extent **space, uint64_t start,
+                      uint64_t end)
 {
-    size = wh_round_up(size, SOFT_UNIT);
-    uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE), start = wh_round_up(address, page);
-    uint64_t end = (address + size) & ~(page - 1);
-    if (size >= RETURN_BYTES)
-        (void)madvise((void *)(uintptr_t)start, end - start, MADV_REMOVE);
+    if (start >= end)
+        return;
     pthread_mutex_lock(&device->lock);
-    (void)soft_space_give(&device->space, address, size);
-    device->used -= size;
+    (void)soft_space_give(space, start, end - start);
+    device->used -= end - start;
     soft_meter_memory(device);
     pthread_mutex_unlock(&device->lock);
+}
+
+void soft_memory_give(struct soft_device *device, uint64_t address, uint64_t size)
+{
+    uint64_t end = address + wh_round_up(size, SOFT_UNIT), near = device->base + device->near_size;
+    uint64_t far = address > near ? address : near, page = (uint64_t)sysconf(_SC_PAGESIZE);
+    uint64_t first = wh_round_up(far, page), last = end & ~(page - 1);
+    if (size >= RETURN_BYTES && first < last)
+        (void)madvise((void *)(uintptr_t)first, last - first, MADV_REMOVE);
+    give_part(device, &device->near, address, end < near ? end : near);
+    give_part(device, &device->space, far, end);
 }
 
 CUresult soft_memory_allocate(struct soft_context *context, enum soft_memory_kind kind,
@@ -248,11 +275,12 @@ static bool find_of_context(struct soft_extent *extent, const struct soft_contex
 
 void soft_memory_release_all(struct soft_context *context)
 {
+    struct soft_map *map = &soft_driver()->map;
     for (;;) {
         struct soft_range range;
-        pthread_rwlock_rdlock(&map.lock);
-        bool found = find_of_context(map.ranges, context, &range);
-        pthread_rwlock_unlock(&map.lock);
+        pthread_rwlock_rdlock(&map->lock);
+        bool found = find_of_context(map->ranges, context, &range);
+        pthread_rwlock_unlock(&map->lock);
         if (!found)
             return;
         if (soft_range_remove(&range))
@@ -278,10 +306,11 @@ static bool reaches(const struct soft_context *context, const struct soft_range 
            (1u << range->device->ordinal);
 }
 
-static bool reach(void *owner, uint64_t address, uint64_t *start, uint64_t *end)
+bool soft_memory_reach(void *owner, uint64_t address, uint64_t *start, uint64_t *end)
 {
-    pthread_rwlock_rdlock(&map.lock);
-    struct soft_extent *extent = soft_extent_at(map.ranges, address);
+    struct soft_map *map = &soft_driver()->map;
+    pthread_rwlock_rdlock(&map->lock);
+    struct soft_extent *extent = soft_extent_at(map->ranges, address);
     bool good = extent && reaches(owner, range_of(extent));
     if (good) {
         *start = extent->start;
@@ -289,10 +318,10 @@ static bool reach(void *owner, uint64_t address, uint64_t *start, uint64_t *end)
     }
     /* What is mapped side by side is one piece of memory to a kernel. */
     while (good && range_of(extent)->kind == SOFT_MEMORY_MAPPED &&
-           (extent = soft_extent_at(map.ranges, *end)) &&
+           (extent = soft_extent_at(map->ranges, *end)) &&
            range_of(extent)->kind == SOFT_MEMORY_MAPPED && reaches(owner, range_of(extent)))
         *end = extent->start + extent->size;
-    pthread_rwlock_unlock(&map.lock);
+    pthread_rwlock_unlock(&map->lock);
     return good;
 }
 
@@ -321,7 +350,7 @@ static void set_condition(void *owner, uint64_t handle, uint32_t value)
 
 void soft_memory_bind(struct soft_context *context)
 {
-    context->memory = (struct wh_soft_memory){.reach = reach,
+    context->memory = (struct wh_soft_memory){.reach = soft_memory_reach,
                                               .allocate = allocate,
                                               .release = release,
                                               .texture = soft_texture_find,

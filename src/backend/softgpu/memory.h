@@ -75,6 +75,12 @@ CUresult soft_memory_allocate(struct soft_context *context, enum soft_memory_kin
 /* Fills the context's memory operations for the engine. */
 void soft_memory_bind(struct soft_context *context);
 
+/* What a launch in the context uses: those, or their like where code runs elsewhere. */
+const struct wh_soft_memory *soft_memory_of(struct soft_context *context);
+
+/* The first of them. */
+bool soft_memory_reach(void *owner, uint64_t address, uint64_t *start, uint64_t *end);
+
 /* All that belongs to a context, when it stops. */
 void soft_memory_release_all(struct soft_context *context);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * For whoever runs the driver's questions outside of it (callee.h). Found by name; who loads the
+ * For whoever runs calls of the driver outside of it (callee.h). Found by name; who loads the
  * library as a driver knows nothing of it.
  */
 #include "backend/softgpu/graph.h"
@@ -11,6 +11,16 @@ SOFT_API void wormhole_softgpu_state(struct soft_driver **driver, struct soft_ob
 {
     *driver = &soft;
     *buckets = soft_object_buckets();
+}
+
+/* The device's first addresses, where small allocations lie as long as there is room: these bytes
+ * are there from here on, and stay. */
+SOFT_API void wormhole_softgpu_near(void **start, size_t *size);
+SOFT_API void wormhole_softgpu_near(void **start, size_t *size)
+{
+    bool made = soft_start() == CUDA_SUCCESS;
+    *start = (void *)(uintptr_t)soft.devices[0].base;
+    *size = made ? soft.devices[0].near_size : 0;
 }
 
 /* Nothing that was submitted is still to be done, and nothing is being captured. */

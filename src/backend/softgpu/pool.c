@@ -41,7 +41,7 @@ static void trim(struct soft_pool *pool, uint64_t keep)
         soft_extent_remove(&pool->unused, extent);
         pool->reserved -= extent->size;
         soft_memory_give(pool->device, extent->start, extent->size);
-        free(extent);
+        soft_slot_give(extent);
     }
 }
 

@@ -105,24 +105,6 @@ bool soft_stream_free_locked(struct soft_stream *stream)
 
 /* ---- commands ---- */
 
-void *soft_command_new(size_t size, CUresult (*run)(struct soft_stream *, struct soft_command *))
-{
-    struct soft_command *command = calloc(1, size);
-    if (command)
-        command->run = run;
-    return command;
-}
-
-void soft_command_free(struct soft_command *command)
-{
-    if (command->discard)
-        command->discard(command);
-    for (size_t i = 0; i < command->nneeds; i++)
-        soft_object_release(command->needs[i].stream);
-    free(command->needs);
-    free(command);
-}
-
 bool soft_mark_reached(const struct soft_mark *mark)
 {
     return !mark->stream || mark->stream->done >= mark->number;
@@ -161,20 +143,6 @@ static bool add_legacy_needs(struct soft_stream *stream, struct soft_command *co
                 !soft_command_need(command, &(struct soft_mark){other, other->last}))
                 return false;
     return true;
-}
-
-/* Runs a command and frees it; after a fault only those that must know. */
-static void run_command(struct soft_stream *stream, struct soft_command *command)
-{
-    struct soft_context *context = stream->object.context;
-    if (atomic_load(&context->fault) == CUDA_SUCCESS || command->always) {
-        CUresult result = command->run(stream, command);
-        int none = CUDA_SUCCESS;
-        if (result != CUDA_SUCCESS &&
-            atomic_compare_exchange_strong(&context->fault, &none, (int)result))
-            atomic_store(&context->cancel, true);
-    }
-    soft_command_free(command);
 }
 
 /* ---- threads ---- */
@@ -267,7 +235,7 @@ static void run_stream(struct soft_stream *stream)
             stream->tail = &stream->head;
         stream->current = command->number;
         soft_queue_unlock();
-        run_command(stream, command);
+        soft_command_run(stream, command);
         soft_queue_lock();
         finish(stream);
     } while (stream->head && !queues.ready && needs_met(stream->head));
@@ -351,7 +319,7 @@ static void run_here(struct soft_stream *stream, struct soft_command *command)
     stream->length++;
     stream->current = command->number;
     soft_queue_unlock();
-    run_command(stream, command);
+    soft_command_run(stream, command);
     soft_queue_lock();
     finish(stream);
     settle(stream);

@@ -83,6 +83,9 @@ void *soft_command_new(size_t size, CUresult (*run)(struct soft_stream *, struct
 /* Frees a command that was never submitted. */
 void soft_command_free(struct soft_command *command);
 
+/* Runs a command and frees it; after a fault only those that must know. */
+void soft_command_run(struct soft_stream *stream, struct soft_command *command);
+
 /*
  * Puts a command at the stream's end; it is the queue's from now on, whatever is returned. Adds
  * what the legacy stream's rules ask for. `mark`, if not NULL, is where the command is.

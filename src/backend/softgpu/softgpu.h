@@ -43,14 +43,19 @@
 #define SOFT_PITCH_ALIGNMENT 512
 #define SOFT_UNIT            512        /* device memory is handed out in these */
 #define SOFT_GRANULE         (2u << 20) /* and, to be mapped by the program, in these */
+#define SOFT_NEAR_BYTES      (8u << 20) /* at the device's first addresses, */
+#define SOFT_NEAR_MOST       (1u << 20) /* for allocations of so many bytes at most */
 
 struct soft_pool;
+struct wh_meter;
 struct soft_stream;
 
 struct soft_device {
     int ordinal;
     pthread_mutex_t lock;      /* guards what follows */
-    struct soft_extent *space; /* free addresses of the reserve */
+    struct soft_extent *space; /* free addresses of the reserve, but for */
+    struct soft_extent *near;  /* those of its first bytes, which are for small allocations */
+    uint64_t near_size;        /* so many; they are never given back to the system */
     uint64_t base, reserve;    /* the address range that its memory comes from */
     int memory;                /* the same bytes as a file, so that parts can be mapped elsewhere */
     uint64_t total, used;      /* bytes */
@@ -59,13 +64,31 @@ struct soft_device {
     struct soft_pool *default_pool, *pool;      /* the second: what cuMemAllocAsync takes from */
 };
 
+/* Of all memory that kernels and copies may touch: see memory.h. */
+struct soft_map {
+    pthread_rwlock_t lock; /* guards what follows */
+    struct soft_extent *ranges;
+    uint64_t id;
+};
+
 struct soft_driver {
     atomic_bool ready, forked;
     int ndevices, multiprocessors;
     struct soft_device devices[SOFT_MAX_DEVICES];
+    struct soft_map map;
+    struct soft_slots slots;
+    struct wh_meter *_Atomic meters; /* NULL: nobody reads them */
+    atomic_uint nmeters;
+    atomic_ullong launches;
 };
 
 extern struct soft_driver soft;
+
+/* The same, for what is also run where it has another address (callee.h). */
+struct soft_driver *soft_driver(void);
+
+/* Makes the devices, if that has not been done; cuInit lets calls in, too. */
+CUresult soft_start(void);
 
 #define SOFT_LIMITS 8
 
@@ -142,6 +165,9 @@ struct soft_context *soft_current_pop(void);
 void soft_meter_memory(const struct soft_device *device);
 void soft_meter_contexts(const struct soft_device *device, int change);
 void soft_meter_kernels(const struct soft_device *device, int change);
+
+/* Where that is written; NULL: nobody reads it. */
+struct wh_meter *soft_meter_of(const struct soft_device *device);
 
 /* ---- limit.c ---- */
 
