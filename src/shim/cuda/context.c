@@ -274,8 +274,10 @@ WH_EXPORT CUresult cuCtxCreate_v2(CUcontext *context, unsigned int flags, CUdevi
     }
     if (result == CUDA_SUCCESS && !push(thread_in(wh_cuda_session()), (struct wh_object *)made))
         result = CUDA_ERROR_OUT_OF_MEMORY;
-    if (result == CUDA_SUCCESS)
+    if (result == CUDA_SUCCESS) {
         *context = made;
+        wh_cuda_observe_resource(WH_CONTEXT_BEGINS, made, NULL);
+    }
     return result;
 }
 
@@ -302,6 +304,7 @@ WH_EXPORT CUresult cuCtxDestroy_v2(CUcontext context)
         return ready;
     if (!state || state->primary)
         return CUDA_ERROR_INVALID_CONTEXT;
+    wh_cuda_observe_resource(WH_CONTEXT_ENDS, context, NULL);
     wh_cuda_observe_end_context(context);
     wh_cuda_storage_end(context);
     struct wh_cuda_thread *thread = thread_in(wh_cuda_session());
@@ -386,8 +389,10 @@ WH_EXPORT CUresult cuDevicePrimaryCtxRetain(CUcontext *context, CUdevice device)
     if (result == CUDA_SUCCESS)
         *context = (CUcontext)primary.device[device].object;
     pthread_mutex_unlock(&primary.lock);
-    if (begins)
+    if (begins) {
         wh_cuda_mirrors_begin(*context);
+        wh_cuda_observe_resource(WH_CONTEXT_BEGINS, *context, NULL);
+    }
     return result;
 }
 
@@ -438,6 +443,7 @@ static CUresult end_primary(CUdevice device, bool reset)
     if (result != CUDA_SUCCESS || !ends)
         return result;
     CUcontext context = (CUcontext)primary.device[device].object;
+    wh_cuda_observe_resource(WH_CONTEXT_ENDS, context, NULL);
     wh_cuda_observe_end_context(context);
     wh_cuda_storage_end(context);
     wh_object_forget_answers((struct wh_object *)context);

@@ -177,6 +177,22 @@ CUresult wh_cuda_read(void *to, CUdeviceptr from, size_t size, CUstream stream)
     return result;
 }
 
+/* The same for bytes that fit into one piece, of which a profiler is to know when the device was
+ * done: whose end is marked in the stream before it is waited for. */
+static CUresult read_observed(void *to, CUdeviceptr from, size_t size, CUstream stream)
+{
+    struct wh_session *session = wh_cuda_session();
+    int64_t ticket;
+    CUresult result = read_piece(to, from, size, stream, &ticket);
+    if (result == CUDA_ERROR_OUT_OF_MEMORY)
+        return wh_cuda_read(to, from, size, stream);
+    if (result != CUDA_SUCCESS)
+        return result;
+    wh_cuda_work_is_put();
+    result = cuStreamSynchronize(stream);
+    return wh_transfer_wait(session, ticket) < 0 ? (CUresult)wh_cuda_api.lost : result;
+}
+
 /* ---- what programs call ---- */
 
 static CUresult copy_shared(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream,
@@ -184,6 +200,8 @@ static CUresult copy_shared(CUdeviceptr to, CUdeviceptr from, size_t size, CUstr
 {
     struct wh_session *session = wh_cuda_session();
     CUresult result = wh_cuda_call_copy_shared(to, from, size, stream);
+    if (wh_cuda_observing())
+        wh_cuda_work_is_put();
     atomic_fetch_add_explicit(&wh_session_stats(session)->shared_bytes, size, memory_order_relaxed);
     return result == CUDA_SUCCESS && wait ? cuStreamSynchronize(stream) : result;
 }
@@ -211,6 +229,8 @@ static CUresult carry_out(CUdeviceptr to, CUdeviceptr from, size_t size, CUstrea
         return wh_cuda_capture_plain(to, from, size, stream);
     if (to_device)
         return wh_cuda_write(to, (const void *)(uintptr_t)from, size, stream);
+    if (from_device && wh_cuda_observes(WH_OBSERVE_COPIES) && size < WH_CUDA_BIG)
+        return read_observed((void *)(uintptr_t)to, from, size, stream);
     if (from_device)
         return wh_cuda_read((void *)(uintptr_t)to, from, size, stream);
     /* Neither: in stream order, but without the device. */

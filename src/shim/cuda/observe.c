@@ -8,6 +8,7 @@
 _Atomic unsigned wh_cuda_observed;
 
 static const struct wh_observer *_Atomic observer;
+static _Atomic bool resources_observed; /* which is not to cost other calls anything */
 static _Atomic uint32_t correlations;
 
 /* ---- calls ---- */
@@ -15,10 +16,12 @@ static _Atomic uint32_t correlations;
 void wh_cuda_quiet_begin(void)
 {
     wh_cuda_thread()->observed.depth++;
+    wh_cuda_thread()->observed.quiet++;
 }
 
 void wh_cuda_quiet_end(void)
 {
+    wh_cuda_thread()->observed.quiet--;
     wh_cuda_thread()->observed.depth--;
 }
 
@@ -63,6 +66,21 @@ static void say_wait(struct wh_observed_call *call, uint16_t number, const uint6
         call->event = event->id;
 }
 
+/* What the device did until then was over then. */
+static void note_wait(const struct wh_observed_call *call, const uint64_t *a)
+{
+    CUstream stream = NULL;
+    CUcontext context = wh_cuda_current();
+    if (call->result != CUDA_SUCCESS ||
+        (call->wait != WH_WAITS_STREAM && call->number != WH_CUDA_cuCtxSynchronize))
+        return;
+    if (call->wait == WH_WAITS_STREAM)
+        stream = wh_cuda_stream_meant((CUstream)(uintptr_t)a[0]);
+    if (stream && cuStreamGetCtx(stream, &context) != CUDA_SUCCESS)
+        return;
+    wh_cuda_work_waited(context, stream, call->wait == WH_WAITS_CONTEXT, call->end);
+}
+
 void wh_cuda_call_ends(uint16_t number, CUresult result, const uint64_t *a)
 {
     struct wh_cuda_thread *thread = wh_cuda_thread();
@@ -80,6 +98,7 @@ void wh_cuda_call_ends(uint16_t number, CUresult result, const uint64_t *a)
         .context = wh_cuda_context_number(wh_cuda_current()),
     };
     say_wait(&call, number, a);
+    note_wait(&call, a);
     if (atomic_load_explicit(&wh_cuda_observed, memory_order_relaxed) & WH_OBSERVE_CALLS)
         who->call(&call);
 }
@@ -94,7 +113,17 @@ const struct wh_observer *wh_cuda_observer(void)
 static void observe(const struct wh_observer *who, unsigned what)
 {
     atomic_store_explicit(&observer, who, memory_order_release);
-    atomic_store_explicit(&wh_cuda_observed, what, memory_order_release);
+    atomic_store_explicit(&resources_observed, what & WH_OBSERVE_RESOURCES, memory_order_release);
+    atomic_store_explicit(&wh_cuda_observed, what & ~(unsigned)WH_OBSERVE_RESOURCES,
+                          memory_order_release);
+}
+
+void wh_cuda_observe_resource(enum wh_observed_resource what, CUcontext context, CUstream stream)
+{
+    const struct wh_observer *who = wh_cuda_observer();
+    if (who && atomic_load_explicit(&resources_observed, memory_order_acquire) &&
+        !wh_cuda_thread()->observed.quiet)
+        who->resource(what, context, stream);
 }
 
 static const char *name_of(unsigned number, bool per_thread)

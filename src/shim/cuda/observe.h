@@ -50,6 +50,9 @@ void wh_cuda_quiet_end(void);
 
 const struct wh_observer *wh_cuda_observer(void);
 
+/* Something of the program's is there, or is about to end. No lock is held. */
+void wh_cuda_observe_resource(enum wh_observed_resource what, CUcontext context, CUstream stream);
+
 /* ---- work (observe_work.c) ---- */
 
 struct wh_cuda_work;
@@ -61,6 +64,12 @@ struct wh_cuda_work;
 struct wh_cuda_work *wh_cuda_work_begin(unsigned what, CUstream stream);
 struct wh_observed_work *wh_cuda_work_told(struct wh_cuda_work *work);
 void wh_cuda_work_end(struct wh_cuda_work *work, CUresult result);
+
+/* In between, before waiting: all of what the calling thread is about is in the stream. */
+void wh_cuda_work_is_put(void);
+
+/* A wait for a stream, or for all of a context (`all`), was over at `end`. */
+void wh_cuda_work_waited(CUcontext context, CUstream stream, bool all, uint64_t end);
 
 /* The same for a generated call that copies or fills memory; NULL for all others. */
 struct wh_cuda_work *wh_cuda_work_of(uint16_t number, const uint64_t *a);
@@ -99,6 +108,9 @@ void wh_cuda_clock_compared(struct wh_cuda_clock *clock, const struct wh_cuda_mo
 
 uint32_t wh_cuda_context_number(CUcontext context);
 uint32_t wh_cuda_stream_number(CUstream stream);
+
+/* The stream that a handle stands for here, by one handle; NULL: the context's own. */
+CUstream wh_cuda_stream_meant(CUstream stream);
 
 /* What does not change of a kernel. */
 struct wh_cuda_facts {

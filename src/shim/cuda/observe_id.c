@@ -16,13 +16,19 @@ uint32_t wh_cuda_context_number(CUcontext context)
     return state ? state->number : WH_OBSERVE_NO_ID;
 }
 
-uint32_t wh_cuda_stream_number(CUstream stream)
+CUstream wh_cuda_stream_meant(CUstream stream)
 {
     struct wh_session *session = wh_cuda_session();
     uintptr_t handle = (uintptr_t)stream;
     if (session && handle < WH_SPECIAL_HANDLES)
         handle = wh_cuda_shim.special(session, WH_CUDA_TYPE_CUstream, handle);
-    const struct wh_object *object = wh_cuda_object((const void *)handle, WH_CUDA_TYPE_CUstream);
+    return (CUstream)handle;
+}
+
+uint32_t wh_cuda_stream_number(CUstream stream)
+{
+    const struct wh_object *object =
+        wh_cuda_object(wh_cuda_stream_meant(stream), WH_CUDA_TYPE_CUstream);
     return object ? FIRST_STREAM + object->id - 1 : NULL_STREAM;
 }
 

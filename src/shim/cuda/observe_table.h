@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define WH_OBSERVE_ID      "wormhole-observe" /* sixteen bytes */
-#define WH_OBSERVE_VERSION 1u
+#define WH_OBSERVE_VERSION 2u
 
 /* What is to be told of. */
 enum {
@@ -23,6 +23,7 @@ enum {
     WH_OBSERVE_COPIES = 4u,
     WH_OBSERVE_SETS = 8u,
     WH_OBSERVE_GRAPHS = 16u,
+    WH_OBSERVE_RESOURCES = 32u,
 };
 
 #define WH_OBSERVE_NO_ID UINT32_MAX
@@ -86,11 +87,21 @@ struct wh_observed_work {
     };
 };
 
-/* Who observes. Its functions are called from any thread, and must not call the driver API. */
+/* What is there now, or is about to end. */
+enum wh_observed_resource {
+    WH_CONTEXT_BEGINS,
+    WH_CONTEXT_ENDS,
+    WH_STREAM_BEGINS,
+    WH_STREAM_ENDS,
+};
+
+/* Who observes. Its functions are called from any thread, and must not call the driver API; but the
+ * last one may. */
 struct wh_observer {
     void (*call)(const struct wh_observed_call *call);
     void (*work)(const struct wh_observed_work *work);
     void (*lost)(size_t works); /* so many will not be told of */
+    void (*resource)(enum wh_observed_resource what, CUcontext context, CUstream stream);
 };
 
 struct wh_observe_table {

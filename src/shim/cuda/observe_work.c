@@ -6,21 +6,25 @@
  */
 #include "shim/cuda/observe_context.h"
 
+#include <math.h>
 #include <stdlib.h>
 
-#define MOST_PENDING  65536u     /* works of a context whose times nobody read; more are lost */
-#define MANY_PENDING  16384u     /* from here on they are read without being asked for */
+#define MOST_PENDING  131072u    /* works of a context whose times nobody read; more are lost */
+#define MANY_PENDING  32768u     /* from here on they are read without being asked for */
 #define BETWEEN_READS 100000000u /* ns, then */
 #define MOST_BLOCKED  32u        /* streams whose first work is not done yet */
 #define MOST_SHIFT    200000.0 /* ns that all times are moved by, for none to be before its call */
 
+/* Or a wait of the program's, which has no events and of which nobody is told. */
 struct wh_cuda_work {
     struct wh_cuda_work *next;
     struct wh_observed_context *observed;
     struct wh_observed_base *base;
     CUstream stream;
     CUevent before, behind;
-    uint64_t called;   /* when the call began */
+    bool put;          /* `behind` is recorded */
+    bool wait, all;    /* a wait, for the whole context */
+    uint64_t called;   /* when the call began; a wait: when it was over */
     double begin, end; /* of the device's clock */
     struct wh_observed_work told;
 };
@@ -142,7 +146,7 @@ struct wh_cuda_work *wh_cuda_work_begin(unsigned what, CUstream stream)
     if (!work)
         return NULL;
     pthread_once(&once, watch_forks);
-    work->stream = stream;
+    work->stream = wh_cuda_stream_meant(stream);
     work->called = thread->observed.begin;
     work->told = (struct wh_observed_work){.what = what,
                                            .correlation = thread->observed.correlation,
@@ -154,7 +158,25 @@ struct wh_cuda_work *wh_cuda_work_begin(unsigned what, CUstream stream)
         lose(1);
         return NULL;
     }
+    thread->observed.work = work;
     return work;
+}
+
+static void record_behind(struct wh_cuda_work *work)
+{
+    if (work->put)
+        return;
+    wh_cuda_quiet_begin();
+    wh_observed_record(work->behind, work->stream);
+    wh_cuda_quiet_end();
+    work->put = true;
+}
+
+void wh_cuda_work_is_put(void)
+{
+    struct wh_cuda_work *work = wh_cuda_thread()->observed.work;
+    if (work)
+        record_behind(work);
 }
 
 struct wh_observed_work *wh_cuda_work_told(struct wh_cuda_work *work)
@@ -171,22 +193,47 @@ static void give_back(struct wh_cuda_work *work)
     work->observed->pending--;
 }
 
+/* The lock is held. */
+static void append(struct wh_observed_context *observed, struct wh_cuda_work *work)
+{
+    *observed->last = work;
+    observed->last = &work->next;
+}
+
+void wh_cuda_work_waited(CUcontext context, CUstream stream, bool all, uint64_t end)
+{
+    struct wh_cuda_work *wait = NULL;
+    pthread_mutex_lock(&state.lock);
+    enter_session();
+    struct wh_observed_context *observed = state.first;
+    while (observed && observed->context != context)
+        observed = observed->next;
+    if (observed && observed->first)
+        wait = calloc(1, sizeof(*wait));
+    if (wait) {
+        wait->wait = true;
+        wait->all = all;
+        wait->stream = stream;
+        wait->called = end;
+        append(observed, wait);
+    }
+    pthread_mutex_unlock(&state.lock);
+}
+
 void wh_cuda_work_end(struct wh_cuda_work *work, CUresult result)
 {
     if (!work)
         return;
     struct wh_observed_context *observed = work->observed;
     bool many = false;
+    wh_cuda_thread()->observed.work = NULL;
     if (result == CUDA_SUCCESS) {
-        wh_cuda_quiet_begin();
-        wh_observed_record(work->behind, work->stream);
-        wh_cuda_quiet_end();
+        record_behind(work);
         wh_cuda_thread()->observed.worked = true;
     }
     pthread_mutex_lock(&state.lock);
     if (result == CUDA_SUCCESS) {
-        *observed->last = work;
-        observed->last = &work->next;
+        append(observed, work);
         many = observed->pending >= MANY_PENDING && wh_cuda_now() - observed->read > BETWEEN_READS;
         if (many)
             observed->read = wh_cuda_now();
@@ -208,7 +255,7 @@ struct reading {
     struct wh_cuda_work *left, **last_left;
     CUstream blocked[MOST_BLOCKED];
     unsigned nblocked;
-    size_t lost;
+    size_t works, lost; /* done; whose times cannot be read */
 };
 
 static bool is_blocked(const struct reading *r, CUstream stream)
@@ -222,6 +269,8 @@ static bool is_blocked(const struct reading *r, CUstream stream)
 static CUresult read_times(struct wh_cuda_work *work)
 {
     double before, behind;
+    if (work->wait)
+        return CUDA_SUCCESS;
     if (!work->base->known)
         return CUDA_ERROR_NOT_READY;
     CUresult result = wh_observed_between(work->base->event, work->behind, &behind);
@@ -242,6 +291,7 @@ static void read_one(struct reading *r, struct wh_cuda_work *work)
     if (result == CUDA_SUCCESS) {
         *r->last_done = work;
         r->last_done = &work->next;
+        r->works += !work->wait;
         return;
     }
     if (result == CUDA_ERROR_NOT_READY) {
@@ -258,16 +308,60 @@ static void read_one(struct reading *r, struct wh_cuda_work *work)
     r->lost++;
 }
 
-/* The clocks were compared a little wrong if a work began before it was asked for. */
+/* How far the times are to be moved, for the clocks were compared a little wrong if a work began
+ * before it was asked for, or ended after it was waited for. */
+struct bounds {
+    double least, most;
+    double ended; /* the last of all works so far */
+    struct {
+        CUstream stream;
+        double ended;
+    } streams[MOST_BLOCKED];
+    unsigned n;
+};
+
+static double *end_of_stream(struct bounds *b, CUstream stream)
+{
+    unsigned i = 0;
+    while (i < b->n && b->streams[i].stream != stream)
+        i++;
+    if (i == MOST_BLOCKED)
+        return NULL;
+    if (i == b->n) {
+        b->streams[i].stream = stream;
+        b->streams[i].ended = -INFINITY;
+        b->n++;
+    }
+    return &b->streams[i].ended;
+}
+
+static void bound(struct bounds *b, const struct wh_cuda_clock *clock,
+                  const struct wh_cuda_work *work)
+{
+    double *ended = end_of_stream(b, work->stream), most;
+    if (work->wait) {
+        double last = work->all ? b->ended : ended ? *ended : -INFINITY;
+        most = (double)work->called - wh_cuda_clock_convert(clock, last);
+        b->most = most < b->most ? most : b->most;
+        return;
+    }
+    double least = (double)work->called - wh_cuda_clock_convert(clock, work->begin);
+    b->least = least > b->least ? least : b->least;
+    b->ended = work->end > b->ended ? work->end : b->ended;
+    if (ended && work->end > *ended)
+        *ended = work->end;
+}
+
 static double shift_of(const struct wh_cuda_clock *clock, const struct wh_cuda_work *work)
 {
-    double shift = 0;
-    for (; work; work = work->next) {
-        double early = (double)work->called - wh_cuda_clock_convert(clock, work->begin);
-        if (early > shift)
-            shift = early;
-    }
-    return shift < MOST_SHIFT ? shift : 0;
+    struct bounds b = {.least = -INFINITY, .most = INFINITY, .ended = -INFINITY};
+    for (; work; work = work->next)
+        bound(&b, clock, work);
+    if (b.least > 0)
+        return b.least < MOST_SHIFT ? b.least : 0;
+    if (b.most < 0)
+        return b.most > b.least ? b.most : b.least > -MOST_SHIFT ? b.least : 0;
+    return 0;
 }
 
 static void tell(const struct wh_cuda_clock *clock, struct wh_cuda_work *work)
@@ -275,6 +369,8 @@ static void tell(const struct wh_cuda_clock *clock, struct wh_cuda_work *work)
     const struct wh_observer *who = wh_cuda_observer();
     double shift = shift_of(clock, work), now = (double)wh_cuda_now();
     for (; work && who; work = work->next) {
+        if (work->wait)
+            continue;
         double begin = wh_cuda_clock_convert(clock, work->begin) + shift;
         double end = wh_cuda_clock_convert(clock, work->end) + shift;
         begin = begin < (double)work->called ? (double)work->called : begin;
@@ -317,11 +413,12 @@ static void collect(struct wh_observed_context *observed)
     }
     pthread_mutex_lock(&state.lock);
     put_back(observed, &r);
-    if (r.done && wh_observed_compare(observed, &moment))
+    if (r.works && wh_observed_compare(observed, &moment))
         wh_cuda_clock_compared(&observed->clock, &moment);
     struct wh_cuda_clock clock = observed->clock;
     for (work = r.done; work; work = work->next)
-        give_back(work);
+        if (!work->wait)
+            give_back(work);
     pthread_mutex_unlock(&state.lock);
     wh_observed_leave(visit);
     tell(&clock, r.done);
@@ -368,11 +465,17 @@ void wh_cuda_observe_end_context(CUcontext context)
     for (link = &state.first; *link != observed; link = &(*link)->next)
         ;
     *link = observed->next;
-    size_t pending = observed->pending;
+    size_t pending = observed->pending, listed = 0;
+    for (const struct wh_cuda_work *work = observed->first; work; work = work->next)
+        listed += !work->wait;
     pthread_mutex_unlock(&state.lock);
-    lose(pending);
+    lose(listed);
     free_works(observed->first);
-    wh_observed_context_free(observed, true);
+    observed->first = NULL;
+    observed->last = &observed->first;
+    if (listed ==
+        pending) /* else another thread is about to put work into the context as it ends */
+        wh_observed_context_free(observed, true);
     wh_observed_leave(visit);
     pthread_mutex_unlock(&state.collecting);
 }

@@ -189,6 +189,17 @@ static void forget(struct wh_session *session, const struct wh_call_desc *call, 
         wh_cuda_forget_functions((CUkernel)(uintptr_t)a[2]);
 }
 
+static void stream_ends(uint64_t handle)
+{
+    const struct wh_object *stream =
+        wh_cuda_object((const void *)(uintptr_t)handle, WH_CUDA_TYPE_CUstream);
+    if (wh_cuda_capturing())
+        wh_cuda_capture_forget((CUstream)(uintptr_t)handle);
+    if (stream)
+        wh_cuda_observe_resource(WH_STREAM_ENDS, (CUcontext)(uintptr_t)stream->word,
+                                 (CUstream)(uintptr_t)handle);
+}
+
 static uint64_t invoke(uint16_t number, uint64_t *a)
 {
     const struct wh_call_desc *call = wh_cuda_call_desc(number);
@@ -196,8 +207,8 @@ static uint64_t invoke(uint16_t number, uint64_t *a)
     struct wh_session *session = prepare(number, &result);
     if (!session)
         return (uint64_t)(int64_t)result;
-    if (number == WH_CUDA_cuStreamDestroy_v2 && wh_cuda_capturing())
-        wh_cuda_capture_forget((CUstream)(uintptr_t)a[0]);
+    if (number == WH_CUDA_cuStreamDestroy_v2)
+        stream_ends(a[0]);
     if (call->flags & WH_CALL_RELEASE)
         return wh_client_release(session, call, a);
     if (call->flags & WH_CALL_REMEMBERED)

@@ -80,10 +80,12 @@ struct wh_cuda_thread {
     struct wh_object *stream_in;  /* this context */
     struct {
         unsigned depth;       /* of calls in calls */
+        unsigned quiet;       /* of those that are nobody's */
         uint32_t correlation; /* of the outermost */
         uint64_t begin;
         bool worked;
-    } observed; /* observe.c */
+        struct wh_cuda_work *work; /* that is being put into a stream */
+    } observed;                    /* observe.c */
 };
 
 struct wh_cuda_thread *wh_cuda_thread(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Streams: what this process knows of them. */
-#include "shim/cuda/shim.h"
+#include "shim/cuda/observe.h"
 
 CUresult wh_cuda_check_stream(CUstream stream)
 {
@@ -20,24 +20,27 @@ static CUcontext context_of(CUstream stream)
     return object ? (CUcontext)(uintptr_t)object->word : wh_cuda_current();
 }
 
+static CUresult made(CUresult result, CUstream *stream)
+{
+    if (result != CUDA_SUCCESS)
+        return result;
+    ((struct wh_object *)*stream)->word = (uintptr_t)wh_cuda_current();
+    wh_cuda_observe_resource(WH_STREAM_BEGINS, wh_cuda_current(), *stream);
+    return result;
+}
+
 WH_EXPORT CUresult cuStreamCreateWithPriority(CUstream *stream, unsigned int flags, int priority)
 {
     if (!stream)
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult result = wh_cuda_call_cuStreamCreateWithPriority(stream, flags, priority);
-    if (result == CUDA_SUCCESS)
-        ((struct wh_object *)*stream)->word = (uintptr_t)wh_cuda_current();
-    return result;
+    return made(wh_cuda_call_cuStreamCreateWithPriority(stream, flags, priority), stream);
 }
 
 WH_EXPORT CUresult cuStreamCreate(CUstream *stream, unsigned int flags)
 {
     if (!stream)
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult result = wh_cuda_call_cuStreamCreate(stream, flags);
-    if (result == CUDA_SUCCESS)
-        ((struct wh_object *)*stream)->word = (uintptr_t)wh_cuda_current();
-    return result;
+    return made(wh_cuda_call_cuStreamCreate(stream, flags), stream);
 }
 
 WH_EXPORT CUresult cuStreamGetCtx(CUstream stream, CUcontext *context)

@@ -79,6 +79,8 @@ static unsigned what_is_wanted(void)
         what |= WH_OBSERVE_SETS;
     if (wh_cupti_wants(KIND_GRAPH_TRACE))
         what |= WH_OBSERVE_GRAPHS;
+    if (wh_cupti_wants_resources())
+        what |= WH_OBSERVE_RESOURCES;
     return what;
 }
 
@@ -89,6 +91,15 @@ static void apply(const struct wh_observe_table *driver)
     if (what)
         wh_cupti_clock_start();
     driver->observe(&wh_cupti_observer, what);
+}
+
+void wh_cupti_apply(void)
+{
+    const struct wh_observe_table *driver = wh_cupti_driver();
+    pthread_mutex_lock(&state.lock);
+    if (driver)
+        apply(driver);
+    pthread_mutex_unlock(&state.lock);
 }
 
 /* Kinds that are enabled for nothing, since programs want them beside others. */

@@ -258,4 +258,5 @@ const struct wh_observer wh_cupti_observer = {
     .call = take_call,
     .work = take_work,
     .lost = wh_cupti_drop,
+    .resource = wh_cupti_take_resource,
 };
