@@ -48,12 +48,28 @@ sound: waveoutdrv=dummy
 END
 echo c >"$scratch/commands" # Debian's bochs has the debugger in it, which waits for this
 
+# Debian's bochs draws its screen on a terminal that it makes, and waits for ever once that is full: somebody has to look.
+watch_screen() {
+    local line screen
+    while read -r line; do
+        echo "$line"
+        case $line in
+        'Bochs connected to screen "'*)
+            screen=${line#*\"}
+            screen=${screen%\"}
+            stty raw -echo <"$screen"
+            cat "$screen" >/dev/null 2>&1 &
+            ;;
+        esac
+    done
+}
+
 # It ignores milder signals, ends with 1 after a power-off, and stays when the guest hangs.
 status=0
-TERM=linux timeout -s KILL "$seconds" bochs-bin -q -f "$scratch/bochsrc" -rc "$scratch/commands" \
-    >"$scratch/out" 2>&1 </dev/null || status=$?
+TERM=linux timeout -s KILL "$seconds" bochs-bin -q -f "$scratch/bochsrc" -rc "$scratch/commands" 2>&1 </dev/null |
+    watch_screen >"$scratch/out" || status=${PIPESTATUS[0]}
 if tr -d '\r' <"$log" | grep -q '^END 0$'; then
     exit 0
 fi
-[ $status -ne 137 ] || exit 124
+[ "$status" -ne 137 ] || exit 124
 exit 1
