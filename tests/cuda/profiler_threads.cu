@@ -159,11 +159,32 @@ static void run_threads(unsigned *value)
 
 static std::atomic<int> begun, ended, streams_begun, streams_ended;
 
+static std::set<uint32_t> entered, exited; /* launches, by correlation */
+
+static void launch_called(CUpti_CallbackId id, const CUpti_CallbackData *d)
+{
+    auto params = (const cuLaunchKernel_params *)d->functionParams;
+
+    strange += id != CUPTI_DRIVER_TRACE_CBID_cuLaunchKernel ||
+               strcmp(d->functionName, "cuLaunchKernel") != 0 ||
+               strcmp(d->symbolName, "nothing") != 0 || params->gridDimX != 1 ||
+               params->blockDimZ != 1 || params->hStream != nullptr;
+    if (d->callbackSite == CUPTI_API_ENTER) {
+        entered.insert(d->correlationId);
+        *d->correlationData = 4711;
+        return;
+    }
+    exited.insert(d->correlationId);
+    strange += *d->correlationData != 4711 || *(CUresult *)d->functionReturnValue != CUDA_SUCCESS;
+}
+
 static void CUPTIAPI call_back(void *, CUpti_CallbackDomain domain, CUpti_CallbackId id,
                                const void *data)
 {
     auto d = (const CUpti_ResourceData *)data;
 
+    if (domain == CUPTI_CB_DOMAIN_DRIVER_API)
+        return launch_called(id, (const CUpti_CallbackData *)data);
     strange += domain != CUPTI_CB_DOMAIN_RESOURCE || !d->context;
     begun += id == CUPTI_CBID_RESOURCE_CONTEXT_CREATED;
     ended += id == CUPTI_CBID_RESOURCE_CONTEXT_DESTROY_STARTING;
@@ -234,13 +255,19 @@ int main()
     for (int call = CUPTI_CBID_RESOURCE_CONTEXT_CREATED;
          call <= CUPTI_CBID_RESOURCE_STREAM_DESTROY_STARTING; call++)
         CUPTI(cuptiEnableCallback(1, subscriber, CUPTI_CB_DOMAIN_RESOURCE, call));
+    CUPTI(cuptiEnableCallback(1, subscriber, CUPTI_CB_DOMAIN_DRIVER_API,
+                              CUPTI_DRIVER_TRACE_CBID_cuLaunchKernel));
     own = run_context();
     CUPTI(cuptiUnsubscribe(subscriber));
     expect("another context", own != id);
     printf("%d began, %d ended\n", (int)begun, (int)ended);
     expect("a stream too", streams_begun > 0 && streams_ended > 0);
+    printf("%zu launches began, %zu ended\n", entered.size(), exited.size());
     CUPTI(cuptiActivityFlushAll(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED));
     printf("%zu kernels of the context that ended\n", of_context(own));
+    for (const launched &k : kernels)
+        entered.erase(k.correlation);
+    expect("the launches that were seen", entered.empty() && exited.size() == 5);
     kernels.clear();
     CHECK(cuCtxSetCurrent(primary));
     step<<<1, 1>>>(value);

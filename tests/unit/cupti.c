@@ -433,6 +433,7 @@ static void names_things(void **state)
 
 enum {
     DRIVER_DOMAIN = 1,
+    RUNTIME_DOMAIN = 2,
     RESOURCES = 3,
     CREATED = 1,
     DESTROYED = 2,
@@ -470,7 +471,8 @@ static void subscribes_one(void **state)
     observer->resource(WH_CONTEXT_ENDS, context, NULL);
     assert_int_equal(called[CREATED], 1);
     assert_int_equal(called[DESTROYED], 1);
-    assert_int_equal(cuptiEnableCallback(1, one, RESOURCES, LOADED), CUPTI_ERROR_NOT_SUPPORTED);
+    assert_int_equal(cuptiEnableCallback(1, one, RESOURCES, LOADED),
+                     CUPTI_SUCCESS); /* none comes */
     assert_int_equal(cuptiEnableDomain(1, one, RESOURCES), CUPTI_SUCCESS);
     observer->resource(WH_STREAM_BEGINS, context, NULL);
     observer->resource(WH_STREAM_ENDS, context, NULL);
@@ -478,7 +480,7 @@ static void subscribes_one(void **state)
     assert_int_equal(called[STREAM_CREATED + 1], 1);
     assert_int_equal(cuptiEnableDomain(0, one, RESOURCES), CUPTI_SUCCESS);
     assert_int_equal(observed, 0);
-    assert_int_equal(cuptiEnableCallback(1, one, DRIVER_DOMAIN, LAUNCH), CUPTI_ERROR_NOT_SUPPORTED);
+    assert_int_equal(cuptiEnableCallback(1, one, DRIVER_DOMAIN, 1), CUPTI_ERROR_NOT_SUPPORTED);
     assert_int_equal(cuptiEnableDomain(1, one, DRIVER_DOMAIN), CUPTI_ERROR_NOT_SUPPORTED);
     assert_int_equal(cuptiEnableDomain(0, one, DRIVER_DOMAIN), CUPTI_SUCCESS);
     assert_int_equal(cuptiEnableDomain(0, &room, DRIVER_DOMAIN), CUPTI_ERROR_INVALID_PARAMETER);
@@ -487,6 +489,71 @@ static void subscribes_one(void **state)
     assert_int_equal(observed, 0);
     observer->resource(WH_CONTEXT_BEGINS, context, NULL);
     assert_int_equal(called[CREATED], 1);
+}
+
+struct call_data { /* CUpti_CallbackData */
+    uint32_t site;
+    const char *name;
+    const void *params;
+    const int32_t *result;
+    const char *symbol;
+    CUcontext context;
+    uint32_t context_id;
+    uint64_t *shared;
+    uint32_t correlation;
+};
+
+static unsigned entered, exited;
+
+static void launched(void *user, uint32_t domain, uint32_t call, const void *bytes)
+{
+    const struct call_data *data = bytes;
+    assert_null(user);
+    assert_int_equal(domain, DRIVER_DOMAIN);
+    assert_int_equal(call, LAUNCH);
+    assert_string_equal(data->name, "cuLaunchKernel");
+    assert_string_equal(data->symbol, "kernel");
+    assert_int_equal(data->correlation, 9);
+    assert_int_equal(data->context_id, 3);
+    assert_ptr_equal(data->params, &room);
+    if (data->site == 0) {
+        entered++;
+        assert_null(data->result);
+        *data->shared = 77;
+        return;
+    }
+    exited++;
+    assert_int_equal(data->site, 1);
+    assert_int_equal(*data->result, CUDA_SUCCESS);
+    assert_int_equal(*data->shared, 77);
+}
+
+static void calls_for_launches(void **state)
+{
+    void *one = NULL, *function = (void *)(uintptr_t)launched;
+    uint64_t shared = 0;
+    const struct wh_observed_launch launch = {.number = 1,
+                                              .correlation = 9,
+                                              .context_id = 3,
+                                              .symbol = "kernel",
+                                              .params = &room,
+                                              .shared = &shared};
+    (void)state;
+    entered = exited = 0;
+    assert_int_equal(cuptiSubscribe(&one, function, NULL), CUPTI_SUCCESS);
+    assert_int_equal(cuptiEnableCallback(1, one, DRIVER_DOMAIN, LAUNCH), CUPTI_SUCCESS);
+    assert_int_equal(observed, WH_OBSERVE_LAUNCHES);
+    observer->launch(&launch, false);
+    observer->launch(&launch, true);
+    assert_int_equal(cuptiEnableCallback(0, one, DRIVER_DOMAIN, LAUNCH), CUPTI_SUCCESS);
+    assert_int_equal(observed, 0);
+    observer->launch(&launch, false);
+    assert_int_equal(entered, 1);
+    assert_int_equal(exited, 1);
+    assert_int_equal(cuptiEnableCallback(1, one, RUNTIME_DOMAIN, 211), CUPTI_SUCCESS);
+    assert_int_equal(cuptiEnableDomain(1, one, RUNTIME_DOMAIN), CUPTI_ERROR_NOT_SUPPORTED);
+    assert_int_equal(observed, 0);
+    assert_int_equal(cuptiUnsubscribe(one), CUPTI_SUCCESS);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -500,6 +567,7 @@ int main(void)
         TEST(selects_calls),          TEST(correlates_work_only),
         TEST(converts_times),         TEST(keeps_settings),
         TEST(names_things),           TEST(subscribes_one),
+        TEST(calls_for_launches),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -363,13 +363,17 @@ static CUresult launch_observed(CUgraphExec exec, CUstream stream)
 {
     static _Atomic bool said;
     const struct wh_object *object = wh_cuda_object(exec, WH_CUDA_TYPE_CUgraphExec);
-    wh_cuda_call_begins();
+    const struct {
+        CUgraphExec exec;
+        CUstream stream;
+    } arguments = {exec, stream};
+    wh_cuda_launch_begins(WH_CUDA_cuGraphLaunch, NULL, &arguments);
     struct wh_cuda_work *work = wh_cuda_work_begin(WH_OBSERVE_GRAPHS, stream);
     if (work && object)
         wh_cuda_work_told(work)->graph.id = object->id;
     CUresult result = launch(exec, stream);
     wh_cuda_work_end(work, result);
-    wh_cuda_call_ends(WH_CUDA_cuGraphLaunch, result, NULL);
+    wh_cuda_launch_ends(WH_CUDA_cuGraphLaunch, NULL, &arguments, result);
     if (wh_cuda_observes(WH_OBSERVE_KERNELS) && !atomic_exchange(&said, true))
         wh_log("what kernels of a CUDA graph do is not profiled one by one");
     return result;

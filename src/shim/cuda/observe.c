@@ -13,6 +13,11 @@ static _Atomic uint32_t correlations;
 
 /* ---- calls ---- */
 
+const struct wh_observer *wh_cuda_observer(void)
+{
+    return atomic_load_explicit(&observer, memory_order_acquire);
+}
+
 void wh_cuda_quiet_begin(void)
 {
     wh_cuda_thread()->observed.depth++;
@@ -31,9 +36,44 @@ void wh_cuda_call_begins(void)
     if (thread->observed.depth++)
         return;
     thread->observed.worked = false;
+    thread->observed.shared = 0;
     thread->observed.correlation =
         atomic_fetch_add_explicit(&correlations, 1, memory_order_relaxed) + 1;
     thread->observed.begin = wh_cuda_now();
+}
+
+static void tell_launch(uint16_t number, const char *symbol, const void *params, CUresult result,
+                        bool returns)
+{
+    struct wh_cuda_thread *thread = wh_cuda_thread();
+    const struct wh_observer *who = wh_cuda_observer();
+    CUcontext context = wh_cuda_current();
+    if (!who || thread->observed.depth != 1 || !wh_cuda_observes(WH_OBSERVE_LAUNCHES))
+        return;
+    const struct wh_observed_launch launch = {
+        .number = number,
+        .per_thread = thread->per_thread != 0,
+        .correlation = thread->observed.correlation,
+        .context = context,
+        .context_id = wh_cuda_context_number(context),
+        .symbol = symbol,
+        .params = params,
+        .shared = &thread->observed.shared,
+        .result = result,
+    };
+    who->launch(&launch, returns);
+}
+
+void wh_cuda_launch_begins(uint16_t number, const char *symbol, const void *params)
+{
+    wh_cuda_call_begins();
+    tell_launch(number, symbol, params, CUDA_SUCCESS, false);
+}
+
+void wh_cuda_launch_ends(uint16_t number, const char *symbol, const void *params, CUresult result)
+{
+    tell_launch(number, symbol, params, result, true);
+    wh_cuda_call_ends(number, result, NULL);
 }
 
 /* What the call waited for, by its words. */
@@ -105,11 +145,6 @@ void wh_cuda_call_ends(uint16_t number, CUresult result, const uint64_t *a)
 
 /* ---- the table ---- */
 
-const struct wh_observer *wh_cuda_observer(void)
-{
-    return atomic_load_explicit(&observer, memory_order_acquire);
-}
-
 static void observe(const struct wh_observer *who, unsigned what)
 {
     atomic_store_explicit(&observer, who, memory_order_release);
@@ -168,6 +203,15 @@ static CUresult stream_id(CUcontext context, CUstream stream, bool per_thread, u
     return CUDA_SUCCESS;
 }
 
+static CUresult graph_exec_id(CUgraphExec exec, uint32_t *id)
+{
+    const struct wh_object *object = wh_cuda_object(exec, WH_CUDA_TYPE_CUgraphExec);
+    if (!object)
+        return CUDA_ERROR_INVALID_HANDLE;
+    *id = object->id;
+    return CUDA_SUCCESS;
+}
+
 const struct wh_observe_table wh_cuda_observe_table = {
     .size = sizeof(wh_cuda_observe_table),
     .version = WH_OBSERVE_VERSION,
@@ -177,4 +221,5 @@ const struct wh_observe_table wh_cuda_observe_table = {
     .context_id = context_id,
     .device_id = device_id,
     .stream_id = stream_id,
+    .graph_exec_id = graph_exec_id,
 };

@@ -28,9 +28,13 @@ extern const struct wh_observe_table wh_cuda_observe_table;
 /* ---- calls (observe.c) ---- */
 
 /* A call of the program's begins and ends in this thread. What it calls of the API itself is part
- * of it. */
+ * of it. `a` are a generated call's words, or NULL. */
 void wh_cuda_call_begins(void);
 void wh_cuda_call_ends(uint16_t number, CUresult result, const uint64_t *a);
+
+/* The same for a launch: the kernel's name, or NULL, and the arguments as a structure. */
+void wh_cuda_launch_begins(uint16_t number, const char *symbol, const void *params);
+void wh_cuda_launch_ends(uint16_t number, const char *symbol, const void *params, CUresult result);
 
 /* The value of `expression`, which carries out the function `name`. */
 #define WH_OBSERVED(name, expression)                         \

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define WH_OBSERVE_ID      "wormhole-observe" /* sixteen bytes */
-#define WH_OBSERVE_VERSION 2u
+#define WH_OBSERVE_VERSION 3u
 
 /* What is to be told of. */
 enum {
@@ -24,6 +24,7 @@ enum {
     WH_OBSERVE_SETS = 8u,
     WH_OBSERVE_GRAPHS = 16u,
     WH_OBSERVE_RESOURCES = 32u,
+    WH_OBSERVE_LAUNCHES = 64u,
 };
 
 #define WH_OBSERVE_NO_ID UINT32_MAX
@@ -87,6 +88,19 @@ struct wh_observed_work {
     };
 };
 
+/* A launch of a kernel or graph, as it is called and as it returns. */
+struct wh_observed_launch {
+    unsigned number;
+    bool per_thread;
+    uint32_t correlation;
+    CUcontext context;
+    uint32_t context_id;
+    const char *symbol; /* the kernel's name; NULL: a graph's launch */
+    const void *params; /* the arguments in their order, as a structure; while the call lasts */
+    uint64_t *shared;   /* a word for the observer, one for both times */
+    CUresult result;    /* as it returns */
+};
+
 /* What is there now, or is about to end. */
 enum wh_observed_resource {
     WH_CONTEXT_BEGINS,
@@ -96,12 +110,13 @@ enum wh_observed_resource {
 };
 
 /* Who observes. Its functions are called from any thread, and must not call the driver API; but the
- * last one may. */
+ * last two may. */
 struct wh_observer {
     void (*call)(const struct wh_observed_call *call);
     void (*work)(const struct wh_observed_work *work);
     void (*lost)(size_t works); /* so many will not be told of */
     void (*resource)(enum wh_observed_resource what, CUcontext context, CUstream stream);
+    void (*launch)(const struct wh_observed_launch *launch, bool returns);
 };
 
 struct wh_observe_table {
@@ -121,6 +136,7 @@ struct wh_observe_table {
     CUresult (*context_id)(CUcontext context, uint32_t *id);
     CUresult (*device_id)(CUcontext context, uint32_t *id);
     CUresult (*stream_id)(CUcontext context, CUstream stream, bool per_thread, uint32_t *id);
+    CUresult (*graph_exec_id)(CUgraphExec exec, uint32_t *id); /* as in wh_observed_work.graph */
 };
 
 #endif

@@ -84,6 +84,7 @@ struct wh_cuda_thread {
         uint32_t correlation; /* of the outermost */
         uint64_t begin;
         bool worked;
+        uint64_t shared;           /* of the profiler's callbacks */
         struct wh_cuda_work *work; /* that is being put into a stream */
     } observed;                    /* observe.c */
 };

@@ -81,6 +81,8 @@ static unsigned what_is_wanted(void)
         what |= WH_OBSERVE_GRAPHS;
     if (wh_cupti_wants_resources())
         what |= WH_OBSERVE_RESOURCES;
+    if (wh_cupti_wants_launches())
+        what |= WH_OBSERVE_LAUNCHES;
     return what;
 }
 

@@ -89,6 +89,10 @@ extern const struct wh_observer wh_cupti_observer;
 bool wh_cupti_wants_resources(void);
 void wh_cupti_take_resource(enum wh_observed_resource what, CUcontext context, CUstream stream);
 
+/* The same for launches. */
+bool wh_cupti_wants_launches(void);
+void wh_cupti_take_launch(const struct wh_observed_launch *launch, bool returns);
+
 /* ---- what is wanted (activity.c) ---- */
 
 /* What is wanted has changed: tells the CUDA shim. */

@@ -5,6 +5,8 @@
 #include "base/log.h"
 
 #include <dlfcn.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,15 +50,28 @@ static bool find_numbers(void)
     return true;
 }
 
-/* The library that the program has, or would get. It is never closed. */
+/* The library that the program has; else the one beside this, which it gets from then on; else the
+ * one that it would get. It is never closed. */
+static void *open_driver(void)
+{
+    static const char name[] = "libcuda.so.1";
+    char path[PATH_MAX];
+    Dl_info here;
+    void *library = dlopen(name, RTLD_NOW | RTLD_NOLOAD);
+    if (!library && dladdr(calls, &here) && strchr(here.dli_fname, '/') &&
+        snprintf(path, sizeof(path), "%.*s%s",
+                 (int)(strrchr(here.dli_fname, '/') + 1 - here.dli_fname), here.dli_fname,
+                 name) < (int)sizeof(path))
+        library = dlopen(path, RTLD_NOW);
+    return library ? library : dlopen(name, RTLD_NOW);
+}
+
 static void find(void)
 {
     CUresult (*get_table)(const void **, const CUuuid *) = NULL;
     const void *table = NULL;
     CUuuid id;
-    void *library = dlopen("libcuda.so.1", RTLD_NOW | RTLD_NOLOAD);
-    if (!library)
-        library = dlopen("libcuda.so.1", RTLD_NOW);
+    void *library = open_driver();
     if (library)
         *(void **)&get_table = dlsym(library, "cuGetExportTable");
     memcpy(&id, WH_OBSERVE_ID, sizeof(id));
