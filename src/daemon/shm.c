@@ -77,6 +77,8 @@ void wh_shm_clear(const char *home)
     if (!*home || geteuid() != 0)
         return;
     wh_shm_folder(home, path, sizeof(path));
+    if (rmdir(path) == 0 || errno != ENOTEMPTY) /* as a rule: the driver clears up after itself */
+        return;
     int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
     if (!folder) {
