@@ -307,12 +307,43 @@ static void memory_taken_from_under_work(void **state)
     cuda_expect_neighbour();
 }
 
+/* Places for the times of events are the session's own, and so many. */
+static void moments_of_events(void **state)
+{
+    struct cuda_liar s = {.what = "times of events"};
+    const uint64_t event = WH_CUDA_TYPE_CUevent, none = WH_ID_NONE, stream = WH_CUDA_TYPE_CUstream;
+    const uint64_t first = 0, beyond[] = {WH_CUDA_RECORDS, INT32_MAX, UINT32_MAX};
+    const uint64_t ids[] = {event};
+    (void)state;
+    cuda_begin(&s.session);
+    struct cuda_session *session = &s.session;
+    assert_int_equal(CUDA_ASK(session, wh_observe_record, event, stream, 0), 0);
+    assert_int_equal(CUDA_ASK(session, wh_observe_record, event, stream, WH_CUDA_RECORDS - 1), 0);
+    assert_int_equal(
+        CUDA_ASK(session, wh_observe_times, event, 1, (uintptr_t)ids, (uintptr_t)&first, true), 0);
+    for (unsigned i = 0; i < 3; i++) {
+        cuda_expect_refused(&s, CUDA_ASK(session, wh_observe_record, event, stream, beyond[i]));
+        cuda_expect_refused(&s, CUDA_ASK(session, wh_observe_times, event, 1, (uintptr_t)ids,
+                                         (uintptr_t)&beyond[i], true));
+    }
+    cuda_expect_refused(&s, CUDA_ASK(session, wh_observe_record, none, stream, 0));
+    cuda_expect_refused(&s, CUDA_ASK(session, wh_observe_times, event, 1, (uintptr_t)&none,
+                                     (uintptr_t)&first, true));
+    cuda_expect_refused(
+        &s, CUDA_ASK(session, wh_observe_times, none, 1, (uintptr_t)ids, (uintptr_t)&first, true));
+    cuda_expect_refused(
+        &s, CUDA_ASK(session, wh_observe_times, event, 0, (uintptr_t)ids, (uintptr_t)&first, true));
+    cuda_close(&s.session);
+    cuda_expect_neighbour();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hidden_addresses), cmocka_unit_test(what_is_mapped),
-        cmocka_unit_test(kernels_stay_out), cmocka_unit_test(lies_of_boxes),
-        cmocka_unit_test(boxes_of_no_kind), cmocka_unit_test(memory_taken_from_under_work),
+        cmocka_unit_test(hidden_addresses),  cmocka_unit_test(what_is_mapped),
+        cmocka_unit_test(kernels_stay_out),  cmocka_unit_test(lies_of_boxes),
+        cmocka_unit_test(boxes_of_no_kind),  cmocka_unit_test(memory_taken_from_under_work),
+        cmocka_unit_test(moments_of_events),
     };
     return cmocka_run_group_tests(tests, cuda_server_start, cuda_server_stop);
 }

@@ -22,6 +22,7 @@ struct wh_cuda_stages;
 struct wh_cuda_shares;
 struct wh_cuda_images;
 struct wh_cuda_graphs;
+struct wh_cuda_record;
 struct wh_cuda_user;
 
 /* The driver's last answer to cuMemGetInfo, and when it was given. */
@@ -64,6 +65,7 @@ struct wh_cuda_state {
     struct wh_cuda_memory_info memory_info;
     struct wh_cuda_words words; /* the leading thread's */
     struct wh_cuda_graphs *graphs;
+    struct wh_cuda_record *_Atomic records;   /* of events (observe.c); NULL until there is one */
     struct wh_cuda_user *_Atomic ended_users; /* whose items are still there */
     _Atomic unsigned captures;                /* that go on */
     /* The arena at the client's address, so that one pointer works on both sides; NULL until the

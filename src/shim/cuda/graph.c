@@ -358,7 +358,8 @@ static CUresult launch(CUgraphExec exec, CUstream stream)
                                                : wh_cuda_post(WH_CUDA_cuGraphLaunch, a);
 }
 
-/* A profiler is told of the graph as a whole: nodes cannot be timed from outside. */
+/* A profiler is told of the graph as a whole, since nodes cannot be timed from outside: as a graph,
+ * or where it looks for kernels only, as one of those, which says what it is. */
 static CUresult launch_observed(CUgraphExec exec, CUstream stream)
 {
     static _Atomic bool said;
@@ -368,14 +369,18 @@ static CUresult launch_observed(CUgraphExec exec, CUstream stream)
         CUstream stream;
     } arguments = {exec, stream};
     wh_cuda_launch_begins(WH_CUDA_cuGraphLaunch, NULL, &arguments);
-    struct wh_cuda_work *work = wh_cuda_work_begin(WH_OBSERVE_GRAPHS, stream);
-    if (work && object)
+    bool as_graph = wh_cuda_observes(WH_OBSERVE_GRAPHS);
+    struct wh_cuda_work *work =
+        wh_cuda_work_begin(as_graph ? WH_OBSERVE_GRAPHS : WH_OBSERVE_KERNELS, stream);
+    if (work && as_graph && object)
         wh_cuda_work_told(work)->graph.id = object->id;
+    else if (work)
+        wh_cuda_work_told(work)->kernel.name = "CUDA graph";
     CUresult result = launch(exec, stream);
     wh_cuda_work_end(work, result);
     wh_cuda_launch_ends(WH_CUDA_cuGraphLaunch, NULL, &arguments, result);
     if (wh_cuda_observes(WH_OBSERVE_KERNELS) && !atomic_exchange(&said, true))
-        wh_log("what kernels of a CUDA graph do is not profiled one by one");
+        wh_log("kernels of CUDA graphs are not profiled one by one");
     return result;
 }
 

@@ -78,6 +78,9 @@ void wh_cuda_work_waited(CUcontext context, CUstream stream, bool all, uint64_t 
 /* The same for a generated call that copies or fills memory; NULL for all others. */
 struct wh_cuda_work *wh_cuda_work_of(uint16_t number, const uint64_t *a);
 
+/* In between: the calling thread is about to wait for an answer. */
+void wh_cuda_work_waits(void);
+
 /* What the profiler is told of an address. */
 enum wh_observed_memory wh_cuda_observed_memory(uint64_t address);
 
@@ -88,15 +91,15 @@ void wh_cuda_observe_end_context(CUcontext context);
 
 /* ---- when the device did it (observe_clock.c) ---- */
 
-/* What the device's clock says in nanoseconds since some event, and the program's then: between
- * `low` and `high`. */
-struct wh_cuda_moment {
-    double device, low, high;
+/* A time of the device's, in nanoseconds since some event, and the program's then: between `low`
+ * and `high`. Also the worker's, when the driver had taken the event's record. */
+struct wh_cuda_meeting {
+    double device, low, high, recorded;
 };
 
 /* Two such moments, by which all are converted. */
 struct wh_cuda_clock {
-    struct wh_cuda_moment first, last;
+    struct wh_cuda_meeting first, last;
 };
 
 uint64_t wh_cuda_now(void);
@@ -106,7 +109,7 @@ double wh_cuda_clock_convert(const struct wh_cuda_clock *clock, double device);
 double wh_cuda_clock_back(const struct wh_cuda_clock *clock, double time);
 
 /* One more moment is known. */
-void wh_cuda_clock_compared(struct wh_cuda_clock *clock, const struct wh_cuda_moment *moment);
+void wh_cuda_clock_compared(struct wh_cuda_clock *clock, const struct wh_cuda_meeting *moment);
 
 /* ---- identities (observe_id.c) ---- */
 

@@ -14,7 +14,7 @@ uint64_t wh_cuda_now(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-static double offset_of(const struct wh_cuda_moment *moment)
+static double offset_of(const struct wh_cuda_meeting *moment)
 {
     return (moment->low + moment->high) / 2 - moment->device;
 }
@@ -49,14 +49,14 @@ double wh_cuda_clock_back(const struct wh_cuda_clock *clock, double time)
     return time - offset_of(&clock->last);
 }
 
-static double width(const struct wh_cuda_moment *moment)
+static double width(const struct wh_cuda_meeting *moment)
 {
     return moment->high - moment->low;
 }
 
 /* A comparison that took long, for the device was busy, says little: what was known before holds as
  * far as that allows. */
-static void mend(const struct wh_cuda_moment *before, struct wh_cuda_moment *moment)
+static void mend(const struct wh_cuda_meeting *before, struct wh_cuda_meeting *moment)
 {
     if (width(moment) <= 2 * width(before) + TOLERABLE)
         return;
@@ -66,9 +66,9 @@ static void mend(const struct wh_cuda_moment *before, struct wh_cuda_moment *mom
     moment->high = guess + width(before) / 2;
 }
 
-void wh_cuda_clock_compared(struct wh_cuda_clock *clock, const struct wh_cuda_moment *moment)
+void wh_cuda_clock_compared(struct wh_cuda_clock *clock, const struct wh_cuda_meeting *moment)
 {
-    struct wh_cuda_moment good = *moment;
+    struct wh_cuda_meeting good = *moment;
     mend(&clock->last, &good);
     if (clock->last.device - clock->first.device >= FAR_APART)
         clock->first = clock->last;

@@ -72,18 +72,33 @@ CUevent wh_observed_event(struct wh_observed_context *observed)
     return observed->nevents ? observed->events[--observed->nevents] : NULL;
 }
 
-bool wh_observed_record(CUevent event, CUstream stream)
+/* Where the worker keeps its time of an event. */
+static unsigned place_of(CUevent event)
 {
-    uint64_t a[] = {(uintptr_t)event, (uintptr_t)stream};
-    return wh_cuda_post(WH_CUDA_cuEventRecord, a) == CUDA_SUCCESS;
+    return ((const struct wh_object *)event)->id % WH_CUDA_RECORDS;
 }
 
-CUresult wh_observed_between(CUevent from, CUevent to, double *ns)
+bool wh_observed_record(CUevent event, CUstream stream)
 {
-    float milliseconds = 0;
-    CUresult result = cuEventElapsedTime(&milliseconds, from, to);
-    *ns = milliseconds * 1e6;
-    return result;
+    uint64_t a[] = {(uintptr_t)event, (uintptr_t)stream, place_of(event)};
+    return wh_cuda_post(WH_CUDA_wh_observe_record, a) == CUDA_SUCCESS;
+}
+
+CUresult wh_observed_read(CUevent base, const CUevent *events, unsigned n, wh_cuda_moment *moments)
+{
+    unsigned places[WH_CUDA_MOST_MOMENTS];
+    for (unsigned i = 0; i < n; i++)
+        places[i] = place_of(events[i]);
+    return wh_cuda_call_observe_times(base, n, events, places, moments);
+}
+
+static CUresult between(CUevent from, CUevent to, double *ns, uint64_t *recorded)
+{
+    wh_cuda_moment moment = {.status = CUDA_ERROR_NOT_READY};
+    CUresult result = wh_observed_read(from, &to, 1, &moment);
+    *ns = moment.milliseconds * 1e6;
+    *recorded = moment.end;
+    return result == CUDA_SUCCESS ? moment.status : result;
 }
 
 /* ---- clocks ---- */
@@ -100,24 +115,27 @@ static bool meet(struct wh_observed_context *observed, CUevent event, double *lo
 
 /* Several times, from a base whose time is known. */
 static bool narrow(struct wh_observed_context *observed, const struct wh_observed_base *base,
-                   struct wh_cuda_moment *moment)
+                   struct wh_cuda_meeting *moment)
 {
     CUevent event = wh_observed_event(observed);
-    double least = -INFINITY, most = INFINITY, low, high, since = 0;
+    double least = -INFINITY, most = INFINITY, low = 0, high = 0, since = 0;
+    uint64_t recorded = 0;
     bool good = event != NULL;
     for (int i = 0; i < COMPARISONS && good; i++) {
         good = meet(observed, event, &low, &high) &&
-               wh_observed_between(base->event, event, &since) == CUDA_SUCCESS;
+               between(base->event, event, &since, &recorded) == CUDA_SUCCESS;
         least = low - since > least ? low - since : least;
         most = high - since < most ? high - since : most;
     }
     wh_observed_event_back(observed, event);
-    *moment = (struct wh_cuda_moment){
-        .device = base->device + since, .low = least + since, .high = most + since};
+    *moment = (struct wh_cuda_meeting){.device = base->device + since,
+                                       .low = least + since,
+                                       .high = most + since,
+                                       .recorded = (double)recorded};
     return good;
 }
 
-bool wh_observed_compare(struct wh_observed_context *observed, struct wh_cuda_moment *moment)
+bool wh_observed_compare(struct wh_observed_context *observed, struct wh_cuda_meeting *moment)
 {
     const struct wh_observed_base *base = observed->oldest, *known = NULL;
     for (; base && base->known; base = base->next)
@@ -175,11 +193,12 @@ struct wh_observed_base *wh_observed_base_now(struct wh_observed_context *observ
 void wh_observed_read_bases(struct wh_observed_context *observed)
 {
     double since;
+    uint64_t recorded;
     for (struct wh_observed_base *base = observed->oldest; base && base->next; base = base->next) {
         struct wh_observed_base *next = base->next;
         if (next->known)
             continue;
-        if (wh_observed_between(base->event, next->event, &since) != CUDA_SUCCESS)
+        if (between(base->event, next->event, &since, &recorded) != CUDA_SUCCESS)
             break;
         next->device = base->device + since;
         next->known = true;

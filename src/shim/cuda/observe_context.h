@@ -51,8 +51,8 @@ void wh_observed_event_back(struct wh_observed_context *observed, CUevent event)
 
 bool wh_observed_record(CUevent event, CUstream stream);
 
-/* Nanoseconds from one event to another. */
-CUresult wh_observed_between(CUevent from, CUevent to, double *ns);
+/* When up to WH_CUDA_MOST_MOMENTS events were recorded. */
+CUresult wh_observed_read(CUevent base, const CUevent *events, unsigned n, wh_cuda_moment *moments);
 
 /* What works that begin now are timed from. NULL: there is none. */
 struct wh_observed_base *wh_observed_base_now(struct wh_observed_context *observed);
@@ -61,6 +61,6 @@ struct wh_observed_base *wh_observed_base_now(struct wh_observed_context *observ
 void wh_observed_read_bases(struct wh_observed_context *observed);
 
 /* Compares the clocks now; false: that was not possible. Waits for the context's own stream. */
-bool wh_observed_compare(struct wh_observed_context *observed, struct wh_cuda_moment *moment);
+bool wh_observed_compare(struct wh_observed_context *observed, struct wh_cuda_meeting *moment);
 
 #endif

@@ -5,6 +5,7 @@
  * for events would become nodes there.
  */
 #include "shim/cuda/observe_context.h"
+#include "shim/cuda/stage.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -23,9 +24,11 @@ struct wh_cuda_work {
     CUstream stream;
     CUevent before, behind;
     bool put;          /* `behind` is recorded */
+    bool waited;       /* not by then, but later, for the program waited for an answer first */
     bool wait, all;    /* a wait, for the whole context */
     uint64_t called;   /* when the call began; a wait: when it was over */
     double begin, end; /* of the device's clock */
+    double taken, next_taken; /* of the worker's: the driver had `before`, and was given `behind` */
     struct wh_observed_work told;
 };
 
@@ -162,6 +165,14 @@ struct wh_cuda_work *wh_cuda_work_begin(unsigned what, CUstream stream)
     return work;
 }
 
+void wh_cuda_work_waits(void)
+{
+    const struct wh_cuda_thread *thread = wh_cuda_thread();
+    struct wh_cuda_work *work = thread->observed.work;
+    if (work && !work->put && !thread->observed.quiet)
+        work->waited = true;
+}
+
 static void record_behind(struct wh_cuda_work *work)
 {
     if (work->put)
@@ -266,46 +277,139 @@ static bool is_blocked(const struct reading *r, CUstream stream)
     return false;
 }
 
-static CUresult read_times(struct wh_cuda_work *work)
+/* Works whose times are asked for together: they have the same base. */
+struct batch {
+    struct wh_cuda_work *works[WH_CUDA_MOST_MOMENTS / 2];
+    CUevent events[WH_CUDA_MOST_MOMENTS];
+    wh_cuda_moment moments[WH_CUDA_MOST_MOMENTS];
+    unsigned n;
+};
+
+static void is_done(struct reading *r, struct wh_cuda_work *work)
 {
-    double before, behind;
-    if (work->wait)
-        return CUDA_SUCCESS;
-    if (!work->base->known)
-        return CUDA_ERROR_NOT_READY;
-    CUresult result = wh_observed_between(work->base->event, work->behind, &behind);
-    if (result == CUDA_SUCCESS)
-        result = wh_observed_between(work->base->event, work->before, &before);
-    if (result == CUDA_SUCCESS) {
-        work->begin = work->base->device + before;
-        work->end = work->base->device + (behind > before ? behind : before);
-    }
-    return result;
+    work->next = NULL;
+    *r->last_done = work;
+    r->last_done = &work->next;
+    r->works += !work->wait;
 }
 
 /* What is behind a work of its stream that is not done, is not either. */
-static void read_one(struct reading *r, struct wh_cuda_work *work)
+static void is_left(struct reading *r, struct wh_cuda_work *work)
 {
-    CUresult result = is_blocked(r, work->stream) ? CUDA_ERROR_NOT_READY : read_times(work);
     work->next = NULL;
-    if (result == CUDA_SUCCESS) {
-        *r->last_done = work;
-        r->last_done = &work->next;
-        r->works += !work->wait;
-        return;
-    }
-    if (result == CUDA_ERROR_NOT_READY) {
-        if (r->nblocked < MOST_BLOCKED && !is_blocked(r, work->stream))
-            r->blocked[r->nblocked++] = work->stream;
-        *r->last_left = work;
-        r->last_left = &work->next;
-        return;
-    }
+    *r->last_left = work;
+    r->last_left = &work->next;
+    if (r->nblocked < MOST_BLOCKED && !is_blocked(r, work->stream))
+        r->blocked[r->nblocked++] = work->stream;
+}
+
+static void is_lost(struct reading *r, struct wh_cuda_work *work)
+{
     pthread_mutex_lock(&state.lock);
     give_back(work);
     pthread_mutex_unlock(&state.lock);
     free(work);
     r->lost++;
+}
+
+static void take_times(struct wh_cuda_work *work, const wh_cuda_moment *before,
+                       const wh_cuda_moment *behind)
+{
+    work->begin = work->base->device + before->milliseconds * 1e6;
+    work->end = work->base->device + behind->milliseconds * 1e6;
+    work->taken = (double)before->end;
+    work->next_taken = (double)behind->begin;
+}
+
+static void read_batch(struct reading *r, struct batch *b)
+{
+    CUresult asked =
+        b->n ? wh_observed_read(b->works[0]->base->event, b->events, 2 * b->n, b->moments)
+             : CUDA_SUCCESS;
+    for (unsigned i = 0; i < b->n; i++) {
+        const wh_cuda_moment *before = &b->moments[2 * i], *behind = before + 1;
+        CUresult result = asked != CUDA_SUCCESS ? asked : behind->status;
+        if (result == CUDA_SUCCESS)
+            result = before->status;
+        if (result == CUDA_SUCCESS)
+            take_times(b->works[i], before, behind);
+        if (result == CUDA_SUCCESS)
+            is_done(r, b->works[i]);
+        else if (result == CUDA_ERROR_NOT_READY)
+            is_left(r, b->works[i]);
+        else
+            is_lost(r, b->works[i]);
+    }
+    b->n = 0;
+}
+
+static void read_works(struct reading *r, struct wh_cuda_work *work)
+{
+    struct batch b;
+    b.n = 0;
+    while (work) {
+        struct wh_cuda_work *next = work->next;
+        if (b.n == WH_CUDA_MOST_MOMENTS / 2 || work->wait ||
+            (b.n && b.works[0]->base != work->base))
+            read_batch(r, &b);
+        if (work->wait) {
+            is_done(r, work);
+        } else if (!work->base->known || is_blocked(r, work->stream)) {
+            read_batch(r, &b);
+            is_left(r, work);
+        } else {
+            b.events[2 * b.n] = work->before;
+            b.events[2 * b.n + 1] = work->behind;
+            b.works[b.n++] = work;
+        }
+        work = next;
+    }
+    read_batch(r, &b);
+}
+
+/* ---- what lies between an event and the work behind it ---- */
+
+/* A copy of several pieces begins with the first. */
+static bool is_one_piece(const struct wh_cuda_work *work)
+{
+    return work->told.what != WH_OBSERVE_COPIES || work->told.copy.bytes <= WH_CUDA_BIG;
+}
+
+/* How long after the driver had taken an event the device came to it, and a difference of the two
+ * sides' clocks, which is always the same. */
+static double lag_of(const struct wh_cuda_clock *clock, double device, double taken)
+{
+    return wh_cuda_clock_convert(clock, device) - taken;
+}
+
+static double least_lag(const struct wh_cuda_clock *clock, const struct wh_cuda_work *work)
+{
+    double least = lag_of(clock, clock->first.device, clock->first.recorded);
+    double last = lag_of(clock, clock->last.device, clock->last.recorded);
+    least = last < least ? last : least;
+    for (; work; work = work->next) {
+        double lag = work->wait ? INFINITY : lag_of(clock, work->begin, work->taken);
+        least = lag < least ? lag : least;
+    }
+    return least;
+}
+
+/*
+ * A device with nothing to do comes to the event at once, and then has nothing to do until the
+ * driver has been given the work: that is no part of it. One that is busy comes late to the event,
+ * and has the work by then.
+ */
+static void leave_out_idleness(const struct wh_cuda_clock *clock, struct wh_cuda_work *works)
+{
+    double least = least_lag(clock, works);
+    for (struct wh_cuda_work *work = works; work; work = work->next) {
+        if (work->wait || work->waited || !is_one_piece(work))
+            continue;
+        double late = lag_of(clock, work->begin, work->taken) - least;
+        double idle = work->next_taken - work->taken - late;
+        if (idle > 0)
+            work->begin = work->begin + idle < work->end ? work->begin + idle : work->end;
+    }
 }
 
 /* How far the times are to be moved, for the clocks were compared a little wrong if a work began
@@ -396,7 +500,7 @@ static void put_back(struct wh_observed_context *observed, struct reading *r)
 static void collect(struct wh_observed_context *observed)
 {
     struct reading r = {.nblocked = 0};
-    struct wh_cuda_moment moment;
+    struct wh_cuda_meeting moment;
     r.last_done = &r.done;
     r.last_left = &r.left;
     struct wh_observed_visit visit = wh_observed_enter(observed->context);
@@ -406,11 +510,7 @@ static void collect(struct wh_observed_context *observed)
     observed->last = &observed->first;
     wh_observed_read_bases(observed);
     pthread_mutex_unlock(&state.lock);
-    while (work) {
-        struct wh_cuda_work *next = work->next;
-        read_one(&r, work);
-        work = next;
-    }
+    read_works(&r, work);
     pthread_mutex_lock(&state.lock);
     put_back(observed, &r);
     if (r.works && wh_observed_compare(observed, &moment))
@@ -421,6 +521,7 @@ static void collect(struct wh_observed_context *observed)
             give_back(work);
     pthread_mutex_unlock(&state.lock);
     wh_observed_leave(visit);
+    leave_out_idleness(&clock, r.done);
     tell(&clock, r.done);
     free_works(r.done);
     lose(r.lost);

@@ -153,6 +153,8 @@ void wh_cuda_callback_ran(void)
 /* Waits for the answer, and remembers a context's fault. */
 static CUresult ask(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a)
 {
+    if (wh_cuda_observing())
+        wh_cuda_work_waits();
     CUresult result = (CUresult)wh_client_call(session, call, a);
     if (__builtin_expect(result != CUDA_SUCCESS, 0) && is_sticky(result))
         atomic_store_explicit(&ailing, true, memory_order_relaxed);
