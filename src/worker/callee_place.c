@@ -32,6 +32,15 @@ void *memmove(void *to, const void *from, size_t size)
     return to;
 }
 
+int memcmp(const void *x, const void *y, size_t size)
+{
+    const uint8_t *one = x, *other = y;
+    for (size_t i = 0; i < size; i++)
+        if (one[i] != other[i])
+            return one[i] < other[i] ? -1 : 1;
+    return 0;
+}
+
 void *memset(void *to, int byte, size_t size)
 {
     void *at = to;

@@ -35,7 +35,7 @@ void wh_gate_prepare(void)
     (void)mallopt(M_MMAP_THRESHOLD, 2 * HEAP);
     (void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
     heap_start = (uintptr_t)sbrk(0);
-    void *all = malloc(HEAP);
+    void *volatile all = malloc(HEAP); /* or a compiler sees no use in it */
     free(all);
     (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
 }

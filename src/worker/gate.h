@@ -16,6 +16,8 @@
 #define WH_CALLEE_GATE 0xfffffc0180000000ull
 
 #define WH_CALLEE_MESSAGE 5120u /* larger messages are for the worker's threads */
+#define WH_CALLEE_LOG     (128u << 10)
+#define WH_CALLEE_ROOM    (1u << 20)
 #define WH_GATE_RANGES    8u
 
 /* Memory of the worker that its callee may touch. */
@@ -36,8 +38,11 @@ struct wh_gate {
     uint32_t quiet;
     uint64_t carried_out;   /* calls, in the view */
     const void *backend[4]; /* the backend's own, from its show hook */
-    uint64_t scratch[4];    /* and its callee's */
+    uint64_t scratch[32];   /* and its callee's */
+    uint32_t room_used;
     _Alignas(8) uint8_t message[WH_CALLEE_MESSAGE];
+    _Alignas(64) uint8_t log[WH_CALLEE_LOG];    /* what a call wrote over, to put it back */
+    _Alignas(256) uint8_t room[WH_CALLEE_ROOM]; /* what a call needs until it is over */
 };
 
 /* One call that may run in a view while nothing is under way: no system call, no lock, no

@@ -3,10 +3,10 @@
  * An ordinary CUDA program, which knows nothing of the way its calls take: `cuda_calls compute`
  * runs kernels and prints what they computed, `cuda_calls query COUNT` makes that many calls of the
  * driver API that the driver has to be asked, and checks each answer; `cuda_calls memory COUNT` the
- * same with allocations, small copies and events; `cuda_calls loop` asks until
- * somebody ends it, or its session ends. `cuda_calls vmcall COUNT` makes hypercalls, for
- * comparison. Around the loop it says "start" and "done NAME TICKS", and waits for a line each
- * time; ticks of the emulated clock are instructions.
+ * same with allocations, small copies and events, `cuda_calls launch COUNT` with launches of a
+ * small kernel; `cuda_calls loop` asks until somebody ends it, or its session ends. `cuda_calls
+ * vmcall COUNT` makes hypercalls, for comparison. Around the loop it says "start" and "done NAME
+ * TICKS", and waits for a line each time; ticks of the emulated clock are instructions.
  */
 #include "cuda_types.h"
 
@@ -31,6 +31,19 @@ static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
                           "  ld.global.f32 %f1, [%d1]; ld.global.f32 %f2, [%d2];\n"
                           "  fma.rn.f32 %f3, %f1, %f2, %f1;\n"
                           "  st.global.f32 [%d1], %f3;\n"
+                          "  ret;\n"
+                          "}\n"
+                          ".visible .entry add(.param .u64 a, .param .u32 n, .param .u32 k)\n"
+                          "{\n"
+                          "  .reg .pred %p; .reg .b32 %r<8>; .reg .b64 %d<4>;\n"
+                          "  ld.param.u64 %d1, [a]; ld.param.u32 %r1, [n]; ld.param.u32 %r6, [k];\n"
+                          "  mov.u32 %r2, %ctaid.x; mov.u32 %r3, %ntid.x; mov.u32 %r4, %tid.x;\n"
+                          "  mad.lo.s32 %r5, %r2, %r3, %r4;\n"
+                          "  setp.ge.s32 %p, %r5, %r1;\n"
+                          "  @%p ret;\n"
+                          "  mul.wide.s32 %d3, %r5, 4; add.s64 %d1, %d1, %d3;\n"
+                          "  ld.global.u32 %r7, [%d1]; add.s32 %r7, %r7, %r6;\n"
+                          "  st.global.u32 [%d1], %r7;\n"
                           "  ret;\n"
                           "}\n";
 
@@ -178,6 +191,39 @@ static void memory(unsigned long count)
     CHECK(cuMemFree_v2(b));
 }
 
+/* ---- steps of a program that trains: launches, and a look at what came of them ---- */
+
+static void launch(unsigned long count)
+{
+    enum { WORDS = 200 };
+    static uint32_t words[WORDS];
+    CUdeviceptr a;
+    CUmodule module;
+    CUfunction function;
+    uint32_t n = WORDS, k = 1, sum = 0;
+    CHECK(cuModuleLoadData(&module, ptx));
+    CHECK(cuModuleGetFunction(&function, module, "add"));
+    CHECK(cuMemAlloc_v2(&a, sizeof(words)));
+    CHECK(cuMemsetD32_v2(a, 0, WORDS));
+    void *params[] = {&a, &n, &k};
+    CHECK(cuLaunchKernel(function, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+    CHECK(cuMemcpyDtoH_v2(words, a, sizeof(words)));
+    CHECK(cuMemsetD32_v2(a, 0, WORDS));
+    say("start");
+    uint64_t since = ticks();
+    for (unsigned long i = 0; i < count; i += 4) {
+        for (k = 1; k <= 3; k++)
+            CHECK(cuLaunchKernel(function, 4, 1, 1, 64, 1, 1, 0, NULL, params, NULL));
+        sum += 6;
+        CHECK(cuMemcpyDtoH_v2(words, a, sizeof(words)));
+        for (int w = 0; w < WORDS; w++)
+            expect(words[w] == sum, "a sum", i);
+    }
+    finish("launch", since);
+    CHECK(cuMemFree_v2(a));
+    CHECK(cuModuleUnload(module));
+}
+
 /* Right answers, then errors only. */
 static void loop(void)
 {
@@ -225,6 +271,8 @@ int main(int argc, char **argv)
         query(count);
     else if (strcmp(argv[1], "memory") == 0)
         memory(count);
+    else if (strcmp(argv[1], "launch") == 0)
+        launch(count);
     else if (strcmp(argv[1], "loop") == 0) {
         loop();
         return 0;

@@ -1,18 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The code that a client's processor runs in a view, called directly: client, worker's threads and
- * callee in one process, where the callee sees what it would see in a view. Its answers are the
- * worker's, each message is carried out once whoever does, and what it may not do it leaves. The
- * software device is the first argument.
+ * The code that a client's processor runs in a view, called directly (callee_session.h). Its
+ * answers are the worker's, each message is carried out once whoever does, and what it may not do
+ * it leaves. The software device is the first argument.
  */
-#include "support.h"
+#include "callee_session.h"
 
-#include "backend/cuda/backend.h"
-#include "channel/gate.h"
-#include "channel/lead.h"
-#include "worker/gate.h"
-
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,179 +13,7 @@
 #define THREADS 4
 #define ROUNDS  400
 
-#define CONTEXT 1u
-#define STREAM  2u
-#define EVENT   3u
 #define UNTIMED 4u
-
-static struct {
-    struct pair pair;
-    struct wh_worker worker;
-    struct wh_backend backend;
-    struct wh_account account;
-    struct wh_gate gate;
-    pthread_t server;
-    uint64_t sent;
-    struct wh_gate_range near; /* what of the device's memory a view shows */
-    bool many;                 /* threads, that take each other's messages */
-} * test;
-
-struct wh_gate *wh_callee_gate(void)
-{
-    return &test->gate;
-}
-
-/* As the client does; a call that is not in the list it would not go with. */
-static bool step_in(struct wh_shm *shm, uint16_t call)
-{
-    const struct wh_gate_offer *offer = &shm->segment->gate;
-    uint64_t before = test->gate.carried_out;
-    bool ring = wh_callee_handle(7, 8, 9) == WH_GATE_RING;
-    if (!wh_gate_may_run(offer->calls, call))
-        assert_true(test->gate.carried_out == before || test->many);
-    return ring;
-}
-
-/* ---- messages ---- */
-
-struct answer {
-    uint32_t size;
-    uint8_t bytes[WH_SLOT_ROOM];
-};
-
-static void send(uint16_t call, uint32_t slot, const uint64_t *words, size_t n)
-{
-    const struct wh_channel_ops *ops = test->pair.client->channel.ops;
-    uint32_t size = (uint32_t)(sizeof(struct wh_message) + n * 8);
-    struct wh_message *message = ops->begin(&test->pair.client->channel, size);
-    assert_non_null(message);
-    *message = (struct wh_message){.size = size,
-                                   .call = call,
-                                   .thread = 1,
-                                   .slot = slot,
-                                   .reply_at = WH_IN_SLOT,
-                                   .reply_room = slot == WH_NO_SLOT ? 0 : 512};
-    memcpy(message + 1, words, n * 8);
-    __atomic_add_fetch(&test->sent, 1, __ATOMIC_RELAXED);
-    ops->commit(&test->pair.client->channel);
-}
-
-static struct answer ask(uint16_t call, const uint64_t *words, size_t n)
-{
-    struct wh_channel *client = &test->pair.client->channel;
-    struct wh_reply reply;
-    struct answer answer = {0};
-    uint32_t slot = client->ops->take_slot(client);
-    send(call, slot, words, n);
-    assert_int_equal(client->ops->await(client, slot, false, &reply), 0);
-    answer.size = reply.size;
-    memcpy(answer.bytes, reply.bytes, reply.size);
-    client->ops->put_slot(client, slot);
-    return answer;
-}
-
-static int32_t status(const struct answer *answer)
-{
-    int64_t word;
-    memcpy(&word, answer->bytes, sizeof(word));
-    return (int32_t)word;
-}
-
-#define ASK(call, ...) \
-    ask((call), (const uint64_t[]){__VA_ARGS__}, sizeof((const uint64_t[]){__VA_ARGS__}) / 8)
-#define POST(call, ...)                                       \
-    send((call), WH_NO_SLOT, (const uint64_t[]){__VA_ARGS__}, \
-         sizeof((const uint64_t[]){__VA_ARGS__}) / 8)
-
-static void expect_success(struct answer answer)
-{
-    assert_int_equal(status(&answer), CUDA_SUCCESS);
-}
-
-/* ---- a session ---- */
-
-static void *serve(void *worker)
-{
-    wh_worker_serve(worker);
-    return NULL;
-}
-
-static void make_gate(void)
-{
-    struct wh_gate_range ranges[3];
-    test->gate = (struct wh_gate){.shm = test->pair.worker,
-                                  .origin = &test->worker,
-                                  .worker = {.channel = &test->pair.worker->channel,
-                                             .table = test->worker.table,
-                                             .ledger = test->worker.ledger,
-                                             .state = test->worker.state},
-                                  .pool = wh_pool_new(64u << 10),
-                                  .seen = {{4096, (uintptr_t)1 << 47}},
-                                  .nseen = 1};
-    assert_non_null(wh_pool_take(test->gate.pool, 1));
-    wh_pool_reset(test->gate.pool);
-    assert_int_equal(test->backend.show(&test->worker, test->gate.backend, ranges), 3);
-    test->near = ranges[2];
-    test->gate.quiet = test->backend.quiet(&test->worker);
-    test->pair.worker->sleeps_at_once = test->gate.quiet;
-    test->worker.gate = &test->gate;
-    wh_gate_tell_calls(&test->backend, &test->pair.worker->segment->gate);
-}
-
-static int open_session(void **state)
-{
-    struct wh_error error = {0};
-    (void)state;
-    test = calloc(1, sizeof(*test));
-    assert_non_null(test);
-    pair_open(&test->pair);
-    /* As in a guest, where nobody can ring: the callee does not try to. */
-    test->pair.client->park = (struct wh_park){.kind = WH_PARK_NAP, .longest_us = 500};
-    test->worker.channel = &test->pair.worker->channel;
-    test->worker.table = wh_table_new();
-    test->worker.ledger = (struct wh_ledger){&test->account, 1, &test->account};
-    if (wh_cuda_open(&test->worker, &test->backend, &error) < 0)
-        fail_msg("%s", error.text);
-    make_gate();
-    assert_int_equal(pthread_create(&test->server, NULL, serve, &test->worker), 0);
-    expect_success(ASK(WH_CUDA_cuInit, 0));
-    /* Nothing that blocks: it would start a second thread, and nobody knows when that ends. */
-    expect_success(ASK(WH_CUDA_wh_context_create, 0, 0, 1, CONTEXT));
-    POST(WH_CUDA_wh_set_current, CONTEXT);
-    expect_success(
-        ASK(WH_CUDA_cuStreamCreateWithPriority, 1, STREAM, CU_STREAM_NON_BLOCKING, (uint64_t)-2));
-    expect_success(ASK(WH_CUDA_cuEventCreate, 1, EVENT, 0));
-    (void)ASK(WH_CUDA_cuCtxGetFlags, 4);
-    test->pair.client->step_in = step_in;
-    return 0;
-}
-
-static int close_session(void **state)
-{
-    (void)state;
-    pair_stop_worker(&test->pair);
-    pthread_join(test->server, NULL);
-    while (
-        atomic_load(&test->worker.others)) { /* they end, too, and leave the channel alone then */
-        pair_stop_worker(&test->pair);
-        sched_yield();
-    }
-    wh_pool_free(test->gate.pool);
-    pair_close(&test->pair);
-    free(test);
-    return 0;
-}
-
-/* ---- tests ---- */
-
-/* The worker's thread goes to sleep: nobody leads, and nobody is about to. */
-static void wait_for_sleep(void)
-{
-    struct wh_shm *worker = test->pair.worker;
-    while (!atomic_load(&worker->calls.control->consumer_sleeps) ||
-           atomic_load(&worker->sleepers) <= (int)atomic_load(&test->worker.others))
-        sched_yield();
-}
 
 struct question {
     uint16_t call;
@@ -268,8 +89,7 @@ static void what_is_left(void **state)
     atomic_fetch_sub(&test->worker.away, 1);
     assert_int_equal(test->gate.carried_out, before);
     test->gate.quiet = 1;
-    test->gate.seen[0].start = (uintptr_t)1 << 46; /* the heap is below, or above */
-    test->gate.seen[0].end = ((uintptr_t)1 << 46) + 4096;
+    test->gate.nseen = 0; /* nothing is there */
     (void)ASK(WH_CUDA_cuMemGetInfo_v2, 8, 8);
     assert_int_equal(test->gate.carried_out, before);
     assert_int_equal(test->account.calls, test->sent);
@@ -284,16 +104,7 @@ static void post_bytes(uint64_t to, const char *text)
     size_t n = 4 + (strlen(text) + 7) / 8;
     memcpy(words + 3, text, strlen(text));
     words[n - 1] = 0; /* the NULL stream */
-    send(WH_CUDA_wh_write, WH_NO_SLOT, words, n);
-}
-
-static uint64_t allocate(uint64_t size)
-{
-    struct answer answer = ASK(WH_CUDA_cuMemAlloc_v2, 8, size);
-    uint64_t address;
-    assert_int_equal(status(&answer), CUDA_SUCCESS);
-    memcpy(&address, answer.bytes + 16, sizeof(address));
-    return address;
+    send_words(WH_CUDA_wh_write, WH_NO_SLOT, words, n);
 }
 
 static void expect_bytes(uint64_t from, const char *text)
@@ -368,7 +179,6 @@ static void left_to_worker(uint64_t carried_out, int32_t result)
 /* Nothing is touched that is not there, and errors are the worker's to tell. */
 static void memory_that_is_left(void **state)
 {
-    struct wh_gate_range *seen = test->gate.seen;
     uint64_t a = allocate(1000), big = allocate(4 << 20);
     (void)state;
     assert_false(is_near(big));
@@ -386,10 +196,6 @@ static void memory_that_is_left(void **state)
     POST(WH_CUDA_cuEventRecord, EVENT, STREAM); /* has a time */
     left_to_worker(before, CUDA_SUCCESS);
     before = test->gate.carried_out;
-    /* Only the first device memory is there, as in a view. */
-    seen[0].end = test->near.end;
-    seen[1] = (struct wh_gate_range){(uintptr_t)1 << 40, (uintptr_t)1 << 47};
-    test->gate.nseen = 2;
     post_bytes(a, "here");
     assert_int_equal(test->gate.carried_out, before + 1);
     post_bytes(big, "there");
@@ -418,7 +224,7 @@ static void who_does_not_lead(void **state)
     assert_true(wh_lead_try(worker));
     uint32_t at = worker->calls.at;
     uint32_t slot = test->pair.client->channel.ops->take_slot(&test->pair.client->channel);
-    send(WH_CUDA_cuStreamQuery, slot, words, 1);
+    send_words(WH_CUDA_cuStreamQuery, slot, words, 1);
     assert_int_equal(wh_callee_handle(0, 0, 0), WH_GATE_RING);
     assert_int_equal(worker->calls.at, at);
     assert_true(wh_lead_stop(worker)); /* the message is there, and whoever stops is told */
@@ -452,7 +258,7 @@ static void malformed(void **state)
         wait_for_sleep();
         assert_true(wh_lead_try(worker));
         uint32_t at = worker->calls.at;
-        send(lies[i].call, 3, lies[i].words, lies[i].n);
+        send_words(lies[i].call, 3, lies[i].words, lies[i].n);
         atomic_flag_clear(&worker->leader); /* without waking anybody */
         assert_int_equal(wh_callee_handle(0, 0, 0), WH_GATE_RING);
         assert_int_equal(worker->calls.at, at);
@@ -510,6 +316,6 @@ int main(int argc, char **argv)
     };
     if (argc < 2)
         return 2;
-    (void)setenv("WORMHOLE_CUDA_LIBRARY", argv[1], 1);
+    callee_prepare(argv[1]);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,6 +14,8 @@
 #include "worker/gate.h"
 #include "worker/table.h"
 
+#define MOST_OF_EACH 65536u /* blocks and threads in one direction */
+
 struct soft_callee *soft_callee(void)
 {
     struct wh_gate *gate = wh_callee_gate();
@@ -29,7 +31,7 @@ bool soft_callee_sees(const void *bytes, size_t size)
 /* The client thread's context, as wh_cuda_enter has it. */
 static bool enter(struct wh_call *call)
 {
-    const struct wh_gate *gate = wh_callee_gate();
+    struct wh_gate *gate = wh_callee_gate();
     const struct wh_cuda_contexts *contexts = gate->backend[0];
     struct wh_cuda_state *state = call->worker->state;
     struct soft_callee *soft = soft_callee();
@@ -38,6 +40,11 @@ static bool enter(struct wh_call *call)
     soft->driver = (struct soft_driver *)(uintptr_t)gate->backend[1];
     soft->buckets = (struct soft_object **)(uintptr_t)gate->backend[2];
     soft->current = NULL;
+    soft->view.sees = wh_callee_sees;
+    soft->view.own = gate->room;
+    soft->view.own_end = gate->room + sizeof(gate->room);
+    soft->view.log = gate->log;
+    soft->view.log_size = sizeof(gate->log);
     if (!wh_callee_sees(contexts, sizeof(*contexts)))
         return false;
     if (call->thread < contexts->room) {
@@ -101,6 +108,7 @@ CUresult wh_cuda_words_give(struct wh_cuda_state *state)
 
 /* Those that the backend calls here. */
 static const struct wh_cuda_functions_table functions = {
+    .cuLaunchKernel = cuLaunchKernel,
     .cuMemAlloc_v2 = cuMemAlloc_v2,
     .cuMemFree_v2 = cuMemFree_v2,
     .cuMemcpyAsync = cuMemcpyAsync,
@@ -244,6 +252,29 @@ HAND(free_memory,
      reaches_maps(call) && wh_cuda_shares_none(wh_cuda_state(call), wh_callee_sees) &&
          soft_callee_reaches_allocation(a[0]),
      cuMemFree_v2(call, a[0]))
+
+/* Without attributes, and of few threads; none while another process sees what is not for good. */
+static bool launch(struct wh_call *call, uint64_t *a)
+{
+    const wh_cuda_grid *grid = POINTER(const wh_cuda_grid, 2);
+    CUfunction handle = (CUfunction)(uintptr_t)(a[0] ? a[0] : a[1]);
+    uint64_t blocks = 1, threads = 1;
+    for (unsigned i = 0; grid && i < 3; i++) {
+        if (grid->grid[i] > MOST_OF_EACH || grid->block[i] > MOST_OF_EACH)
+            return false;
+        blocks *= grid->grid[i];
+        threads *= grid->block[i];
+    }
+    if (!grid || a[4] || !STREAM_AT(3) || !reaches_maps(call) ||
+        !wh_cuda_shares_none(wh_cuda_state(call), wh_callee_sees) ||
+        !soft_callee_reaches_launch(handle, blocks, threads))
+        return false;
+    CUresult result =
+        wh_cuda_do_launch(call, (CUfunction)(uintptr_t)a[0], (CUkernel)(uintptr_t)a[1], grid,
+                          (CUstream)(uintptr_t)a[3], 0, NULL, NULL, a[7], POINTER(const void, 8));
+    a[WH_RESULT] = (uint64_t)(int64_t)result;
+    return true;
+}
 
 #define ENTRY(call, function, may_be_posted) [WH_CUDA_##call] = {function, may_be_posted},
 static const struct wh_callee_call calls[WH_CUDA_NCALLS] = {WH_CUDA_IN_VIEW(ENTRY)};

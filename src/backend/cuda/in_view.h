@@ -45,6 +45,7 @@
     X(wh_write, write_bytes, true)                        \
     X(wh_read, read_bytes, false)                         \
     X(wh_copy_shared, copy_shared, true)                  \
+    X(wh_launch, launch, true)                            \
     X(cuMemAlloc_v2, allocate, false)                     \
     X(cuMemFree_v2, free_memory, false)
 

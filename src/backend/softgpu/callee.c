@@ -162,15 +162,6 @@ bool soft_callee_reaches_allocation(uint64_t address)
 
 /* ---- commands: nothing is before them ---- */
 
-CUresult soft_submit(struct soft_stream *stream, struct soft_command *command,
-                     struct soft_mark *mark)
-{
-    if (mark)
-        *mark = (struct soft_mark){NULL, 0};
-    soft_command_run(stream, command);
-    return CUDA_SUCCESS;
-}
-
 CUresult soft_execute(struct soft_stream *stream, struct soft_command *command)
 {
     soft_command_run(stream, command);
@@ -259,6 +250,30 @@ int pthread_mutex_lock(pthread_mutex_t *mutex)
 int pthread_mutex_unlock(pthread_mutex_t *mutex)
 {
     (void)mutex;
+    return 0;
+}
+
+int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes)
+{
+    (void)mutex, (void)attributes;
+    return 0;
+}
+
+int pthread_mutex_destroy(pthread_mutex_t *mutex)
+{
+    (void)mutex;
+    return 0;
+}
+
+int pthread_cond_init(pthread_cond_t *condition, const pthread_condattr_t *attributes)
+{
+    (void)condition, (void)attributes;
+    return 0;
+}
+
+int pthread_cond_destroy(pthread_cond_t *condition)
+{
+    (void)condition;
     return 0;
 }
 

@@ -7,12 +7,15 @@
 #ifndef WH_SOFTGPU_CALLEE_H
 #define WH_SOFTGPU_CALLEE_H
 
+#include "backend/softgpu/engine/view.h"
 #include "backend/softgpu/softgpu.h"
 
 struct soft_callee {
     struct soft_driver *driver;
     struct soft_object **buckets;
     struct soft_context *current;
+    struct wh_view view;          /* of launches; set by who links it */
+    struct wh_soft_memory memory; /* that a launch reaches */
 };
 
 /* What the code works on; it stays the same during a call. */
@@ -39,5 +42,8 @@ bool soft_callee_reaches_bytes(uint64_t address, size_t size);
 /* Whether what begins there, if anything, is an ordinary allocation, all of which can be touched.
  */
 bool soft_callee_reaches_allocation(uint64_t address);
+
+/* Whether a launch of so many blocks may be tried. */
+bool soft_callee_reaches_launch(CUfunction handle, uint64_t blocks, uint64_t threads);
 
 #endif

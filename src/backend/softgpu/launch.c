@@ -3,6 +3,7 @@
 #include "backend/softgpu/library.h"
 
 #include "backend/softgpu/graph.h"
+#include "backend/softgpu/memory.h"
 #include "base/log.h"
 
 #include <stddef.h>
@@ -140,7 +141,8 @@ static CUresult check_block(const struct soft_function *function, const struct s
     if (resident == 0)
         return CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES;
     uint64_t blocks = (uint64_t)shape->grid[0] * shape->grid[1] * shape->grid[2];
-    if (shape->cooperative && blocks > (uint64_t)resident * (unsigned)soft.multiprocessors)
+    if (shape->cooperative &&
+        blocks > (uint64_t)resident * (unsigned)soft_driver()->multiprocessors)
         return CUDA_ERROR_COOPERATIVE_LAUNCH_TOO_LARGE;
     return CUDA_SUCCESS;
 }
@@ -194,7 +196,7 @@ static CUresult run_launch(struct soft_stream *stream, struct soft_command *comm
     struct soft_context *context = stream->object.context;
     struct wh_soft_fault fault = {0};
     soft_meter_kernels(context->device, 1);
-    int result = wh_soft_run(&context->memory, &self->launch, &fault);
+    int result = wh_soft_run(soft_memory_of(context), &self->launch, &fault);
     soft_meter_kernels(context->device, -1);
     if (result == 0)
         return CUDA_SUCCESS;
@@ -229,6 +231,7 @@ static struct launch_command *new_launch(struct soft_context *context,
         .params = self->parameters,
         .heap = atomic_load(&context->limits[CU_LIMIT_MALLOC_HEAP_SIZE]),
         .cancel = &context->cancel,
+        .number = atomic_fetch_add(&soft_driver()->launches, 1) + 1,
     };
     return self;
 }

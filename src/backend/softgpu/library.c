@@ -464,6 +464,24 @@ static CUresult kernel_function(struct soft_kernel *kernel, struct soft_function
     return result;
 }
 
+const struct soft_function *soft_kernel_made(const struct soft_kernel *kernel,
+                                             const struct soft_context *context,
+                                             bool (*sees)(const void *bytes, size_t size))
+{
+    if (!sees(kernel, sizeof(*kernel)) || !sees(kernel->library, sizeof(*kernel->library)))
+        return NULL;
+    const struct part *part = kernel->library->parts;
+    while (part && sees(part, sizeof(*part)) && part->context != context)
+        part = part->next;
+    if (!part || !sees(part, sizeof(*part)) || !sees(part->module, sizeof(*part->module)))
+        return NULL;
+    const struct soft_module *module = part->module;
+    if (kernel->index >= module->nfunctions ||
+        !sees(module->functions, module->nfunctions * sizeof(*module->functions)))
+        return NULL;
+    return module->functions[kernel->index];
+}
+
 CUresult soft_launchable_find(CUfunction handle, struct soft_function **function)
 {
     *function = NULL;

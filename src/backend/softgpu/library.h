@@ -147,6 +147,13 @@ CUresult soft_function_find(CUfunction handle, struct soft_function **function);
  * the current context. The reference is the caller's. */
 CUresult soft_launchable_find(CUfunction handle, struct soft_function **function);
 
+/* The function that a kernel has in a context, if there is one, for who may only touch what `sees`
+ * says; borrowed. */
+struct soft_kernel;
+const struct soft_function *soft_kernel_made(const struct soft_kernel *kernel,
+                                             const struct soft_context *context,
+                                             bool (*sees)(const void *bytes, size_t size));
+
 /* A context stops: drops every library's part in it. */
 void soft_library_forget(struct soft_context *context);
 

@@ -207,6 +207,7 @@ static void as_hardware_does(void **state)
             wrong++;
         }
     }
+    test_were_in_view(800);
     wh_soft_unload(module);
     free(forms);
     test_memory_end();

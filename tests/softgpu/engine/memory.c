@@ -144,6 +144,10 @@ struct wh_soft_fault test_launch_as(struct wh_soft_module *module, const char *k
         launch.grid[i] = launch.grid[i] ? launch.grid[i] : 1;
         launch.block[i] = launch.block[i] ? launch.block[i] : 1;
     }
+#ifdef TEST_VIEW
+    if (test_try_in_view(&launch))
+        return (struct wh_soft_fault){0};
+#endif
     int result = wh_soft_run(&test_memory, &launch, &fault);
     assert_int_equal(result, fault.code ? -1 : 0);
     return fault;

@@ -34,6 +34,20 @@ struct wh_soft_fault test_launch_as(struct wh_soft_module *module, const char *k
                                     struct wh_soft_launch launch, unsigned nargs,
                                     const uint64_t *args);
 
+/* view.c: tries the launch as in a view; false: it left no trace. */
+bool test_try_in_view(const struct wh_soft_launch *launch);
+
+/* At least so many launches came to their end there; otherwise the test fails. Nothing where none
+ * is tried. */
+#ifdef TEST_VIEW
+void test_were_in_view(unsigned least);
+#else
+static inline void test_were_in_view(unsigned least)
+{
+    (void)least;
+}
+#endif
+
 #define LAUNCH(module, kernel, x, y, ...)                                                         \
     test_launch(module, kernel, x, y, sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t), \
                 (const uint64_t[]){__VA_ARGS__})

@@ -429,6 +429,7 @@ static void matrix(void **state)
 
 static void describes(void **state)
 {
+    test_were_in_view(10);
     struct wh_soft_kernel_info info;
     size_t offset, size;
     struct wh_soft_kernel *kernel = wh_soft_find_kernel(module, "calls");

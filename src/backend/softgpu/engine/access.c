@@ -155,6 +155,18 @@ static inline bool alike(const uint64_t addresses[WH_LANES])
     return wrong == 0;
 }
 
+/* Everywhere but in a view this is nothing. */
+static inline bool may_write(struct wh_warp *warp, const uint64_t addresses[WH_LANES],
+                             uint32_t mask, uint64_t bytes)
+{
+    if (!WH_VIEW)
+        return true;
+    WH_EACH_LANE(lane, mask)
+    if (!wh_may_write(warp, (void *)(uintptr_t)addresses[lane], bytes))
+        return false;
+    return true;
+}
+
 #define AT(bits, address) ((uint##bits##_t *)(uintptr_t)(address))
 
 #define GLOBAL(bits)                                                                              \
@@ -188,10 +200,12 @@ static inline bool alike(const uint64_t addresses[WH_LANES])
         }                                                                                         \
         const uint##bits##_t *d = wh_reg(warp, ins->d);                                           \
         if (mask == UINT32_MAX && in_a_row(addresses, bits / 8)) {                                \
-            memcpy(AT(bits, addresses[0]), d, WH_LANES *(bits / 8));                              \
+            if (wh_may_write(warp, AT(bits, addresses[0]), WH_LANES * (bits / 8)))                \
+                memcpy(AT(bits, addresses[0]), d, WH_LANES *(bits / 8));                          \
             return;                                                                               \
         }                                                                                         \
-        WH_EACH_LANE(lane, mask)                                                                  \
+        if (may_write(warp, addresses, mask, bits / 8))                                           \
+            WH_EACH_LANE(lane, mask)                                                              \
         *AT(bits, addresses[lane]) = d[lane];                                                     \
     }
 GLOBAL(32)
@@ -238,6 +252,8 @@ static void store_global_vector(struct wh_warp *warp, const struct wh_ins *ins, 
         wh_do_store(warp, ins, mask);
         return;
     }
+    if (!may_write(warp, addresses, mask, ins->n * 4u))
+        return;
     for (unsigned i = 0; i < ins->n; i++) {
         const uint32_t *d = wh_reg(warp, ins->list[i]);
         WH_EACH_LANE(lane, mask)
@@ -300,7 +316,8 @@ SHORT(s16, int16_t, int32_t)
             return;                                                                                \
         }                                                                                          \
         const uint32_t *d = wh_reg(warp, ins->d);                                                  \
-        WH_EACH_LANE(lane, mask)                                                                   \
+        if (may_write(warp, addresses, mask, sizeof(type)))                                        \
+            WH_EACH_LANE(lane, mask)                                                               \
         *(type *)(uintptr_t)addresses[lane] = (type)d[lane];                                       \
     }
 SHORT_STORE(8, uint8_t)

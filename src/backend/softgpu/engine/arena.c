@@ -80,6 +80,14 @@ void *wh_arena_grow(struct wh_arena *arena, void *array, size_t n, size_t *room,
     return grown;
 }
 
+bool wh_arena_seen(const struct wh_arena *arena, bool (*sees)(const void *bytes, size_t size))
+{
+    for (const struct wh_arena_chunk *chunk = arena->chunks; chunk; chunk = chunk->next)
+        if (!sees(chunk, sizeof(*chunk)) || !sees(chunk->bytes, chunk->size))
+            return false;
+    return true;
+}
+
 void wh_arena_free(struct wh_arena *arena)
 {
     while (arena->chunks) {

@@ -6,6 +6,7 @@
 #ifndef WH_SOFTGPU_ARENA_H
 #define WH_SOFTGPU_ARENA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct wh_arena {
@@ -21,6 +22,8 @@ char *wh_arena_text(struct wh_arena *arena, const char *text, size_t size);
 /* Room for one more in an array of `n` pieces of `size` bytes; `array` is its address. NULL past
  * the limit. */
 void *wh_arena_grow(struct wh_arena *arena, void *array, size_t n, size_t *room, size_t size);
+/* Whether all pieces can be looked at by one who may only touch what `sees` says. */
+bool wh_arena_seen(const struct wh_arena *arena, bool (*sees)(const void *bytes, size_t size));
 void wh_arena_free(struct wh_arena *arena);
 
 #endif

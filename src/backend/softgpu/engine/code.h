@@ -206,6 +206,8 @@ struct wh_function {
     /* Entries, after the link. */
     uint32_t shared_size, local_need;
     uint8_t mark;
+    const struct wh_numbers *numbers; /* of each instruction (handlers.h); NULL: not for a view */
+    uint8_t gave_up;                  /* launches in a view that did not come to their end */
 };
 
 struct wh_soft_kernel {

@@ -100,6 +100,7 @@ struct wh_soft_launch {
     const void *params;         /* params_size bytes, kernel layout */
     size_t heap;                /* device-side malloc: most bytes */
     const _Atomic bool *cancel; /* set: stop soon (context destroyed) */
+    uint64_t number;            /* no other launch has it: %gridid */
 };
 
 /* Runs a kernel to its end on all cores of the process; printed text goes to stdout/stderr of the

@@ -132,6 +132,36 @@ struct wh_job {
     size_t output_size, output_room;
 };
 
+/* ---- where code runs that is not where it was decoded ---- */
+
+/* In a view (view.h) handlers have other addresses, and a launch comes to its end or leaves no
+ * trace: what a kernel writes outside of its block's own memory is announced, and may be refused.
+ */
+#ifdef WH_IN_VIEW
+enum { WH_VIEW = 1 };
+void wh_step(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask);
+uint32_t wh_compare_lanes(struct wh_warp *warp, const struct wh_ins *ins);
+bool wh_may_write(struct wh_warp *warp, void *at, uint64_t size);
+#else
+enum { WH_VIEW = 0 };
+
+static inline void wh_step(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
+{
+    ins->run(warp, ins, mask);
+}
+
+static inline uint32_t wh_compare_lanes(struct wh_warp *warp, const struct wh_ins *ins)
+{
+    return ins->compare(warp, ins);
+}
+
+static inline bool wh_may_write(struct wh_warp *warp, void *at, uint64_t size)
+{
+    (void)warp, (void)at, (void)size;
+    return true;
+}
+#endif
+
 /* ---- operands ---- */
 
 static inline void *wh_reg(const struct wh_warp *warp, uint32_t operand)

@@ -104,6 +104,8 @@ void wh_do_atomic(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
     WH_EACH_LANE(lane, mask)
     {
         void *at = (void *)(uintptr_t)pointers[lane]; /* NOLINT */
+        if (!wh_may_write(warp, at, size))
+            return;
         uint64_t b = wh_get(warp, ins->b, lane, size == 8), old;
         uint64_t c = ins->sub == ATOMIC_CAS ? wh_get(warp, ins->c, lane, size == 8) : 0;
         if (size == 8)

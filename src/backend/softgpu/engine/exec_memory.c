@@ -295,11 +295,22 @@ static void write_value(uint64_t pointer, unsigned size, uint64_t value)
     }
 }
 
+static bool may_write_each(struct wh_warp *warp, uint32_t mask, uint64_t size,
+                           const uint64_t pointers[WH_LANES])
+{
+    WH_EACH_LANE(lane, mask)
+    if (!wh_may_write(warp, (void *)(uintptr_t)pointers[lane], size)) /* NOLINT */
+        return false;
+    return true;
+}
+
 void wh_do_store(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
     uint64_t pointers[WH_LANES];
     unsigned size = wh_type_size((enum wh_type)ins->type);
     if (!wh_translate(warp, ins, mask, (uint64_t)size * ins->n, true, pointers))
+        return;
+    if (WH_VIEW && !may_write_each(warp, mask, (uint64_t)size * ins->n, pointers))
         return;
     WH_EACH_LANE(lane, mask)
     for (unsigned i = 0; i < ins->n; i++) {

@@ -5,6 +5,7 @@
  * module.c after all texts are parsed.
  */
 #include "exec.h"
+#include "handlers.h"
 #include "symbol.h"
 
 #include <errno.h>
@@ -495,6 +496,21 @@ static void retarget_calls(struct wh_function *function)
             function->code[i].call->function = function->code[i].call->function->actual;
 }
 
+#define NUMBERED_MOST 4096u /* longer kernels are not for a moment */
+
+/* What one who runs the code elsewhere needs; kernels without it are run here only. */
+static void number_handlers(struct wh_soft_module *module, struct wh_function *kernel)
+{
+    if (kernel->broken || kernel->ncallees || kernel->indirect || kernel->ncode > NUMBERED_MOST)
+        return;
+    struct wh_numbers *numbers =
+        wh_arena_take(&module->arena, (kernel->ncode + 1) * sizeof(*numbers));
+    for (size_t i = 0; numbers && i < kernel->ncode; i++)
+        if (!wh_numbers_of(&kernel->code[i], &numbers[i]))
+            return;
+    kernel->numbers = numbers;
+}
+
 enum wh_soft_status wh_link(struct wh_soft_module *module, struct wh_error *error)
 {
     struct linker linker = {
@@ -526,6 +542,8 @@ enum wh_soft_status wh_link(struct wh_soft_module *module, struct wh_error *erro
             if (function->defined && !fill_pool(&linker, function))
                 return linker.status;
         }
+    for (size_t i = 0; i < module->nkernels; i++)
+        number_handlers(module, module->kernels[i].function);
     refuse_broken(&linker);
     return linker.status;
 }

@@ -76,7 +76,7 @@ static uint32_t third(const struct wh_warp *warp, const struct wh_ins *ins)
 
 void wh_do_setp(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
-    uint32_t result = ins->compare(warp, ins), c = third(warp, ins);
+    uint32_t result = wh_compare_lanes(warp, ins), c = third(warp, ins);
     wh_set_predicate(warp, ins->d, mask, combine(ins->sub, result, c));
     if (ins->target != WH_NONE)
         wh_set_predicate(warp, ins->target, mask, combine(ins->sub, ~result, c));
@@ -129,7 +129,7 @@ static uint32_t true_of(unsigned type)
 
 void wh_do_set(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
 {
-    uint32_t c = third(warp, ins), low = combine(ins->sub, ins->compare(warp, ins), c),
+    uint32_t c = third(warp, ins), low = combine(ins->sub, wh_compare_lanes(warp, ins), c),
              yes = true_of(ins->type);
     uint32_t high = ins->n ? combine(ins->sub, compare_upper(warp, ins), c) : 0;
     if (ins->n)

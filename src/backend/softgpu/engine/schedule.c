@@ -236,7 +236,7 @@ static void run_group(struct wh_warp *warp)
         uint32_t mask =
             warp->active & (wh_predicate(warp, ins->guard) ^ (uint32_t) - (int32_t)ins->invert);
         if (mask)
-            ins->run(warp, ins, mask);
+            wh_step(warp, ins, mask);
         if (__builtin_expect(warp->event != 0 || warp->patience <= 0 || warp->spins > SPINS, 0))
             break;
     }
