@@ -107,7 +107,10 @@ static void open_session(void)
 
 static void close_session(void)
 {
-    wh_cuda_enter(&harness.worker, UINT32_MAX); /* no context is current */
+    struct wh_call none = {.worker = &harness.worker,
+                           .desc = &wh_cuda_api.calls[WH_CUDA_cuInit],
+                           .thread = UINT32_MAX};
+    wh_cuda_enter(&none); /* no context is current */
     cuda_fake_reset();
     wh_table_free(harness.worker.table);
     wh_pool_free(harness.pool);
