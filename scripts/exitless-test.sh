@@ -4,32 +4,37 @@
 # make exitless-test: the exitless path in an emulated machine with VMX. Installs what is missing, builds the module for
 # Debian's kernel, checks it with sparse, makes the emulated host's CD and runs the tests in bochs, one after the other.
 #
-#   exitless-test.sh [--short] [--cpus N] [TEST]...        tests: mini (the module, with a small guest), linux (a stock guest),
-#                                                        service (its worker in another), cuda (CUDA programs in a stock guest, with daemon and worker)
+#   exitless-test.sh [--short] [--cpus N] [TEST]...
 #
-# --short: what takes some three minutes on two free cores. CALLS, VMS, VCPUS, CYCLES, SESSIONS and SECONDS_LIMIT in the environment override what it and
-# the long form have. Logs are left in build/exitless. The last line is 'N passed, M failed'.
+# Tests: mini (the module, with a small guest), linux (a stock guest), service (its worker in another), cuda (CUDA programs in
+# a stock guest, with daemon and worker), and with two or three such guests of two vCPUs each: order (calls at once, in order),
+# sessions (many that come and go), killed (whatever can end or stop does, in calls). --short: some six minutes on two free
+# cores. CALLS, STEPS, VMS, VCPUS, CYCLES, SESSIONS and SECONDS_LIMIT in the environment override what it and the long form
+# have. Logs are left in build/exitless. The last line is 'N passed, M failed'.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-cycles=1000 sessions=1000 calls=1000000 vcpus=2 vms=2 seconds=1800 cpus=1 wanted=()
+cycles=1000 sessions=1000 calls=1000000 steps=55000 vcpus=2 vms=2 seconds=3600 cpus=1 killed=killed wanted=() parts=()
 while [ $# -gt 0 ]; do
     case $1 in
-    --short) cycles=20 sessions=4 calls=100000 vcpus=1 vms=1 seconds=900 ;;
+    --short) cycles=20 sessions=12 calls=100000 steps=1000 vcpus=1 vms=1 seconds=900 killed=killed-some ;;
     --cpus)
         cpus=$2
         shift
         ;;
     mini | linux | service | cuda) wanted+=("$1") ;;
+    order | sessions | killed) parts+=("$1") ;;
     *)
-        echo "usage: exitless-test.sh [--short] [--cpus N] [mini] [linux] [service] [cuda]" >&2
+        echo "usage: exitless-test.sh [--short] [--cpus N] [mini] [linux] [service] [cuda] [order] [sessions] [killed]" >&2
         exit 2
         ;;
     esac
     shift
 done
-cycles=${CYCLES:-$cycles} sessions=${SESSIONS:-$sessions} calls=${CALLS:-$calls} vms=${VMS:-$vms} vcpus=${VCPUS:-$vcpus} seconds=${SECONDS_LIMIT:-$seconds}
-[ ${#wanted[@]} -gt 0 ] || wanted=(mini linux service cuda)
+cycles=${CYCLES:-$cycles} sessions=${SESSIONS:-$sessions} calls=${CALLS:-$calls} steps=${STEPS:-$steps}
+vms=${VMS:-$vms} vcpus=${VCPUS:-$vcpus} seconds=${SECONDS_LIMIT:-$seconds}
+[ ${#wanted[@]} -gt 0 ] || [ ${#parts[@]} -gt 0 ] || wanted=(mini linux service cuda) parts=(order sessions killed)
+[ ${#parts[@]} -eq 0 ] || wanted+=(channel) # one machine for all of them
 
 out=build/exitless
 mkdir -p $out
@@ -89,11 +94,16 @@ judge() {
     fi
 }
 
+# write_run NAME ASSIGNMENTS: what the emulated host runs.
+write_run() {
+    { echo "$2" && cat tests/exitless/run-common "tests/exitless/run-$1"; } >$out/run
+}
+
 run_mini() {
-    { echo "CYCLES=$cycles" && cat tests/exitless/run-mini; } >$out/run
+    write_run mini "CYCLES=$cycles"
     step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out $out/mini.iso --file $out/run:/run \
         --file $out/programs/mini:/mini --file $out/wormhole.ko:/wormhole.ko
-    vm/exitless/bochs.sh --iso $out/mini.iso --log $out/mini.log --seconds $seconds --cpus "$cpus"
+    vm/exitless/bochs.sh --iso $out/mini.iso --log $out/mini.log --seconds "$seconds" --cpus "$cpus"
     judge $out/mini.log
 }
 
@@ -117,12 +127,12 @@ run_linux() {
     mkdir -p $out/guest
     cp $out/programs/linux_guest $out/guest/init
     initrd $out/guest
-    { echo "CALLS=$calls VCPUS=$vcpus VMS=$vms" && cat tests/exitless/run-linux; } >$out/run
+    write_run linux "CALLS=$calls VCPUS=$vcpus VMS=$vms"
     step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out $out/linux.iso --file $out/run:/run \
         --file $out/programs/linux_host:/linux_host --file $out/wormhole.ko:/wormhole.ko --file /usr/bin/qemu-system-x86_64 \
         --file /usr/share/seabios/bios-256k.bin --file /usr/share/qemu/kvmvapic.bin --file /usr/share/qemu/linuxboot_dma.bin \
         --file "$out/kernel-$release/boot/vmlinuz-$release:/guest/vmlinuz" --file $out/initrd:/guest/initrd "${files[@]}"
-    vm/exitless/bochs.sh --iso $out/linux.iso --log $out/linux.log --seconds $seconds --cpus "$cpus" --memory 1536
+    vm/exitless/bochs.sh --iso $out/linux.iso --log $out/linux.log --seconds "$seconds" --cpus "$cpus" --memory 1536
     judge $out/linux.log
 }
 
@@ -139,20 +149,44 @@ run_service() {
         initrd $out/guest
         mv $out/initrd $out/initrd.$path
     done
-    { echo "CALLS=$calls" && cat tests/exitless/run-service; } >$out/run
+    write_run service "CALLS=$calls"
     step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out $out/service.iso --file $out/run:/run \
         --file $out/programs/service_host:/service_host --file $out/wormhole.ko:/wormhole.ko --file /usr/bin/qemu-system-x86_64 \
         --file /usr/share/seabios/bios-256k.bin --file /usr/share/qemu/kvmvapic.bin --file /usr/share/qemu/linuxboot_dma.bin \
         --file "$out/kernel-$release/boot/vmlinuz-$release:/guest/vmlinuz" --file $out/initrd.agent:/guest/service \
         --file $out/initrd.client:/guest/client "${files[@]}"
-    vm/exitless/bochs.sh --iso $out/service.iso --log $out/service.log --seconds $seconds --cpus "$cpus" --memory 1536
+    vm/exitless/bochs.sh --iso $out/service.iso --log $out/service.log --seconds "$seconds" --cpus "$cpus" --memory 1536
     judge $out/service.log
 }
 
-# The daemon, the worker and the software device on the host, an ordinary CUDA program in the guest.
-run_cuda() {
-    local files=() path program=$out/programs/cuda_calls qemu=/usr/bin/qemu-system-x86_64
-    local nvccs=build/obj/tests/cuda/cut_vector_add # there is one where nvcc is
+# natively COMMAND...: what a program prints with the software device and without a VM.
+natively() {
+    WORMHOLE_CUDA_LIBRARY=softgpu build/bin/wormhole run -- "$@"
+}
+
+# cuda_guest INIT PROGRAM...: a guest's files, with CUDA programs and the libraries that they load.
+cuda_guest() {
+    local init=$1 path
+    shift
+    rm -rf $out/guest
+    mkdir -p $out/guest/{bin,proc,sys,dev}
+    cp /bin/busybox $out/guest/bin/
+    cp "$init" $out/guest/init
+    for path in "$@"; do
+        strip -g -o "$out/guest/${path##*/}" "$path"
+    done
+    while read -r path; do
+        mkdir -p "$out/guest/${path%/*}"
+        cp -L "$path" "$out/guest/$path"
+    done < <(libraries "$@" build/lib/cuda/libcuda.so.1 | grep -v libcuda)
+    strip -g -o $out/guest/lib/x86_64-linux-gnu/libcuda.so.1 build/lib/cuda/libcuda.so.1
+    initrd $out/guest
+}
+
+# cuda_host NAME PROGRAM MEMORY: the daemon, the worker and the software device on the emulated host, which runs PROGRAM beside
+# QEMU, and the guest.
+cuda_host() {
+    local files=() path qemu=/usr/bin/qemu-system-x86_64
     local ours=(build/bin/wormholed build/bin/wormhole-worker build/lib/wormhole/libwormhole-softgpu.so)
     for path in "${ours[@]}"; do
         strip -g -o "$out/${path##*/}" "$path"
@@ -161,32 +195,37 @@ run_cuda() {
     while read -r path; do
         files+=(--file "$path")
     done < <(libraries $qemu "${ours[@]}")
-    rm -rf $out/guest
-    mkdir -p $out/guest/{bin,proc,sys,dev}
-    cp /bin/busybox $out/guest/bin/
-    cp tests/exitless/guest-cuda $out/guest/init
-    cp $program $out/guest/
-    while read -r path; do
-        mkdir -p "$out/guest/${path%/*}"
-        cp -L "$path" "$out/guest/$path"
-    done < <(libraries $program build/lib/cuda/libcuda.so.1 $([ ! -x $nvccs ] || echo $nvccs) | grep -v libcuda)
-    strip -g -o $out/guest/lib/x86_64-linux-gnu/libcuda.so.1 build/lib/cuda/libcuda.so.1
-    local expected
-    export WORMHOLE_CUDA_LIBRARY=softgpu
-    expected=$(build/bin/wormhole run -- $program compute | tail -n 1)
-    if [ -x $nvccs ]; then
-        expected="$expected output $(build/bin/wormhole run -- $nvccs | md5sum)"
-        strip -g -o $out/guest/vector_add $nvccs
-    fi
-    unset WORMHOLE_CUDA_LIBRARY
-    initrd $out/guest
-    { echo "CALLS=$calls SESSIONS=$sessions VCPUS=$vcpus EXPECTED='$expected'" && cat tests/exitless/run-cuda; } >$out/run
-    step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out $out/cuda.iso --file $out/run:/run \
-        --file $out/programs/cuda_host:/cuda_host --file $out/wormhole.ko:/wormhole.ko --file $qemu \
+    step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out "$out/$1.iso" --file $out/run:/run \
+        --file "$out/programs/$2:/$2" --file $out/wormhole.ko:/wormhole.ko --file $qemu \
         --file /usr/share/seabios/bios-256k.bin --file /usr/share/qemu/kvmvapic.bin --file /usr/share/qemu/linuxboot_dma.bin \
         --file "$out/kernel-$release/boot/vmlinuz-$release:/guest/vmlinuz" --file $out/initrd:/guest/initrd "${files[@]}"
-    vm/exitless/bochs.sh --iso $out/cuda.iso --log $out/cuda.log --seconds $seconds --cpus "$cpus" --memory 1536
-    judge $out/cuda.log
+    vm/exitless/bochs.sh --iso "$out/$1.iso" --log "$out/$1.log" --seconds "$seconds" --cpus "$cpus" --memory "$3"
+    judge "$out/$1.log"
+}
+
+# CUDA programs in the guest, one of nvcc's among them where nvcc is.
+run_cuda() {
+    local program=$out/programs/cuda_calls nvccs=build/obj/tests/cuda/cut_vector_add expected
+    expected=$(natively $program compute | tail -n 1)
+    if [ -x $nvccs ]; then
+        cp $nvccs $out/programs/vector_add
+        expected="$expected output $(natively $nvccs | md5sum)"
+        cuda_guest tests/exitless/guest-cuda $program $out/programs/vector_add
+    else
+        cuda_guest tests/exitless/guest-cuda $program
+    fi
+    # Many sessions are another test's.
+    write_run cuda "CALLS=$calls SESSIONS=$((sessions > 100 ? 100 : sessions)) VCPUS=$vcpus EXPECTED='$expected'"
+    cuda_host cuda cuda_host 1536
+}
+
+# Several guests, with daemons of their own: the parts that were asked for.
+run_channel() {
+    local order=$out/programs/cuda_order sum
+    sum=$(printf '\n\n' | natively $order 2 2 "$steps" | sed -n 's/^order .* sum //p')
+    cuda_guest tests/exitless/guest-shell $order $out/programs/cuda_sessions
+    write_run channel "PARTS='${parts[*]/#killed/$killed}' STEPS=$steps SESSIONS=$sessions VCPUS=2 SUM=$sum"
+    cuda_host channel channel_host 2048
 }
 
 scripts/install-deps.sh exitless || stop "packages are missing"

@@ -20,10 +20,13 @@ done
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{mini{,_calls,_entry,_lives,_session},machine,tap}.c "$here"/{blobs,handlers}.S "$src/channel/gate_page.S" -o mini
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{linux_host.c,qemu.c,tap.c,blobs.S} -o linux_host
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here/linux_guest.c" "$src/channel/gate_page.S" -o linux_guest
-gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{cuda_host.c,qemu.c,tap.c} -o cuda_host
+gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{cuda_host,daemon,qemu,tap}.c -o cuda_host
+gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{channel_host,daemon,vm,qemu,tap}.c -o channel_host
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{service_host.c,qemu.c,tap.c} "$src"/daemon/{agent,kvm,log_limit}.c "$libraries"/libbase.a -o service_host
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{service_agent.c,blobs.S} "$libraries"/lib{channel,base}.a -o service_agent
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here/service_client.c" "$src/channel/gate_page.S" -o service_client
-# Dynamic, as CUDA programs are: it takes whatever libcuda.so.1 the machine has.
-gcc -std=gnu17 -O2 -D_GNU_SOURCE "${warnings[@]}" -I"$generated" "$here/cuda_calls.c" -L"$libraries" -l:libcuda.so.1 \
-    -Wl,--allow-shlib-undefined -o cuda_calls
+# Dynamic, as CUDA programs are: they take whatever libcuda.so.1 the machine has.
+for name in cuda_calls cuda_order cuda_sessions; do
+    gcc -std=gnu17 -O2 -D_GNU_SOURCE "${warnings[@]}" -I"$generated" "$here/$name.c" -L"$libraries" -l:libcuda.so.1 \
+        -Wl,--allow-shlib-undefined -o $name
+done

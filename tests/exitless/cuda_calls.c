@@ -8,10 +8,8 @@
  * vmcall COUNT` makes hypercalls, for comparison. Around the loop it says "start" and "done NAME
  * TICKS", and waits for a line each time; ticks of the emulated clock are instructions.
  */
-#include "cuda_types.h"
+#include "cuda_program.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define N 1000
@@ -46,25 +44,6 @@ static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
                           "  st.global.u32 [%d1], %r7;\n"
                           "  ret;\n"
                           "}\n";
-
-static void check(CUresult result, const char *what)
-{
-    if (result == CUDA_SUCCESS)
-        return;
-    printf("failed: %s: %d\n", what, (int)result);
-    exit(1);
-}
-
-#define CHECK(call) check(call, #call)
-
-static void say(const char *line)
-{
-    char answer[16];
-    printf("%s\n", line);
-    fflush(stdout);
-    if (!fgets(answer, sizeof(answer), stdin))
-        exit(1);
-}
 
 static uint64_t ticks(void)
 {
@@ -112,14 +91,6 @@ static void compute(void)
 }
 
 /* ---- questions ---- */
-
-static void expect(int good, const char *what, unsigned long i)
-{
-    if (good)
-        return;
-    printf("failed: %s is wrong in round %lu\n", what, i);
-    exit(1);
-}
 
 static void query(unsigned long count)
 {
@@ -254,17 +225,13 @@ int main(int argc, char **argv)
 {
     unsigned long count = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
     CUdevice device;
-    CUcontext context;
     if (argc < 2)
         return 2;
     if (strcmp(argv[1], "vmcall") == 0) {
         vmcall(count);
         return 0;
     }
-    CHECK(cuInit(0));
-    CHECK(cuDeviceGet(&device, 0));
-    CHECK(cuDevicePrimaryCtxRetain(&context, device));
-    CHECK(cuCtxSetCurrent(context));
+    (void)open_device(&device);
     if (strcmp(argv[1], "compute") == 0)
         compute();
     else if (strcmp(argv[1], "query") == 0)
