@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # make exitless-test: the exitless path in an emulated machine with VMX. Installs what is missing, builds the module for
-# Debian's kernel, checks it with sparse, makes the emulated host's CD and runs the tests in bochs, one after the other.
+# Debian's kernel, checks it with sparse, makes the emulated hosts' CDs and runs the tests in bochs, one for each core at a time.
 #
 #   exitless-test.sh [--short] [--cpus N] [TEST]...
 #
 # Tests: mini (the module, with a small guest), linux (a stock guest), service (its worker in another), cuda (CUDA programs in
 # a stock guest, with daemon and worker), and with two or three such guests of two vCPUs each: order (calls at once, in order),
 # sessions (many that come and go), killed (whatever can end or stop does, in calls). --short: some six minutes on two free
-# cores. CALLS, STEPS, VMS, VCPUS, CYCLES, SESSIONS and SECONDS_LIMIT in the environment override what it and the long form
-# have. Logs are left in build/exitless. The last line is 'N passed, M failed'.
+# cores. CALLS, STEPS, VMS, VCPUS, CYCLES, SESSIONS, SECONDS_LIMIT and JOBS in the environment override what it and the long
+# form have. Logs are left in build/exitless. The last line is 'N passed, M failed'.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -34,7 +34,7 @@ done
 cycles=${CYCLES:-$cycles} sessions=${SESSIONS:-$sessions} calls=${CALLS:-$calls} steps=${STEPS:-$steps}
 vms=${VMS:-$vms} vcpus=${VCPUS:-$vcpus} seconds=${SECONDS_LIMIT:-$seconds}
 [ ${#wanted[@]} -gt 0 ] || [ ${#parts[@]} -gt 0 ] || wanted=(mini linux service cuda) parts=(order sessions killed)
-[ ${#parts[@]} -eq 0 ] || wanted+=(channel) # one machine for all of them
+[ ${#parts[@]} -eq 0 ] || wanted=(channel "${wanted[@]}") # one machine for all of them, which takes longest
 
 out=build/exitless
 mkdir -p $out
@@ -99,12 +99,10 @@ write_run() {
     { echo "$2" && cat tests/exitless/run-common "tests/exitless/run-$1"; } >$out/run
 }
 
-run_mini() {
+prepare_mini() {
     write_run mini "CYCLES=$cycles"
     step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out $out/mini.iso --file $out/run:/run \
         --file $out/programs/mini:/mini --file $out/wormhole.ko:/wormhole.ko
-    vm/exitless/bochs.sh --iso $out/mini.iso --log $out/mini.log --seconds "$seconds" --cpus "$cpus"
-    judge $out/mini.log
 }
 
 # libraries PROGRAM...: those that they load.
@@ -118,7 +116,7 @@ initrd() {
 }
 
 # Stock QEMU with all that it needs, and a guest whose init is the test.
-run_linux() {
+prepare_linux() {
     local files=() path
     while read -r path; do
         files+=(--file "$path")
@@ -132,12 +130,10 @@ run_linux() {
         --file $out/programs/linux_host:/linux_host --file $out/wormhole.ko:/wormhole.ko --file /usr/bin/qemu-system-x86_64 \
         --file /usr/share/seabios/bios-256k.bin --file /usr/share/qemu/kvmvapic.bin --file /usr/share/qemu/linuxboot_dma.bin \
         --file "$out/kernel-$release/boot/vmlinuz-$release:/guest/vmlinuz" --file $out/initrd:/guest/initrd "${files[@]}"
-    vm/exitless/bochs.sh --iso $out/linux.iso --log $out/linux.log --seconds "$seconds" --cpus "$cpus" --memory 1536
-    judge $out/linux.log
 }
 
 # A worker in a stock guest, its client in another.
-run_service() {
+prepare_service() {
     local files=() path
     while read -r path; do
         files+=(--file "$path")
@@ -155,8 +151,6 @@ run_service() {
         --file /usr/share/seabios/bios-256k.bin --file /usr/share/qemu/kvmvapic.bin --file /usr/share/qemu/linuxboot_dma.bin \
         --file "$out/kernel-$release/boot/vmlinuz-$release:/guest/vmlinuz" --file $out/initrd.agent:/guest/service \
         --file $out/initrd.client:/guest/client "${files[@]}"
-    vm/exitless/bochs.sh --iso $out/service.iso --log $out/service.log --seconds "$seconds" --cpus "$cpus" --memory 1536
-    judge $out/service.log
 }
 
 # natively COMMAND...: what a program prints with the software device and without a VM.
@@ -183,7 +177,7 @@ cuda_guest() {
     initrd $out/guest
 }
 
-# cuda_host NAME PROGRAM MEMORY: the daemon, the worker and the software device on the emulated host, which runs PROGRAM beside
+# cuda_host NAME PROGRAM: the daemon, the worker and the software device on the emulated host, which runs PROGRAM beside
 # QEMU, and the guest.
 cuda_host() {
     local files=() path qemu=/usr/bin/qemu-system-x86_64
@@ -199,12 +193,10 @@ cuda_host() {
         --file "$out/programs/$2:/$2" --file $out/wormhole.ko:/wormhole.ko --file $qemu \
         --file /usr/share/seabios/bios-256k.bin --file /usr/share/qemu/kvmvapic.bin --file /usr/share/qemu/linuxboot_dma.bin \
         --file "$out/kernel-$release/boot/vmlinuz-$release:/guest/vmlinuz" --file $out/initrd:/guest/initrd "${files[@]}"
-    vm/exitless/bochs.sh --iso "$out/$1.iso" --log "$out/$1.log" --seconds "$seconds" --cpus "$cpus" --memory "$3"
-    judge "$out/$1.log"
 }
 
 # CUDA programs in the guest, one of nvcc's among them where nvcc is.
-run_cuda() {
+prepare_cuda() {
     local program=$out/programs/cuda_calls nvccs=build/obj/tests/cuda/cut_vector_add expected
     expected=$(natively $program compute | tail -n 1)
     if [ -x $nvccs ]; then
@@ -216,16 +208,16 @@ run_cuda() {
     fi
     # Many sessions are another test's.
     write_run cuda "CALLS=$calls SESSIONS=$((sessions > 100 ? 100 : sessions)) VCPUS=$vcpus EXPECTED='$expected'"
-    cuda_host cuda cuda_host 1536
+    cuda_host cuda cuda_host
 }
 
 # Several guests, with daemons of their own: the parts that were asked for.
-run_channel() {
+prepare_channel() {
     local order=$out/programs/cuda_order sum
     sum=$(printf '\n\n' | natively $order 2 2 "$steps" | sed -n 's/^order .* sum //p')
     cuda_guest tests/exitless/guest-shell $order $out/programs/cuda_sessions
     write_run channel "PARTS='${parts[*]/#killed/$killed}' STEPS=$steps SESSIONS=$sessions VCPUS=2 SUM=$sum"
-    cuda_host channel channel_host 2048
+    cuda_host channel channel_host
 }
 
 scripts/install-deps.sh exitless || stop "packages are missing"
@@ -238,10 +230,28 @@ judge_sparse || stop "sparse has something to say"
 step build make build
 step programs tests/exitless/build.sh $out/programs build/obj/src build/obj/src
 for test in "${wanted[@]}"; do
-    start=$SECONDS
+    "prepare_$test"
+done
+
+# One emulated machine takes one core.
+emulate() {
+    local start=$SECONDS memory=2048
+    [ "$1" != mini ] || memory=512
+    vm/exitless/bochs.sh --iso "$out/$1.iso" --log "$out/$1.log" --seconds "$seconds" --cpus "$cpus" --memory $memory
+    echo $((SECONDS - start)) >"$out/$1.seconds"
+}
+
+for test in "${wanted[@]}"; do
+    while [ "$(jobs -rp | wc -l)" -ge "${JOBS:-$(nproc)}" ]; do
+        wait -n
+    done
+    emulate "$test" &
+done
+wait
+for test in "${wanted[@]}"; do
     echo "== $test"
-    "run_$test"
-    echo "-- $test: $((SECONDS - start)) s"
+    judge "$out/$test.log"
+    echo "-- $test: $(cat "$out/$test.seconds") s"
 done
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
