@@ -7,10 +7,10 @@
 #   exitless-test.sh [--short] [--cpus N] [TEST]...
 #
 # Tests: mini (the module, with a small guest), linux (a stock guest), service (its worker in another), cuda (CUDA programs in
-# a stock guest, with daemon and worker), and with two or three such guests of two vCPUs each: order (calls at once, in order),
-# sessions (many that come and go), killed (whatever can end or stop does, in calls). --short: some six minutes on two free
-# cores. CALLS, STEPS, VMS, VCPUS, CYCLES, SESSIONS, SECONDS_LIMIT and JOBS in the environment override what it and the long
-# form have. Logs are left in build/exitless. The last line is 'N passed, M failed'.
+# a stock guest), service_cuda (the same, with daemon and worker in another), and with two or three such guests of two vCPUs
+# each: order (calls at once, in order), sessions (many that come and go), killed (whatever can end or stop does, in calls).
+# --short: some six minutes on two free cores. CALLS, STEPS, VMS, VCPUS, CYCLES, SESSIONS, SECONDS_LIMIT and JOBS in the
+# environment override what it and the long form have. Logs are left in build/exitless. The last line is 'N passed, M failed'.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -22,10 +22,10 @@ while [ $# -gt 0 ]; do
         cpus=$2
         shift
         ;;
-    mini | linux | service | cuda) wanted+=("$1") ;;
+    mini | linux | service | service_cuda | cuda) wanted+=("$1") ;;
     order | sessions | killed) parts+=("$1") ;;
     *)
-        echo "usage: exitless-test.sh [--short] [--cpus N] [mini] [linux] [service] [cuda] [order] [sessions] [killed]" >&2
+        echo "usage: exitless-test.sh [--short] [--cpus N] [mini] [linux] [service] [service_cuda] [cuda] [order] [sessions] [killed]" >&2
         exit 2
         ;;
     esac
@@ -33,10 +33,11 @@ while [ $# -gt 0 ]; do
 done
 cycles=${CYCLES:-$cycles} sessions=${SESSIONS:-$sessions} calls=${CALLS:-$calls} steps=${STEPS:-$steps}
 vms=${VMS:-$vms} vcpus=${VCPUS:-$vcpus} seconds=${SECONDS_LIMIT:-$seconds}
-[ ${#wanted[@]} -gt 0 ] || [ ${#parts[@]} -gt 0 ] || wanted=(mini linux service cuda) parts=(order sessions killed)
+[ ${#wanted[@]} -gt 0 ] || [ ${#parts[@]} -gt 0 ] || wanted=(mini linux service service_cuda cuda) parts=(order sessions killed)
 [ ${#parts[@]} -eq 0 ] || wanted=(channel "${wanted[@]}") # one machine for all of them, which takes longest
 
 out=build/exitless
+ours=(build/bin/wormholed build/bin/wormhole-worker build/lib/wormhole/libwormhole-softgpu.so)
 mkdir -p $out
 passed=0 failed=0
 
@@ -115,73 +116,57 @@ initrd() {
     (cd "$1" && find . -mindepth 1 | cpio --create --format=newc --owner=0:0 --quiet) >$out/initrd
 }
 
-# Stock QEMU with all that it needs, and a guest whose init is the test.
-prepare_linux() {
-    local files=() path
-    while read -r path; do
-        files+=(--file "$path")
-    done < <(libraries /usr/bin/qemu-system-x86_64)
-    rm -rf $out/guest
-    mkdir -p $out/guest
-    cp $out/programs/linux_guest $out/guest/init
-    initrd $out/guest
-    write_run linux "CALLS=$calls VCPUS=$vcpus VMS=$vms"
-    step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out $out/linux.iso --file $out/run:/run \
-        --file $out/programs/linux_host:/linux_host --file $out/wormhole.ko:/wormhole.ko --file /usr/bin/qemu-system-x86_64 \
-        --file /usr/share/seabios/bios-256k.bin --file /usr/share/qemu/kvmvapic.bin --file /usr/share/qemu/linuxboot_dma.bin \
-        --file "$out/kernel-$release/boot/vmlinuz-$release:/guest/vmlinuz" --file $out/initrd:/guest/initrd "${files[@]}"
-}
-
-# A worker in a stock guest, its client in another.
-prepare_service() {
-    local files=() path
-    while read -r path; do
-        files+=(--file "$path")
-    done < <(libraries /usr/bin/qemu-system-x86_64)
-    for path in agent client; do
-        rm -rf $out/guest
-        mkdir -p $out/guest
-        cp $out/programs/service_$path $out/guest/init
-        initrd $out/guest
-        mv $out/initrd $out/initrd.$path
-    done
-    write_run service "CALLS=$calls"
-    step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out $out/service.iso --file $out/run:/run \
-        --file $out/programs/service_host:/service_host --file $out/wormhole.ko:/wormhole.ko --file /usr/bin/qemu-system-x86_64 \
-        --file /usr/share/seabios/bios-256k.bin --file /usr/share/qemu/kvmvapic.bin --file /usr/share/qemu/linuxboot_dma.bin \
-        --file "$out/kernel-$release/boot/vmlinuz-$release:/guest/vmlinuz" --file $out/initrd.agent:/guest/service \
-        --file $out/initrd.client:/guest/client "${files[@]}"
-}
-
 # natively COMMAND...: what a program prints with the software device and without a VM.
 natively() {
     WORMHOLE_CUDA_LIBRARY=softgpu build/bin/wormhole run -- "$@"
 }
 
-# cuda_guest INIT PROGRAM...: a guest's files, with CUDA programs and the libraries that they load.
-cuda_guest() {
-    local init=$1 path
-    shift
+# start_guest INIT: a guest's files begin with a shell.
+start_guest() {
     rm -rf $out/guest
     mkdir -p $out/guest/{bin,proc,sys,dev}
     cp /bin/busybox $out/guest/bin/
-    cp "$init" $out/guest/init
-    for path in "$@"; do
-        strip -g -o "$out/guest/${path##*/}" "$path"
-    done
+    cp "$1" $out/guest/init
+}
+
+# guest_libraries PROGRAM...: a guest gets those that they load, but libcuda.so.1.
+guest_libraries() {
+    local path
     while read -r path; do
         mkdir -p "$out/guest/${path%/*}"
         cp -L "$path" "$out/guest/$path"
-    done < <(libraries "$@" build/lib/cuda/libcuda.so.1 | grep -v libcuda)
+    done < <(libraries "$@" | grep -v libcuda)
+}
+
+# cuda_guest INIT PROGRAM...: a guest's files, with CUDA programs.
+cuda_guest() {
+    local path
+    start_guest "$1"
+    shift
+    for path in "$@"; do
+        strip -g -o "$out/guest/${path##*/}" "$path"
+    done
+    guest_libraries "$@" build/lib/cuda/libcuda.so.1
     strip -g -o $out/guest/lib/x86_64-linux-gnu/libcuda.so.1 build/lib/cuda/libcuda.so.1
     initrd $out/guest
 }
 
-# cuda_host NAME PROGRAM: the daemon, the worker and the software device on the emulated host, which runs PROGRAM beside
-# QEMU, and the guest.
-cuda_host() {
-    local files=() path qemu=/usr/bin/qemu-system-x86_64
-    local ours=(build/bin/wormholed build/bin/wormhole-worker build/lib/wormhole/libwormhole-softgpu.so)
+# service_guest INIT: a guest's files, with what serves CUDA programs of other guests.
+service_guest() {
+    local path
+    start_guest "$1"
+    for path in "${ours[@]}"; do
+        install -D -s "$path" "$out/guest/opt/${path#build/}"
+    done
+    guest_libraries "${ours[@]}"
+    initrd $out/guest
+}
+
+# linux_host NAME PROGRAM FILE...: the emulated host with QEMU, a guest's kernel and the daemon, the worker and the software
+# device of ours; it runs PROGRAM of the tests'. FILE is PATH:PATH-THERE.
+linux_host() {
+    local files=() path name=$1 program=$2 qemu=/usr/bin/qemu-system-x86_64
+    shift 2
     for path in "${ours[@]}"; do
         strip -g -o "$out/${path##*/}" "$path"
         files+=(--file "$out/${path##*/}:/opt/${path#build/}")
@@ -189,10 +174,49 @@ cuda_host() {
     while read -r path; do
         files+=(--file "$path")
     done < <(libraries $qemu "${ours[@]}")
-    step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out "$out/$1.iso" --file $out/run:/run \
-        --file "$out/programs/$2:/$2" --file $out/wormhole.ko:/wormhole.ko --file $qemu \
+    for path in "$@"; do
+        files+=(--file "$path")
+    done
+    step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out "$out/$name.iso" --file $out/run:/run \
+        --file "$out/programs/$program:/$program" --file $out/wormhole.ko:/wormhole.ko --file $qemu \
         --file /usr/share/seabios/bios-256k.bin --file /usr/share/qemu/kvmvapic.bin --file /usr/share/qemu/linuxboot_dma.bin \
-        --file "$out/kernel-$release/boot/vmlinuz-$release:/guest/vmlinuz" --file $out/initrd:/guest/initrd "${files[@]}"
+        --file "$out/kernel-$release/boot/vmlinuz-$release:/guest/vmlinuz" "${files[@]}"
+}
+
+# A guest whose init is the test.
+prepare_linux() {
+    rm -rf $out/guest
+    mkdir -p $out/guest
+    cp $out/programs/linux_guest $out/guest/init
+    initrd $out/guest
+    write_run linux "CALLS=$calls VCPUS=$vcpus VMS=$vms"
+    linux_host linux linux_host $out/initrd:/guest/initrd
+}
+
+# A worker of the tests' in a stock guest, its client in another.
+prepare_service() {
+    local name
+    for name in agent client; do
+        rm -rf $out/guest
+        mkdir -p $out/guest
+        cp $out/programs/service_$name $out/guest/init
+        initrd $out/guest
+        mv $out/initrd $out/initrd.$name
+    done
+    write_run service "CALLS=$calls"
+    linux_host service service_host $out/initrd.agent:/guest/service $out/initrd.client:/guest/client
+}
+
+# A daemon in a stock guest, CUDA programs in another.
+prepare_service_cuda() {
+    local program=$out/programs/cuda_calls expected
+    expected=$(natively $program compute | sed -n 's/^computed //p')
+    service_guest tests/exitless/guest-service
+    mv $out/initrd $out/initrd.service
+    cuda_guest tests/exitless/guest-service-client $program
+    mv $out/initrd $out/initrd.client
+    write_run service-cuda "CALLS=$calls EXPECTED='$expected'"
+    linux_host service_cuda service_cuda_host $out/initrd.service:/guest/service $out/initrd.client:/guest/client
 }
 
 # CUDA programs in the guest, one of nvcc's among them where nvcc is.
@@ -208,7 +232,7 @@ prepare_cuda() {
     fi
     # Many sessions are another test's.
     write_run cuda "CALLS=$calls SESSIONS=$((sessions > 100 ? 100 : sessions)) VCPUS=$vcpus EXPECTED='$expected'"
-    cuda_host cuda cuda_host
+    linux_host cuda cuda_host $out/initrd:/guest/initrd
 }
 
 # Several guests, with daemons of their own: the parts that were asked for.
@@ -217,7 +241,7 @@ prepare_channel() {
     sum=$(printf '\n\n' | natively $order 2 2 "$steps" | sed -n 's/^order .* sum //p')
     cuda_guest tests/exitless/guest-shell $order $out/programs/cuda_sessions
     write_run channel "PARTS='${parts[*]/#killed/$killed}' STEPS=$steps SESSIONS=$sessions VCPUS=2 SUM=$sum"
-    cuda_host channel channel_host
+    linux_host channel channel_host $out/initrd:/guest/initrd
 }
 
 scripts/install-deps.sh exitless || stop "packages are missing"

@@ -11,8 +11,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* The kernel's list of a device's BARs has a line each: start, end, flags. 0: it cannot be read. */
-static uint64_t address_of_bar(const char *device, int bar)
+/* The kernel's list has a line for each BAR: start, end, flags. */
+uint64_t wh_fixed_address(const char *device, int bar)
 {
     char path[96];
     uint64_t start = 0;
@@ -29,36 +29,52 @@ static uint64_t address_of_bar(const char *device, int bar)
 
 int wh_fixed_open(const char *address, struct wh_fixed *fixed, struct wh_error *error)
 {
-    *fixed = (struct wh_fixed){0};
+    *fixed = (struct wh_fixed){.fd = -1};
     if (wh_ivshmem_map(address, &fixed->device, error) < 0)
         return -1;
-    fixed->physical = address_of_bar(fixed->device.address, 2);
+    fixed->fd = fixed->device.memory_fd;
+    fixed->memory = fixed->device.memory;
+    fixed->size = fixed->device.size;
+    fixed->physical = wh_fixed_address(fixed->device.address, 2);
     if (fixed->physical)
         return 0;
     wh_fixed_close(fixed);
     return wh_error_set(
-        error, EACCES,
-        "the kernel does not say where the memory of an ivshmem device is to anybody but root");
+        error, EACCES, "the kernel tells nobody but root where the memory of an ivshmem device is");
+}
+
+int wh_fixed_use(int fd, uint64_t offset, uint64_t size, struct wh_fixed *fixed,
+                 struct wh_error *error)
+{
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
+    if (memory == MAP_FAILED)
+        return wh_error_set(error, errno, "memory that does not move cannot be mapped: %s",
+                            strerror(errno));
+    *fixed = (struct wh_fixed){
+        .device.memory_fd = -1, .fd = fd, .memory = memory, .offset = offset, .size = size};
+    return 0;
 }
 
 void wh_fixed_close(struct wh_fixed *fixed)
 {
-    wh_ivshmem_unmap(&fixed->device);
+    if (fixed->device.memory)
+        wh_ivshmem_unmap(&fixed->device);
+    else if (fixed->memory)
+        munmap(fixed->memory, fixed->size);
+    *fixed = (struct wh_fixed){.device.memory_fd = -1, .fd = -1};
 }
 
 int wh_fixed_move(struct wh_fixed *fixed, void *start, size_t size, uint64_t *physical,
                   struct wh_error *error)
 {
-    if (size > fixed->device.size - fixed->used)
-        return wh_error_set(error, ENOSPC,
-                            "the ivshmem device %s has no more than %" PRIu64
-                            " bytes; give it more (its memory backend's `size`)",
-                            fixed->device.address, fixed->device.size);
-    memcpy(fixed->device.memory + fixed->used, start, size);
-    if (mmap(start, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fixed->device.memory_fd,
-             (off_t)fixed->used) == MAP_FAILED)
-        return wh_error_set(error, errno, "memory of the ivshmem device %s cannot be mapped: %s",
-                            fixed->device.address, strerror(errno));
+    if (size > fixed->size - fixed->used)
+        return wh_error_set(error, ENOSPC, "%zu bytes of memory that does not move are too few",
+                            (size_t)fixed->size);
+    memcpy(fixed->memory + fixed->used, start, size);
+    if (mmap(start, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fixed->fd,
+             (off_t)(fixed->offset + fixed->used)) == MAP_FAILED)
+        return wh_error_set(error, errno, "memory that does not move cannot be mapped: %s",
+                            strerror(errno));
     *physical = fixed->physical + fixed->used;
     fixed->used += wh_round_up(size, 4096);
     return 0;

@@ -11,19 +11,32 @@
 #include "channel/ivshmem.h"
 
 struct wh_fixed {
-    struct wh_ivshmem_device device;
-    uint64_t physical; /* guest-physical address of its start */
+    struct wh_ivshmem_device device; /* where this process has opened one, else empty */
+    int fd;
+    uint8_t *memory; /* mapped */
+    uint64_t offset; /* of its start in the descriptor */
+    uint64_t size;
+    uint64_t physical; /* guest-physical address of its start; 0: this process does not know */
     uint64_t used;     /* bytes, from the start */
 };
 
+/* Where the kernel has a PCI device's BAR, guest-physical; 0: it does not say. */
+uint64_t wh_fixed_address(const char *device, int bar);
+
 /* Maps the device at this PCI address, or the first ivshmem device there is. */
 int wh_fixed_open(const char *address, struct wh_fixed *fixed, struct wh_error *error);
+
+/* Maps a part of a device that another process has opened. The descriptor stays the caller's. */
+int wh_fixed_use(int fd, uint64_t offset, uint64_t size, struct wh_fixed *fixed,
+                 struct wh_error *error);
+
+/* What was moved there stays. */
 void wh_fixed_close(struct wh_fixed *fixed);
 
 /*
  * Moves whole pages of this process there: afterwards they have the same addresses and the same
  * contents, may be written, and are shared with children. No other thread may write to them
- * meanwhile. Puts where they are into `physical`.
+ * meanwhile. Puts where they are into `physical`, from the start if its address is not known.
  */
 int wh_fixed_move(struct wh_fixed *fixed, void *start, size_t size, uint64_t *physical,
                   struct wh_error *error);

@@ -29,7 +29,7 @@ struct offer {
 };
 
 struct wh_agent {
-    int port, device;
+    int port;
     int kvm; /* of the VM; QEMU has it only some time after it has connected the port */
     struct wh_agent_limits limits;
     struct wh_agent_handlers handlers;
@@ -40,14 +40,13 @@ struct wh_agent {
     size_t length; /* of the line so far; LINE: it is too long and will not be read */
 };
 
-struct wh_agent *wh_agent_new(int port, int device, const struct wh_agent_limits *limits,
+struct wh_agent *wh_agent_new(int port, const struct wh_agent_limits *limits,
                               const struct wh_agent_handlers *handlers)
 {
     struct wh_agent *agent = calloc(1, sizeof(*agent));
     if (!agent)
         return NULL;
     agent->port = port;
-    agent->device = device;
     agent->kvm = -1;
     agent->limits = *limits;
     agent->handlers = *handlers;
@@ -66,7 +65,7 @@ static void end_view(struct wh_agent *agent, struct wh_agent_view **at)
     free(view);
 }
 
-static void end_all(struct wh_agent *agent)
+void wh_agent_end_views(struct wh_agent *agent)
 {
     while (agent->views)
         end_view(agent, &agent->views);
@@ -76,7 +75,7 @@ void wh_agent_free(struct wh_agent *agent)
 {
     if (!agent)
         return;
-    end_all(agent);
+    wh_agent_end_views(agent);
     wh_close_fd(&agent->kvm);
     close(agent->port);
     free(agent);
@@ -206,7 +205,8 @@ static void spoil(struct wh_agent *agent, int code, const char *why)
         wh_error_set(&agent->offer.error, code, "%s", why);
 }
 
-static struct wh_agent_view *make_view(struct wh_agent *agent, struct wh_error *error)
+static struct wh_agent_view *make_view(struct wh_agent *agent, uint32_t *index,
+                                       struct wh_error *error)
 {
     struct wormhole_view_create *wish = &agent->offer.wish;
     uint64_t pages = 0;
@@ -216,6 +216,10 @@ static struct wh_agent_view *make_view(struct wh_agent *agent, struct wh_error *
         agent->kvm = wh_kvm_take(wh_kvm_peer(agent->port), error);
     if (agent->kvm < 0)
         return NULL;
+    int device = agent->handlers.device(agent->handlers.context);
+    if (device < 0)
+        return wh_error_set(error, ENODEV, "the client's VM cannot be had on the exitless path"),
+               NULL;
     struct wh_agent_view *view = calloc(1, sizeof(*view));
     if (!view || getrandom(view->key, sizeof(view->key), 0) != sizeof(view->key)) {
         wh_error_set(error, ENOMEM, "out of memory");
@@ -227,7 +231,7 @@ static struct wh_agent_view *make_view(struct wh_agent *agent, struct wh_error *
     wish->kvm_fd = agent->kvm;
     wish->ranges = (uintptr_t)agent->offer.ranges;
     memcpy(wish->key, view->key, sizeof(wish->key));
-    view->fd = ioctl(agent->device, WORMHOLE_VIEW_CREATE, wish);
+    view->fd = ioctl(device, WORMHOLE_VIEW_CREATE, wish);
     explicit_bzero(wish->key, sizeof(wish->key));
     if (view->fd < 0) {
         wh_error_set(error, errno, "%s", explain(errno));
@@ -238,6 +242,14 @@ static struct wh_agent_view *make_view(struct wh_agent *agent, struct wh_error *
     view->gate = wish->gate;
     view->lanes = wish->lanes;
     view->pages = pages;
+    int code = agent->handlers.made(agent->handlers.context, view, index);
+    if (code) {
+        wh_error_set(error, code, "the view cannot be bound to the client's VM: %s",
+                     strerror(code));
+        close(view->fd);
+        free(view);
+        return NULL;
+    }
     view->next = agent->views;
     return agent->views = view;
 }
@@ -247,10 +259,15 @@ static void on_make(struct wh_agent *agent, uint64_t number)
     struct wh_error error = {0};
     if (number != agent->offer.number)
         spoil(agent, EINVAL, "another number than in its first line");
-    struct wh_agent_view *view = make_view(agent, &error);
+    uint32_t index = 0;
+    char text[96];
+    struct wh_agent_view *view = make_view(agent, &index, &error);
     if (view) {
-        agent->handlers.made(agent->handlers.context, view);
-        tell(agent, "made", number, "");
+        (void)snprintf(text, sizeof(text), "%x %llx %llx %llx %llx", index,
+                       (unsigned long long)view->key[0], (unsigned long long)view->key[1],
+                       (unsigned long long)view->key[2], (unsigned long long)view->key[3]);
+        tell(agent, "made", number, text);
+        explicit_bzero(text, sizeof(text));
     } else {
         wh_log_limited(&agent->log, "a service VM's agent gets no view: %s", error.text);
         tell(agent, "refused", number, error.text);
@@ -299,7 +316,7 @@ static void on_end(struct wh_agent *agent, uint64_t number)
 /* An agent that starts knows of no view: those of one before it show memory that is nobody's. */
 static void on_agent(struct wh_agent *agent, uint64_t version)
 {
-    end_all(agent);
+    wh_agent_end_views(agent);
     agent->offer = (struct offer){0};
     tell(agent, "host", WORMHOLE_VERSION,
          version == WORMHOLE_VERSION ? "" : "the agent is of another version");

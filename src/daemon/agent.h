@@ -34,8 +34,11 @@ struct wh_agent_limits {
 };
 
 struct wh_agent_handlers {
-    /* There is a new view. It stays the agent's: it is closed after `ending`. */
-    void (*made)(void *context, struct wh_agent_view *view);
+    /* The module's device, which stays the callee's; -1: there is none, or no client's VM. */
+    int (*device)(void *context);
+    /* There is a new view: who is to call there gets it, by the index that is filled in. 0 or an
+     * errno value. It stays the agent's, which closes it after `ending`. */
+    int (*made)(void *context, struct wh_agent_view *view, uint32_t *index);
     /* Nobody can call any more when this returns and the view is closed. */
     void (*ending)(void *context, struct wh_agent_view *view);
     void *context;
@@ -43,9 +46,8 @@ struct wh_agent_handlers {
 
 struct wh_agent;
 
-/* Takes the port over, and uses the module's device, which stays the caller's. NULL when memory is
- * short. */
-struct wh_agent *wh_agent_new(int port, int device, const struct wh_agent_limits *limits,
+/* Takes the port over. NULL when memory is short. */
+struct wh_agent *wh_agent_new(int port, const struct wh_agent_limits *limits,
                               const struct wh_agent_handlers *handlers);
 
 /* What to wait on until it is readable. */
@@ -54,6 +56,9 @@ int wh_agent_port(const struct wh_agent *agent);
 /* When the port is readable: does what the agent asks for. -1: it hung up, as it does when the VM
  * ends. */
 int wh_agent_read(struct wh_agent *agent);
+
+/* Those who call there are gone, all of them. */
+void wh_agent_end_views(struct wh_agent *agent);
 
 /* Ends all its views. NULL is fine. */
 void wh_agent_free(struct wh_agent *agent);

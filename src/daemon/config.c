@@ -59,6 +59,7 @@ void wh_config_free(struct wh_config *config)
         free(config->vms[i].name);
         free(config->vms[i].socket);
         free(config->vms[i].service);
+        free(config->vms[i].agent);
         free(config->vms[i].user);
     }
     free(config->listen);
@@ -69,6 +70,7 @@ void wh_config_free(struct wh_config *config)
     free(config->worker_user);
     free(config->state_dir);
     free(config->region_url);
+    free(config->agent);
     free(config->admin);
 }
 
@@ -108,6 +110,11 @@ static int check_vm(const struct wh_config *config, const struct wh_config_vm *v
         return wh_error_set(error, EINVAL, "VM %s needs a socket for QEMU to connect to", vm->name);
     if (check_path(vm->socket, error) < 0 || (vm->service && check_path(vm->service, error) < 0))
         return -1;
+    if (vm->agent && !vm->service)
+        return wh_error_set(error, EINVAL, "VM %s: an agent is a service VM's; set `service`, too",
+                            vm->name);
+    if (vm->agent && check_path(vm->agent, error) < 0)
+        return -1;
     if (vm->region < WH_REGION_LEAST || (vm->region & (vm->region - 1)) != 0)
         return wh_error_set(
             error, EINVAL, "VM %s: the region's size must be a power of two from 16M on", vm->name);
@@ -128,9 +135,10 @@ int wh_config_add_vm(struct wh_config *config, const struct wh_config_vm *vm,
     added->name = strdup(vm->name);
     added->socket = strdup(vm->socket);
     added->service = vm->service ? strdup(vm->service) : NULL;
+    added->agent = vm->agent ? strdup(vm->agent) : NULL;
     added->user = vm->user ? strdup(vm->user) : NULL;
     if (!added->name || !added->socket || (vm->service && !added->service) ||
-        (vm->user && !added->user))
+        (vm->agent && !added->agent) || (vm->user && !added->user))
         return wh_error_set(error, ENOMEM, "out of memory");
     return 0;
 }
@@ -139,15 +147,17 @@ int wh_config_parse_vm(struct wh_config *config, const char *text, struct wh_err
 {
     WH_CLEANUP_FREE char *copy = strdup(text);
     char *rest = copy;
-    struct wh_config_vm vm = {.region = WH_DEFAULT_REGION};
+    struct wh_config_vm vm = {.region = WH_DEFAULT_REGION, .views = WH_DEFAULT_VIEWS};
     if (!copy)
         return wh_error_set(error, ENOMEM, "out of memory");
     vm.name = strsep(&rest, "=");
     vm.socket = strsep(&rest, ",");
     char *region = strsep(&rest, ",");
-    vm.service = rest;
+    vm.service = strsep(&rest, ",");
+    vm.agent = rest;
     if (!*vm.name || !vm.socket || (region && wh_parse_size(region, &vm.region) < 0))
-        return wh_error_set(error, EINVAL,
-                            "%s: a VM is given as NAME=SOCKET[,REGION[,SERVICE-SOCKET]]", text);
+        return wh_error_set(
+            error, EINVAL,
+            "%s: a VM is given as NAME=SOCKET[,REGION[,SERVICE-SOCKET[,AGENT-SOCKET]]]", text);
     return wh_config_add_vm(config, &vm, error);
 }

@@ -16,6 +16,7 @@
 
 #define WH_CONFIG_FILE    "/etc/wormhole/wormholed.conf"
 #define WH_DEFAULT_REGION (256ull << 20)
+#define WH_DEFAULT_VIEWS  (64ull << 20)
 
 /* Limits of a tenant; 0 means none of its own. */
 struct wh_limits {
@@ -41,7 +42,10 @@ struct wh_config_vm {
     char *socket; /* where QEMU connects */
     char
         *service; /* where the service VM's QEMU connects, or NULL: this daemon serves the region */
-    char *user;   /* who owns the sockets, e.g. the user that QEMU runs as; NULL: this one */
+    char *
+        agent; /* where that one's QEMU connects its agent's port, or NULL: no view of its memory */
+    uint64_t views;  /* bytes of its memory that views may show */
+    char *user;      /* who owns the sockets, e.g. the user that QEMU runs as; NULL: this one */
     uint64_t region; /* bytes, a power of two */
     struct wh_limits limits;
 };
@@ -60,6 +64,7 @@ struct wh_config {
     unsigned stall_ms; /* a client that began to open a session and does not go on is given up after
                           this long */
     char *region_url;  /* a service VM: "ivshmem:" or "ivshmem:ADDRESS", else NULL */
+    char *agent;       /* there: "PORT,ADDRESS" of what workers' memory is offered by, else NULL */
     char *admin;       /* path of the admin socket, or NULL */
     struct wh_config_tenant *tenants;
     size_t ntenants;

@@ -122,10 +122,13 @@ static void fill_vm(cfg_t *section, struct wh_config_vm *vm)
         (struct wh_config_vm){.name = (char *)(uintptr_t)cfg_title(section),
                               .socket = cfg_getstr(section, "socket"),
                               .service = cfg_getstr(section, "service"),
+                              .agent = cfg_getstr(section, "agent"),
+                              .views = WH_DEFAULT_VIEWS,
                               .user = cfg_getstr(section, "user"),
                               .region = WH_DEFAULT_REGION,
                               .limits.max_sessions = (unsigned)cfg_getint(section, "max_sessions")};
     take_size(&vm->region, section, "region");
+    take_size(&vm->views, section, "views");
     take_size(&vm->limits.session_memory, section, "session_memory");
     take_size(&vm->limits.worker_memory, section, "worker_memory");
 }
@@ -250,6 +253,7 @@ static void set_checks(cfg_t *cfg)
         {"vm", check_vm},
         {"vm|user", check_user},
         {"vm|region", check_size},
+        {"vm|views", check_size},
         {"vm|max_sessions", check_count},
         {"vm|session_memory", check_size},
         {"vm|worker_memory", check_size},
@@ -266,6 +270,7 @@ int wh_config_read(struct wh_config *config, const char *path, struct wh_error *
                           CFG_STR("worker_memory", NULL, CFGF_NONE), CFG_END()};
     cfg_opt_t vm[] = {
         CFG_STR("socket", NULL, CFGF_NONE),        CFG_STR("service", NULL, CFGF_NONE),
+        CFG_STR("agent", NULL, CFGF_NONE),         CFG_STR("views", NULL, CFGF_NONE),
         CFG_STR("user", NULL, CFGF_NONE),          CFG_STR("region", NULL, CFGF_NONE),
         CFG_INT("max_sessions", 0, CFGF_NONE),     CFG_STR("session_memory", NULL, CFGF_NONE),
         CFG_STR("worker_memory", NULL, CFGF_NONE), CFG_END()};

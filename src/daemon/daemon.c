@@ -26,6 +26,7 @@ enum {
     OPTION_LISTEN = 'l',
     OPTION_VM = 'V',
     OPTION_REGION = 'r',
+    OPTION_AGENT = 'a',
     OPTION_CHECK = 256
 };
 
@@ -33,10 +34,13 @@ static const struct argp_option options[] = {
     {"config", OPTION_CONFIG, "FILE", 0, "Read FILE instead of " WH_CONFIG_FILE, 0},
     {"listen", OPTION_LISTEN, "URL", 0,
      "Listen there instead of where the configuration says, e.g. unix:/PATH", 0},
-    {"vm", OPTION_VM, "NAME=SOCKET[,REGION[,SERVICE]]", 0,
+    {"vm", OPTION_VM, "NAME=SOCKET[,REGION[,SERVICE[,AGENT]]]", 0,
      "Serve a VM whose QEMU connects to SOCKET, with a region of that size (256M)", 0},
     {"region", OPTION_REGION, "ivshmem:[ADDRESS]", 0,
      "In a service VM: serve the region of this machine's ivshmem device", 0},
+    {"agent", OPTION_AGENT, "PORT,ADDRESS", 0,
+     "There: let the host make views of workers' memory, which is in the ivshmem device at that PCI address",
+     0},
     {"check-config", OPTION_CHECK, NULL, 0, "Only check the configuration", 0},
     {0},
 };
@@ -44,7 +48,7 @@ static const struct argp_option options[] = {
 /* What the command line asks for; lists keep the order of the options. */
 struct command {
     const char *config;
-    const char *region;
+    const char *region, *agent;
     const char **listen, **vms;
     size_t nlisten, nvms;
     bool check;
@@ -65,6 +69,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case OPTION_REGION:
         command->region = value;
+        return 0;
+    case OPTION_AGENT:
+        command->agent = value;
         return 0;
     case OPTION_CHECK:
         command->check = true;
@@ -165,6 +172,10 @@ static int make_config(struct wh_config *config, const struct command *command,
         return wh_error_set(error, EINVAL, "%s: a region is given as ivshmem: or ivshmem:ADDRESS",
                             command->region);
     if (command->region && !(config->region_url = strdup(command->region)))
+        return wh_error_set(error, ENOMEM, "out of memory");
+    if (command->agent && !command->region)
+        return wh_error_set(error, EINVAL, "an agent is for a service VM: give a region, too");
+    if (command->agent && !(config->agent = strdup(command->agent)))
         return wh_error_set(error, ENOMEM, "out of memory");
     return add_defaults(config, error);
 }

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/gate.h"
+#include "daemon/lender.h"
 #include "wire/exchange.h"
 
 #include <errno.h>
@@ -89,6 +90,12 @@ static int drop(struct wh_served *session, const struct wh_exchange_letter *lett
     return 0;
 }
 
+void wh_exchange_answer(struct wh_served *session, struct wh_exchange_letter *letter, int status)
+{
+    letter->status = status;
+    (void)wh_send_fds(session->exchange.fd, letter, sizeof(*letter), NULL, 0);
+}
+
 static void answer(struct wh_served *session, struct wh_exchange_letter *letter, int received)
 {
     WH_CLEANUP_CLOSE int own = received;
@@ -102,8 +109,14 @@ static void answer(struct wh_served *session, struct wh_exchange_letter *letter,
         letter->status = drop(session, letter);
     else if (what == WH_EXCHANGE_VIEW)
         letter->status = wh_gate_bind(session, &own, &letter->kind);
+    else if (what == WH_EXCHANGE_RANGE)
+        letter->status = wh_lender_add_range(session, letter);
+    else if (what == WH_EXCHANGE_MAKE)
+        letter->status = wh_lender_make(session, letter);
     else
         letter->status = EINVAL;
+    if (letter->status == EINPROGRESS)
+        return;
     letter->what = what;
     /* The socket never waits: who does not take its answers gets none. */
     (void)wh_send_fds(session->exchange.fd, letter, sizeof(*letter), &given, given >= 0);

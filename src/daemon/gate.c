@@ -76,15 +76,25 @@ int wh_gate_device(struct wh_gate_vm *vm)
     return vm->device;
 }
 
+int wh_gate_bind_view(struct wh_gate_vm *vm, int view, uint32_t *index)
+{
+    struct wormhole_bind bind = {.view_fd = view};
+    if (!vm || vm->vm < 0)
+        return EINVAL;
+    if (ioctl(vm->vm, WORMHOLE_BIND, &bind) < 0)
+        return errno;
+    *index = bind.index;
+    return 0;
+}
+
 int wh_gate_bind(struct wh_served *session, int *view, uint32_t *index)
 {
-    struct wormhole_bind bind = {.view_fd = *view};
-    if (!session->gate_vm || session->gate_vm->vm < 0 || session->view >= 0 || *view < 0)
-        return EINVAL;
-    if (ioctl(session->gate_vm->vm, WORMHOLE_BIND, &bind) < 0)
-        return errno;
+    int code = session->view >= 0 || *view < 0 ? EINVAL
+                                               : wh_gate_bind_view(session->gate_vm, *view, index);
+    if (code)
+        return code;
     session->view = wh_steal_fd(view);
-    *index = session->view_index = bind.index;
+    session->view_index = *index;
     return 0;
 }
 

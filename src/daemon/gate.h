@@ -33,6 +33,9 @@ int wh_gate_device(struct wh_gate_vm *vm);
 /* Binds a view, which it takes over, to the session's VM. 0 or an errno value. */
 int wh_gate_bind(struct wh_served *session, int *view, uint32_t *index);
 
+/* The same with a view that has no session here, and stays the caller's. */
+int wh_gate_bind_view(struct wh_gate_vm *vm, int view, uint32_t *index);
+
 /* The session's worker is gone, or the daemon goes: lets go of its view. */
 void wh_gate_release(struct wh_served *session);
 

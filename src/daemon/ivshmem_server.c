@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/agent_server.h"
 #include "daemon/listener.h"
 #include "daemon/region.h"
 
@@ -41,7 +42,9 @@ struct wh_vm_server {
     int memory;
     uint8_t *map;
     int bells[WH_REGION_BELLS];
-    struct wh_gate_vm *gate;         /* the same */
+    struct wh_gate_vm *gate;         /* the VM on the exitless path, while it is there */
+    struct wh_source agents;         /* where the service VM's QEMU connects its agent's port */
+    struct wh_agent_server *agent;   /* that, while there is one */
     struct wh_region_server *region; /* NULL while no VM is there, and where a service VM serves */
 };
 
@@ -99,9 +102,9 @@ static int serve_region(struct wh_vm_server *vm, int socket, struct wh_error *er
                                     .fd = vm->memory,
                                     .size = vm->config->region,
                                     .bells = vm->bells};
+    vm->gate = setup.gate = wh_gate_vm_new(vm->config->name, socket);
     if (vm->nends > 1) /* the service VM does */
         return 0;
-    vm->gate = setup.gate = wh_gate_vm_new(vm->config->name, socket);
     vm->region = wh_region_serve(vm->server, &setup, error);
     return vm->region ? 0 : -1;
 }
@@ -142,6 +145,7 @@ static void end_region(struct wh_vm_server *vm, const char *reason)
     if (vm->region)
         wh_region_end(vm->region, reason);
     vm->region = NULL;
+    wh_agent_server_end_views(vm->agent);
     wh_gate_vm_free(vm->server, vm->gate);
     vm->gate = NULL;
 }
@@ -149,7 +153,8 @@ static void end_region(struct wh_vm_server *vm, const char *reason)
 /* What the VM's end means for the sessions on its region. */
 static void end_sessions(struct wh_vm_server *vm, const struct end *gone)
 {
-    end_region(vm, "the VM was ended");
+    if (gone == &vm->ends[0])
+        end_region(vm, "the VM was ended");
     if (vm->nends == 1 || !vm->map)
         return;
     if (gone == &vm->ends[0]) {
@@ -202,7 +207,8 @@ static void give_up(struct end *end)
     struct wh_vm_server *vm = end->vm;
     wh_close_fd(&end->own_bell);
     end->own_bell = -1;
-    end_region(vm, "the VM could not be served");
+    if (end == &vm->ends[0])
+        end_region(vm, "the VM could not be served");
     if (!is_connected(&vm->ends[0]) && !is_connected(&vm->ends[1]))
         drop_region(vm);
 }
@@ -243,16 +249,40 @@ static int give_to_user(const char *socket, const char *name, struct wh_error *e
     return 0;
 }
 
+static int open_socket(struct wh_vm_server *vm, const char *path, struct wh_source *listening,
+                       void (*ready)(struct wh_source *source, uint32_t events),
+                       struct wh_error *error)
+{
+    WH_CLEANUP_CLOSE int fd = wh_listener_make_socket(path, SOCK_STREAM, QEMU_SOCKET_MODE, error);
+    if (fd < 0 || give_to_user(path, vm->config->user, error) < 0 ||
+        wh_loop_add(&vm->server->loop, listening, fd, ready, error) < 0)
+        return -1;
+    fd = -1;
+    return 0;
+}
+
 static int open_end(struct wh_vm_server *vm, const char *socket, struct wh_error *error)
 {
     struct end *end = &vm->ends[vm->nends++];
     end->socket = socket;
-    WH_CLEANUP_CLOSE int fd = wh_listener_make_socket(socket, SOCK_STREAM, QEMU_SOCKET_MODE, error);
-    if (fd < 0 || give_to_user(socket, vm->config->user, error) < 0 ||
-        wh_loop_add(&vm->server->loop, &end->listening, fd, on_connect, error) < 0)
-        return -1;
-    fd = -1;
-    return 0;
+    return open_socket(vm, socket, &end->listening, on_connect, error);
+}
+
+static void on_agent(struct wh_source *source, uint32_t events)
+{
+    struct wh_vm_server *vm = WH_CONTAINER(source, struct wh_vm_server, agents);
+    struct wh_error error = {0};
+    (void)events;
+    int socket = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (socket < 0)
+        return;
+    if (vm->agent) {
+        wh_log("vm %s: a second agent's port at %s is turned away", vm->config->name,
+               vm->config->agent);
+        close(socket);
+    } else if (wh_agent_serve(vm->server, socket, vm->config, &vm->gate, &vm->agent, &error) < 0) {
+        wh_log("vm %s: %s", vm->config->name, error.text);
+    }
 }
 
 int wh_ivshmem_server_open(struct wh_server *server, const struct wh_config_vm *config,
@@ -262,7 +292,7 @@ int wh_ivshmem_server_open(struct wh_server *server, const struct wh_config_vm *
     if (!vm)
         return wh_error_set(error, ENOMEM, "out of memory");
     *vm = (struct wh_vm_server){
-        .next = server->vms, .server = server, .config = config, .memory = -1};
+        .next = server->vms, .server = server, .config = config, .memory = -1, .agents.fd = -1};
     for (unsigned i = 0; i < WH_REGION_BELLS; i++)
         vm->bells[i] = -1;
     for (unsigned i = 0; i < 2; i++)
@@ -274,16 +304,17 @@ int wh_ivshmem_server_open(struct wh_server *server, const struct wh_config_vm *
     server->vms = vm;
     if (open_end(vm, config->socket, error) < 0)
         return -1;
-    return config->service ? open_end(vm, config->service, error) : 0;
+    if (config->service && open_end(vm, config->service, error) < 0)
+        return -1;
+    return config->agent ? open_socket(vm, config->agent, &vm->agents, on_agent, error) : 0;
 }
 
-static void close_end(struct end *end)
+static void close_socket(struct wh_vm_server *vm, struct wh_source *listening, const char *path)
 {
-    int fd = end->listening.fd;
-    disconnect(end);
-    wh_loop_remove(&end->vm->server->loop, &end->listening);
+    int fd = listening->fd;
+    wh_loop_remove(&vm->server->loop, listening);
     if (fd >= 0)
-        (void)unlink(end->socket);
+        (void)unlink(path);
     wh_close_fd(&fd);
 }
 
@@ -293,8 +324,12 @@ void wh_ivshmem_servers_close(struct wh_server *server)
         struct wh_vm_server *vm = server->vms;
         server->vms = vm->next;
         end_region(vm, "the server was stopped");
-        for (unsigned i = 0; i < vm->nends; i++)
-            close_end(&vm->ends[i]);
+        wh_agent_server_close(vm->agent);
+        close_socket(vm, &vm->agents, vm->config->agent);
+        for (unsigned i = 0; i < vm->nends; i++) {
+            disconnect(&vm->ends[i]);
+            close_socket(vm, &vm->ends[i].listening, vm->ends[i].socket);
+        }
         drop_region(vm);
         free(vm);
     }

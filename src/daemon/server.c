@@ -6,6 +6,7 @@
 #include "base/util.h"
 #include "daemon/admin.h"
 #include "daemon/ivshmem_server.h"
+#include "daemon/lender.h"
 #include "daemon/listener.h"
 #include "daemon/notify.h"
 #include "daemon/region.h"
@@ -112,7 +113,9 @@ static int start(struct wh_server *server, struct wh_error *error)
         if (!config->private)
             wh_log("serving the VM %s at %s", config->vms[i].name, config->vms[i].socket);
     }
-    return config->region_url ? wh_region_serve_device(server, config->region_url, error) : 0;
+    if (config->region_url && wh_region_serve_device(server, config->region_url, error) < 0)
+        return -1;
+    return config->agent ? wh_lender_open(server, config->agent, error) : 0;
 }
 
 static void stop(struct wh_server *server)
@@ -121,6 +124,7 @@ static void stop(struct wh_server *server)
     close_doors(server);
     while (server->sessions)
         wh_session_forget(server->sessions);
+    wh_lender_close(server);
     wh_tenants_free(server);
     wh_loop_remove(&server->loop, &server->signals);
     wh_close_fd(&fd);

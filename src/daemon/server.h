@@ -12,6 +12,7 @@
 #include "daemon/loop.h"
 
 struct wh_admin;
+struct wh_lender;
 struct wh_listener;
 struct wh_served;
 struct wh_tenant;
@@ -26,6 +27,7 @@ struct wh_server {
     struct wh_vm_server *vms;
     struct wh_region_server *region; /* in a service VM, with its device */
     struct wh_ivshmem_device device;
+    struct wh_lender *lender; /* there, or NULL: workers' memory is in no view */
     struct wh_tenant *tenants;
     struct wh_served *sessions; /* running workers */
     unsigned nsessions;

@@ -8,6 +8,7 @@
 #include "daemon/exchange.h"
 #include "daemon/gate.h"
 #include "daemon/ledger.h"
+#include "daemon/lender.h"
 #include "daemon/spawn.h"
 
 #include <ctype.h>
@@ -48,13 +49,19 @@ static void unlink_session(struct wh_served *session)
         wh_spawn_forget_tenant(session->server->config, session->tenant->name);
 }
 
-static void free_session(struct wh_served *session)
+static void stop_watching(struct wh_served *session)
 {
     int pidfd = session->exit.fd;
-    wh_gate_release(session);
-    wh_exchange_close(session);
     wh_loop_remove(&session->server->loop, &session->exit);
     wh_close_fd(&pidfd);
+}
+
+static void free_session(struct wh_served *session)
+{
+    wh_gate_release(session);
+    wh_lender_forget(session);
+    wh_exchange_close(session);
+    stop_watching(session);
     if (session->head)
         munmap(session->head, PAGE);
     free(session);
@@ -86,6 +93,15 @@ static bool describe_end(const siginfo_t *info, char *text, size_t size)
     return true;
 }
 
+void wh_session_finish(struct wh_served *session)
+{
+    unlink_session(session);
+    if (session->ended)
+        session->ended(session->owner);
+    wh_server_session_ended(session->server);
+    free_session(session);
+}
+
 static void on_exit_of_worker(struct wh_source *source, uint32_t events)
 {
     struct wh_served *session = WH_CONTAINER(source, struct wh_served, exit);
@@ -106,11 +122,9 @@ static void on_exit_of_worker(struct wh_source *source, uint32_t events)
                        session->tenant->name, reason);
     else
         wh_debug("session %u of %s ends: %s", session->number, session->tenant->name, reason);
-    unlink_session(session);
-    if (session->ended)
-        session->ended(session->owner);
-    wh_server_session_ended(session->server);
-    free_session(session);
+    stop_watching(session);
+    if (!wh_lender_release(session))
+        wh_session_finish(session);
 }
 
 static int map_head(struct wh_served *session, const struct wh_session_request *request,
@@ -175,6 +189,7 @@ struct wh_served *wh_session_start(struct wh_server *server,
     WH_CLEANUP_CLOSE int exchange = -1;
     struct wh_session_request complete = *request;
     wh_ledger_assign(session, &complete);
+    wh_lender_assign(session, &complete);
     if (map_head(session, request, error) == 0 &&
         wh_exchange_open(session, &exchange, error) == 0) {
         complete.exchange = exchange;

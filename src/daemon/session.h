@@ -25,6 +25,8 @@ struct wh_session_request {
     int exchange; /* the worker's end of the socket to the daemon, likewise */
     int gate;     /* the exitless path's module, or -1; and where the view will be bound */
     struct wh_gate_vm *gate_vm;
+    bool is_fixed; /* `gate` is memory that never moves, the session's from `fixed` on (lender.h) */
+    uint64_t fixed;
     /* Called when the worker is gone and the reason is told; may be NULL. */
     void (*ended)(void *owner);
     void *owner;
@@ -59,6 +61,9 @@ void wh_session_clean_hello(struct wh_hello *hello);
 struct wh_served *wh_session_start(struct wh_server *server,
                                    const struct wh_session_request *request,
                                    struct wh_error *error);
+
+/* The worker is gone and its memory in no view: the last of the session. */
+void wh_session_finish(struct wh_served *session);
 
 /* Ends a session whose client is gone without its worker noticing: the worker is killed. */
 void wh_session_kill(struct wh_served *session);

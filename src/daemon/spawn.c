@@ -261,7 +261,7 @@ static void set_environment(const char *home)
 static void execute(const struct wh_config *config, const struct wh_session_request *request,
                     uint32_t session)
 {
-    char number[16], offset[32], size[32], hash[32], account[16];
+    char number[16], offset[32], size[32], hash[32], account[16], fixed[32];
     const char *arguments[20];
     size_t n = 0;
     (void)snprintf(number, sizeof(number), "%u", session);
@@ -269,6 +269,7 @@ static void execute(const struct wh_config *config, const struct wh_session_requ
     (void)snprintf(size, sizeof(size), "%llu", (unsigned long long)request->size);
     (void)snprintf(hash, sizeof(hash), "%llx", (unsigned long long)request->hello->api_hash);
     (void)snprintf(account, sizeof(account), "%u", request->account);
+    (void)snprintf(fixed, sizeof(fixed), "%llu", (unsigned long long)request->fixed);
     const char *const always[] = {"wormhole-worker",
                                   "--transport",
                                   request->transport,
@@ -292,6 +293,10 @@ static void execute(const struct wh_config *config, const struct wh_session_requ
         arguments[n++] = "--nap";
     if (request->gate >= 0)
         arguments[n++] = "--gate";
+    if (request->is_fixed) {
+        arguments[n++] = "--fixed";
+        arguments[n++] = fixed;
+    }
     arguments[n] = NULL;
     execv(config->worker, (char *const *)arguments);
 }

@@ -16,7 +16,28 @@ enum wh_exchange_what {
     WH_EXCHANGE_PUT = 1,  /* kind, bytes, perhaps a descriptor; the answer has the token */
     WH_EXCHANGE_GET = 2,  /* kind, token; the answer has the rest */
     WH_EXCHANGE_DROP = 3, /* token, by whom it was put */
-    WH_EXCHANGE_VIEW = 4 /* with a descriptor of a view: the answer's kind is its index in the VM */
+    WH_EXCHANGE_VIEW =
+        4, /* with a descriptor of a view: the answer's kind is its index in the VM */
+    /* In a service VM, where the host makes the view: */
+    WH_EXCHANGE_RANGE = 5, /* a struct wh_exchange_range of it, one letter each */
+    WH_EXCHANGE_MAKE = 6   /* a struct wh_exchange_make; the answer's kind is the view's index, its
+                              bytes are the key */
+};
+
+/* What a worker in a service VM has of memory that never moves, from where the daemon says. */
+#define WH_EXCHANGE_FIXED (8u << 20)
+
+struct wh_exchange_range {
+    uint64_t offset; /* in that memory, or in the session's segment */
+    uint64_t size;
+    uint64_t view_address;
+    uint32_t flags; /* the module's */
+    uint32_t segment;
+};
+
+struct wh_exchange_make {
+    uint64_t gate, handler;
+    uint32_t lanes, stack_pages;
 };
 
 struct wh_exchange_letter {

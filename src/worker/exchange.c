@@ -93,6 +93,28 @@ int wh_exchange_bind_view(int view, uint32_t *index)
     return code;
 }
 
+int wh_exchange_add_range(const struct wh_exchange_range *range)
+{
+    struct wh_exchange_letter letter = {.what = WH_EXCHANGE_RANGE, .size = sizeof(*range)};
+    int none;
+    memcpy(letter.bytes, range, sizeof(*range));
+    int code = ask(&letter, -1, &none);
+    wh_close_fd(&none);
+    return code;
+}
+
+int wh_exchange_make_view(const struct wh_exchange_make *wish, uint64_t key[4], uint32_t *index)
+{
+    struct wh_exchange_letter letter = {.what = WH_EXCHANGE_MAKE, .size = sizeof(*wish)};
+    int none;
+    memcpy(letter.bytes, wish, sizeof(*wish));
+    int code = ask(&letter, -1, &none);
+    wh_close_fd(&none);
+    memcpy(key, letter.bytes, 4 * sizeof(*key));
+    *index = letter.kind;
+    return code;
+}
+
 int wh_exchange_drop(const uint8_t token[WH_EXCHANGE_TOKEN])
 {
     struct wh_exchange_letter letter = {.what = WH_EXCHANGE_DROP};

@@ -28,6 +28,10 @@ int wh_exchange_get(uint32_t kind, const uint8_t token[WH_EXCHANGE_TOKEN], void 
 /* Has a view of this process's memory bound to the session's VM. */
 int wh_exchange_bind_view(int view, uint32_t *index);
 
+/* In a service VM: adds a range to the view that this session will ask for; asks for it. */
+int wh_exchange_add_range(const struct wh_exchange_range *range);
+int wh_exchange_make_view(const struct wh_exchange_make *wish, uint64_t key[4], uint32_t *index);
+
 /* Takes an offer of this session's back. */
 int wh_exchange_drop(const uint8_t token[WH_EXCHANGE_TOKEN]);
 

@@ -18,8 +18,7 @@
 #include <sys/random.h>
 
 #define PAGE        4096u
-#define HEAP        (4u << 20) /* of it, what is allocated first is in the view */
-#define STACK_PAGES 4u
+#define HEAP        (4u << 20)  /* of it, what is allocated first is in the view */
 #define MOST_MEMORY (64u << 10) /* of one call in the view */
 
 /* ---- the heap ---- */
@@ -48,7 +47,7 @@ static void add_range(struct wh_gate *gate, uintptr_t start, uintptr_t end)
     end = wh_round_up(end, PAGE);
     for (uint32_t i = 0; i < gate->nseen; i++) {
         struct wh_gate_range *other = &gate->seen[i];
-        if (start > other->end || end < other->start)
+        if (start >= other->end || end <= other->start)
             continue;
         other->start = start < other->start ? start : other->start;
         other->end = end > other->end ? end : other->end;
@@ -68,7 +67,7 @@ static void find_ranges(struct wh_gate *gate)
     struct wh_gate_range own[3];
     add_range(gate, heap_start, (uintptr_t)sbrk(0));
     add_bytes(gate, gate->shm->segment, sizeof(*gate->shm->segment));
-    if (worker->ledger.own)
+    if (gate->worker.ledger.own)
         add_bytes(gate, worker->ledger.accounts,
                   worker->ledger.count * sizeof(*worker->ledger.accounts));
     unsigned n = worker->backend->show(worker, gate->backend, own);
@@ -112,7 +111,7 @@ static int make_view(struct wh_gate *gate, int device, const uint64_t key[4])
                                         .gate = WH_GATE_PAGE,
                                         .handler = WH_CALLEE_CODE,
                                         .lanes = WH_GATE_LANES,
-                                        .stack_pages = STACK_PAGES,
+                                        .stack_pages = WH_GATE_STACK,
                                         .n_ranges = n,
                                         .ranges = (uintptr_t)ranges};
     memcpy(wish.key, key, sizeof(wish.key));
@@ -155,25 +154,41 @@ static const char *explain(int code)
     return code == EPERM ? "; its code holds a VMFUNC" : "";
 }
 
-int wh_gate_open(struct wh_worker *worker, struct wh_shm *shm, int device, struct wh_error *error)
+/* The view of this process's memory, which ends with it. */
+static int make_own(struct wh_gate *gate, int device, uint64_t key[4], uint32_t *index,
+                    struct wh_error *error)
+{
+    if (getrandom(key, 4 * sizeof(*key), 0) != 4 * sizeof(*key))
+        return wh_error_set(error, errno, "no random numbers for a key");
+    WH_CLEANUP_CLOSE int view = make_view(gate, device, key);
+    if (view < 0)
+        return wh_error_set(error, errno, "the module refuses the view: %s%s", strerror(errno),
+                            explain(errno));
+    int code = wh_exchange_bind_view(view, index);
+    if (code)
+        return wh_error_set(error, code, "the view cannot be bound to the VM: %s", strerror(code));
+    view = -1; /* as long as this process lives */
+    return 0;
+}
+
+int wh_gate_open(struct wh_worker *worker, struct wh_shm *shm, int device, struct wh_fixed *fixed,
+                 struct wh_error *error)
 {
     uint64_t key[4];
     uint32_t index = 0;
     if (!worker->backend->quiet || !worker->backend->show)
         return wh_error_set(error, ENOTSUP, "no call of this accelerator's library can run there");
-    if (getrandom(key, sizeof(key), 0) != (ssize_t)sizeof(key))
-        return wh_error_set(error, errno, "no random numbers for a key");
     struct wh_gate *gate = new_gate(worker, shm);
     if (!gate)
         return wh_error_set(error, ENOMEM, "out of memory");
+    if (fixed) /* the ledger is other workers', too: it stays where it is, and calls are not counted
+                */
+        gate->worker.ledger = (struct wh_ledger){0};
     find_ranges(gate);
-    WH_CLEANUP_CLOSE int view = make_view(gate, device, key);
-    if (view < 0)
-        return wh_error_set(error, errno, "the module refuses the view: %s%s", strerror(errno),
-                            explain(errno));
-    int code = wh_exchange_bind_view(view, &index);
-    if (code)
-        return wh_error_set(error, code, "the view cannot be bound to the VM: %s", strerror(code));
+    int result = fixed ? wh_gate_offer(gate, fixed, key, &index, error)
+                       : make_own(gate, device, key, &index, error);
+    if (result < 0)
+        return -1;
     struct wh_gate_offer *offer = &shm->segment->gate;
     memcpy(offer->key, key, sizeof(key));
     wh_gate_tell_calls(worker->backend, offer);
@@ -183,6 +198,5 @@ int wh_gate_open(struct wh_worker *worker, struct wh_shm *shm, int device, struc
     shm->sleeps_at_once = gate->quiet;
     atomic_store_explicit(&offer->busy, !gate->quiet, memory_order_relaxed);
     worker->gate = gate;
-    view = -1; /* as long as this process lives */
     return 0;
 }

@@ -8,6 +8,7 @@
 #ifndef WH_WORKER_GATE_H
 #define WH_WORKER_GATE_H
 
+#include "channel/fixed.h"
 #include "channel/shm.h"
 #include "worker/worker.h"
 
@@ -19,6 +20,7 @@
 #define WH_CALLEE_LOG     (128u << 10)
 #define WH_CALLEE_ROOM    (1u << 20)
 #define WH_GATE_RANGES    8u
+#define WH_GATE_STACK     4u /* pages of a lane */
 
 /* Memory of the worker that its callee may touch. */
 struct wh_gate_range {
@@ -76,11 +78,19 @@ uint64_t wh_callee_handle(uint64_t first, uint64_t second, uint64_t lane);
 /* Before anything is allocated: makes the heap such that a view can show it. */
 void wh_gate_prepare(void);
 
+/* In a service VM: has the host make the view of this session's memory, once it is moved to
+ * `fixed`. */
+int wh_gate_offer(struct wh_gate *gate, struct wh_fixed *fixed, uint64_t key[4], uint32_t *index,
+                  struct wh_error *error);
+
 /*
  * Makes the view through `device` (/dev/wormhole) and has the daemon bind it; fills in the
- * segment's offer. -1 with a reason: calls travel through the ring, and nothing else changed.
+ * segment's offer. -1 with a reason: calls travel through the ring, and nothing else changed. In a
+ * service VM there is `fixed` in place of the device. One thread only may use the session's memory
+ * meanwhile.
  */
-int wh_gate_open(struct wh_worker *worker, struct wh_shm *shm, int device, struct wh_error *error);
+int wh_gate_open(struct wh_worker *worker, struct wh_shm *shm, int device, struct wh_fixed *fixed,
+                 struct wh_error *error);
 
 void wh_gate_settle_slowly(struct wh_worker *worker);
 

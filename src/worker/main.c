@@ -4,7 +4,7 @@
  * only, with fixed descriptors: 3 is the sign of life of client or server (for `unix` the client's
  * own socket), 4 the shared memory, 5 the eventfd that the guest rings (`ivshmem`), 6 its tenant's
  * ledger, 7 the socket through which sessions of one tenant exchange things, 8 the exitless path's
- * module, when there is one. It must never outlive
+ * module, or in a service VM the memory for views, when there is one. It must never outlive
  * its client, and never touch descriptors that it was not given.
  */
 #include "backend/cuda/backend.h"
@@ -40,10 +40,12 @@
 
 /* What the daemon asks for, and what came of it. */
 struct job {
-    bool ivshmem; /* else unix */
-    bool nap;     /* nobody can ring: no eventfd */
-    bool ledger;  /* there is one */
-    bool gate;    /* the session gets a view, if it can */
+    bool ivshmem;  /* else unix */
+    bool nap;      /* nobody can ring: no eventfd */
+    bool ledger;   /* there is one */
+    bool gate;     /* the session gets a view, if it can */
+    bool is_fixed; /* of memory in descriptor 8, from there on */
+    uint64_t fixed;
     uint32_t session, account;
     uint64_t offset, size, api_hash;
     const char *api;
@@ -73,7 +75,8 @@ enum {
     OPTION_API_HASH,
     OPTION_ACCOUNT,
     OPTION_NAP,
-    OPTION_GATE
+    OPTION_GATE,
+    OPTION_FIXED
 };
 
 static const struct argp_option options[] = {
@@ -86,6 +89,8 @@ static const struct argp_option options[] = {
     {"account", OPTION_ACCOUNT, "N", 0, "The session's account in its tenant's ledger", 0},
     {"nap", OPTION_NAP, NULL, 0, "Nobody can ring: look at the ring now and then", 0},
     {"gate", OPTION_GATE, NULL, 0, "The client may be let into a view of this process", 0},
+    {"fixed", OPTION_FIXED, "BYTES", 0,
+     "In a service VM: descriptor 8 is memory that never moves, and there is this session's", 0},
     {0},
 };
 
@@ -132,6 +137,10 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case OPTION_GATE:
         job->gate = true;
+        return 0;
+    case OPTION_FIXED:
+        job->fixed = parse_number(value, 10, state);
+        job->is_fixed = true;
         return 0;
     case ARGP_KEY_END:
         if (!job->api)
@@ -244,10 +253,14 @@ static int welcome(struct job *job, struct wh_error *error)
 static void open_gate(struct job *job)
 {
     struct wh_error error = {0};
+    struct wh_fixed fixed = {0}, *where = job->is_fixed ? &fixed : NULL;
     if (!job->gate)
         return;
-    if (wh_gate_open(&job->worker, job->shm, GATE_FD, &error) < 0)
+    if ((where && wh_fixed_use(GATE_FD, job->fixed, WH_EXCHANGE_FIXED, where, &error) < 0) ||
+        wh_gate_open(&job->worker, job->shm, GATE_FD, where, &error) < 0)
         wh_log("session %u: calls travel by ivshmem: %s", job->session, error.text);
+    if (where)
+        wh_fixed_close(where);
     close(GATE_FD);
 }
 

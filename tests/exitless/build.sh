@@ -22,7 +22,8 @@ gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{linux_hos
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here/linux_guest.c" "$src/channel/gate_page.S" -o linux_guest
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{cuda_host,daemon,qemu,tap}.c -o cuda_host
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{channel_host,daemon,vm,qemu,tap}.c -o channel_host
-gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{service_host.c,qemu.c,tap.c} "$src"/daemon/{agent,kvm,log_limit}.c "$libraries"/libbase.a -o service_host
+gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{service_host,guests,qemu,tap}.c "$src"/daemon/{agent,kvm,log_limit}.c "$libraries"/libbase.a -o service_host
+gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{service_cuda_host,guests,qemu,tap}.c -o service_cuda_host
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{service_agent.c,blobs.S} "$libraries"/lib{channel,base}.a -o service_agent
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here/service_client.c" "$src/channel/gate_page.S" -o service_client
 # Dynamic, as CUDA programs are: they take whatever libcuda.so.1 the machine has.

@@ -13,21 +13,20 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-static void never(void *context, struct wh_agent_view *view)
+static int no_device(void *context)
 {
     (void)context;
-    (void)view;
     abort();
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     const struct wh_agent_limits limits = {.pages = 256, .budget_ms = 10000};
-    const struct wh_agent_handlers handlers = {.made = never, .ending = never};
+    const struct wh_agent_handlers handlers = {.device = no_device};
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
         return 0;
-    struct wh_agent *agent = wh_agent_new(pair[1], -1, &limits, &handlers);
+    struct wh_agent *agent = wh_agent_new(pair[1], &limits, &handlers);
     while (agent && size > 0) {
         size_t now = size < 256 ? size : 256;
         if (write(pair[0], bytes, now) != (ssize_t)now || wh_agent_read(agent) < 0)

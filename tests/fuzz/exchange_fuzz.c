@@ -7,6 +7,7 @@
 #include "base/util.h"
 #include "daemon/exchange.h"
 #include "daemon/gate.h"
+#include "daemon/lender.h"
 #include "daemon/tenant.h"
 #include "wire/exchange.h"
 #include "worker/exchange.h"
@@ -56,6 +57,21 @@ int wh_gate_bind(struct wh_served *session, int *view, uint32_t *index)
     (void)session;
     (void)view;
     (void)index;
+    return EINVAL;
+}
+
+/* Nor in a service VM that lends its memory. */
+int wh_lender_add_range(struct wh_served *session, const struct wh_exchange_letter *letter)
+{
+    (void)session;
+    (void)letter;
+    return EINVAL;
+}
+
+int wh_lender_make(struct wh_served *session, const struct wh_exchange_letter *letter)
+{
+    (void)session;
+    (void)letter;
     return EINVAL;
 }
 

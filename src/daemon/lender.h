@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * In a service VM: has the host (its agent.c) make views of this daemon's workers' memory, which
+ * each of them has a piece of that never moves (channel/fixed.h). One port, to the host whose VM's
+ * region this daemon serves. Without an answering host sessions go without.
+ */
+#ifndef WH_DAEMON_LENDER_H
+#define WH_DAEMON_LENDER_H
+
+#include "channel/fixed.h"
+#include "daemon/session.h"
+#include "wire/exchange.h"
+
+struct wh_lender;
+
+/*
+ * `setting` is PORT,ADDRESS: a character device on which the host reads, and the PCI address of the
+ * ivshmem device with the memory. server->region is served already.
+ */
+int wh_lender_open(struct wh_server *server, const char *setting, struct wh_error *error);
+
+/* The same over what is open already: a descriptor of the port, memory, and where the region is.
+ * It takes over what it gets, whether or not it succeeds. */
+int wh_lender_start(struct wh_server *server, int port, struct wh_fixed *fixed, uint64_t region,
+                    struct wh_error *error);
+
+/* The views stay as they are, for the sessions do, too. Harmless when it was never opened. */
+void wh_lender_close(struct wh_server *server);
+
+/* Gives a session that is about to start its piece, if there is one: fills in the request. */
+void wh_lender_assign(struct wh_served *session, struct wh_session_request *request);
+
+/* What its worker asks: 0 or an errno value. EINPROGRESS: wh_exchange_answer will be called. */
+int wh_lender_add_range(struct wh_served *session, const struct wh_exchange_letter *letter);
+int wh_lender_make(struct wh_served *session, const struct wh_exchange_letter *letter);
+
+/* The session's worker is gone. True: its memory is still shown, and wh_session_finish is called
+ * when it is not. */
+bool wh_lender_release(struct wh_served *session);
+
+/* Nothing will be called for this session any more. */
+void wh_lender_forget(struct wh_served *session);
+
+#endif
