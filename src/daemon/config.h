@@ -16,7 +16,7 @@
 
 #define WH_CONFIG_FILE    "/etc/wormhole/wormholed.conf"
 #define WH_DEFAULT_REGION (256ull << 20)
-#define WH_DEFAULT_VIEWS  (64ull << 20)
+#define WH_DEFAULT_VIEWS  (256ull << 20)
 
 /* Limits of a tenant; 0 means none of its own. */
 struct wh_limits {

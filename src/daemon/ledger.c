@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/lender.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,12 +21,17 @@ static int make_memory(size_t size)
     return wh_steal_fd(&fd);
 }
 
-static bool make_ledger(struct wh_tenant *tenant, size_t count)
+/* In a service VM views show it. */
+static bool make_ledger(struct wh_server *server, struct wh_tenant *tenant, bool shown)
 {
+    size_t count = server->config->limits.max_sessions;
     size_t size = count * sizeof(struct wh_account);
-    WH_CLEANUP_CLOSE int fd = make_memory(size);
-    void *memory =
-        fd < 0 ? MAP_FAILED : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    uint64_t offset = 0;
+    WH_CLEANUP_CLOSE int fd = shown ? wh_lender_reserve(server, size, &offset) : -1;
+    if (fd < 0)
+        fd = make_memory(size);
+    void *memory = fd < 0 ? MAP_FAILED
+                          : mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
     if (memory == MAP_FAILED) {
         wh_log_limited(&tenant->log, "%s has no ledger: %s", tenant->name, strerror(errno));
         return false;
@@ -33,6 +39,7 @@ static bool make_ledger(struct wh_tenant *tenant, size_t count)
     tenant->accounts = memory;
     tenant->naccounts = count;
     tenant->ledger = wh_steal_fd(&fd);
+    tenant->ledger_offset = offset;
     return true;
 }
 
@@ -48,7 +55,8 @@ void wh_ledger_assign(struct wh_served *session, struct wh_session_request *requ
 {
     struct wh_tenant *tenant = session->tenant;
     request->ledger = -1;
-    if (!tenant->accounts && !make_ledger(tenant, session->server->config->limits.max_sessions))
+    if (!tenant->accounts &&
+        !make_ledger(session->server, tenant, strcmp(request->transport, "ivshmem") == 0))
         return;
     for (size_t i = 0; i < tenant->naccounts; i++) {
         if (is_taken(session, &tenant->accounts[i]))

@@ -4,8 +4,8 @@
 
 #include "base/log.h"
 #include "base/util.h"
-#include "channel/fixed.h"
 #include "daemon/exchange.h"
+#include "daemon/tenant.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -46,6 +46,7 @@ struct wh_lender {
     struct wh_source port;
     struct wh_timer late;
     uint64_t region; /* guest-physical address of the region */
+    uint64_t end;    /* of the memory that sessions may get: ledgers lie behind it */
     bool answered;   /* there is a host, and what was shown before this daemon is not any more */
     uint64_t last_number;
     char line[LINE];
@@ -76,6 +77,27 @@ static struct piece *piece_by_number(struct wh_lender *lender, uint64_t number)
 static uint64_t place_of(const struct wh_lender *lender, const struct piece *piece)
 {
     return (uint64_t)(piece - lender->pieces) * WH_EXCHANGE_FIXED;
+}
+
+/* From the memory's end on, where pieces that nobody has are given up for it. */
+int wh_lender_reserve(struct wh_server *server, uint64_t size, uint64_t *offset)
+{
+    struct wh_lender *lender = server->lender;
+    uint64_t whole = wh_round_up(size, PAGE);
+    if (!lender || whole > lender->end)
+        return -1;
+    uint64_t end = lender->end - whole;
+    uint32_t npieces = (uint32_t)(end / WH_EXCHANGE_FIXED);
+    for (uint32_t i = npieces; i < lender->npieces; i++)
+        if (lender->pieces[i].state != PIECE_FREE)
+            return -1;
+    int fd = fcntl(lender->fixed.fd, F_DUPFD_CLOEXEC, 0);
+    if (fd < 0)
+        return -1;
+    lender->end = *offset = end;
+    lender->npieces = npieces;
+    memset(lender->fixed.memory + end, 0, whole);
+    return fd;
 }
 
 void wh_lender_assign(struct wh_served *session, struct wh_session_request *request)
@@ -143,6 +165,34 @@ static bool is_within(const struct wh_exchange_range *range, uint64_t size)
            range->offset <= size - range->size;
 }
 
+/* Of what a range may be in; 0: there is no such memory. */
+static uint64_t size_of(const struct wh_served *session, uint32_t memory)
+{
+    switch (memory) {
+    case WH_EXCHANGE_OWN:
+        return WH_EXCHANGE_FIXED;
+    case WH_EXCHANGE_SEGMENT:
+        return session->shared;
+    case WH_EXCHANGE_LEDGER:
+        return session->tenant->ledger_offset
+                   ? wh_round_up(session->tenant->naccounts * sizeof(struct wh_account), PAGE)
+                   : 0;
+    default:
+        return 0;
+    }
+}
+
+static uint64_t start_of(const struct piece *piece, uint32_t memory)
+{
+    const struct wh_served *session = piece->session;
+    const struct wh_lender *lender = session->server->lender;
+    if (memory == WH_EXCHANGE_SEGMENT)
+        return piece->segment;
+    if (memory == WH_EXCHANGE_LEDGER)
+        return lender->fixed.physical + session->tenant->ledger_offset;
+    return lender->fixed.physical + place_of(lender, piece);
+}
+
 int wh_lender_add_range(struct wh_served *session, const struct wh_exchange_letter *letter)
 {
     struct piece *piece = piece_of(session);
@@ -150,7 +200,7 @@ int wh_lender_add_range(struct wh_served *session, const struct wh_exchange_lett
     if (!piece || piece->state != PIECE_TAKEN || letter->size != sizeof(range))
         return EINVAL;
     memcpy(&range, letter->bytes, sizeof(range));
-    if (!is_within(&range, range.segment ? session->shared : WH_EXCHANGE_FIXED))
+    if (!is_within(&range, size_of(session, range.memory)))
         return EINVAL;
     if (piece->nranges == RANGES)
         return ENOSPC;
@@ -175,11 +225,10 @@ int wh_lender_make(struct wh_served *session, const struct wh_exchange_letter *l
                          BUDGET_MS);
     for (uint32_t i = 0; i < piece->nranges; i++) {
         const struct wh_exchange_range *range = &piece->ranges[i];
-        uint64_t start =
-            range->segment ? piece->segment : lender->fixed.physical + place_of(lender, piece);
-        n += (size_t)snprintf(
-            text + n, sizeof(text) - n, "range %" PRIx64 " %" PRIx64 " %" PRIx64 " %x\n",
-            start + range->offset, range->size, range->view_address, range->flags);
+        n += (size_t)snprintf(text + n, sizeof(text) - n,
+                              "range %" PRIx64 " %" PRIx64 " %" PRIx64 " %x\n",
+                              start_of(piece, range->memory) + range->offset, range->size,
+                              range->view_address, range->flags);
     }
     n += (size_t)snprintf(text + n, sizeof(text) - n, "make %" PRIx64 "\n", piece->number);
     if (say(lender, text, n))
@@ -323,6 +372,7 @@ static int start(struct wh_lender *lender, int port, struct wh_error *error)
 {
     char hello[16];
     int length = snprintf(hello, sizeof(hello), "agent %x\n", VERSION);
+    lender->end = lender->fixed.size;
     lender->npieces = (uint32_t)(lender->fixed.size / WH_EXCHANGE_FIXED);
     if (lender->npieces == 0)
         return wh_error_set(

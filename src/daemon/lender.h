@@ -27,6 +27,12 @@ int wh_lender_start(struct wh_server *server, int port, struct wh_fixed *fixed, 
 /* The views stay as they are, for the sessions do, too. Harmless when it was never opened. */
 void wh_lender_close(struct wh_server *server);
 
+/*
+ * The memory for a tenant's ledger, whole pages of zeros that are kept for as long as the daemon
+ * runs: a descriptor of it that is the caller's, and where it is in there. -1: there is none.
+ */
+int wh_lender_reserve(struct wh_server *server, uint64_t size, uint64_t *offset);
+
 /* Gives a session that is about to start its piece, if there is one: fills in the request. */
 void wh_lender_assign(struct wh_served *session, struct wh_session_request *request);
 

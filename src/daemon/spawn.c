@@ -261,14 +261,18 @@ static void set_environment(const char *home)
 static void execute(const struct wh_config *config, const struct wh_session_request *request,
                     uint32_t session)
 {
-    char number[16], offset[32], size[32], hash[32], account[16], fixed[32];
-    const char *arguments[20];
+    char number[16], offset[32], size[32], hash[32], account[16], accounts[32], ledger[32],
+        fixed[32];
+    const char *arguments[28];
     size_t n = 0;
     (void)snprintf(number, sizeof(number), "%u", session);
     (void)snprintf(offset, sizeof(offset), "%llu", (unsigned long long)request->offset);
     (void)snprintf(size, sizeof(size), "%llu", (unsigned long long)request->size);
     (void)snprintf(hash, sizeof(hash), "%llx", (unsigned long long)request->hello->api_hash);
     (void)snprintf(account, sizeof(account), "%u", request->account);
+    (void)snprintf(accounts, sizeof(accounts), "%zu", request->tenant->naccounts);
+    (void)snprintf(ledger, sizeof(ledger), "%llu",
+                   (unsigned long long)request->tenant->ledger_offset);
     (void)snprintf(fixed, sizeof(fixed), "%llu", (unsigned long long)request->fixed);
     const char *const always[] = {"wormhole-worker",
                                   "--transport",
@@ -288,6 +292,10 @@ static void execute(const struct wh_config *config, const struct wh_session_requ
     if (request->ledger >= 0) {
         arguments[n++] = "--account";
         arguments[n++] = account;
+        arguments[n++] = "--accounts";
+        arguments[n++] = accounts;
+        arguments[n++] = "--ledger";
+        arguments[n++] = ledger;
     }
     if (request->bell < 0 && strcmp(request->transport, "ivshmem") == 0)
         arguments[n++] = "--nap";

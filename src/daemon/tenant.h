@@ -20,6 +20,7 @@ struct wh_tenant {
     struct wh_account *accounts; /* its ledger (ledger.h), NULL before its first session */
     size_t naccounts;
     int ledger;
+    uint64_t ledger_offset;  /* in that; not 0: it is in a service VM's memory for views */
     struct wh_offer *offers; /* what its sessions offer to one another (exchange.c) */
     unsigned noffers, ndescriptors;
 };

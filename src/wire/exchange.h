@@ -25,14 +25,20 @@ enum wh_exchange_what {
 };
 
 /* What a worker in a service VM has of memory that never moves, from where the daemon says. */
-#define WH_EXCHANGE_FIXED (8u << 20)
+#define WH_EXCHANGE_FIXED (24u << 20)
+
+enum wh_exchange_memory {
+    WH_EXCHANGE_OWN,     /* that, from where it is this session's */
+    WH_EXCHANGE_SEGMENT, /* the session's segment */
+    WH_EXCHANGE_LEDGER   /* the tenant's ledger */
+};
 
 struct wh_exchange_range {
-    uint64_t offset; /* in that memory, or in the session's segment */
+    uint64_t offset;
     uint64_t size;
     uint64_t view_address;
-    uint32_t flags; /* the module's */
-    uint32_t segment;
+    uint32_t flags;  /* the module's */
+    uint32_t memory; /* enum wh_exchange_memory: what `offset` is in */
 };
 
 struct wh_exchange_make {

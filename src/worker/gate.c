@@ -181,8 +181,7 @@ int wh_gate_open(struct wh_worker *worker, struct wh_shm *shm, int device, struc
     struct wh_gate *gate = new_gate(worker, shm);
     if (!gate)
         return wh_error_set(error, ENOMEM, "out of memory");
-    if (fixed) /* the ledger is other workers', too: it stays where it is, and calls are not counted
-                */
+    if (fixed && !worker->ledger.is_fixed) /* nothing of it can be shown: calls are not counted */
         gate->worker.ledger = (struct wh_ledger){0};
     find_ranges(gate);
     int result = fixed ? wh_gate_offer(gate, fixed, key, &index, error)

@@ -53,11 +53,14 @@ static int place_range(struct wh_gate *gate, struct wh_fixed *fixed, const struc
                        struct wh_error *error)
 {
     uintptr_t segment = (uintptr_t)gate->shm->segment;
+    uintptr_t ledger = (uintptr_t)gate->worker.ledger.accounts;
+    bool is_segment = at->start == segment;
     const struct wh_exchange_range shared = {.size = at->end - at->start,
                                              .view_address = at->start,
                                              .flags = WORMHOLE_WRITE,
-                                             .segment = 1};
-    if (at->start == segment) /* a device's memory already */
+                                             .memory = is_segment ? WH_EXCHANGE_SEGMENT
+                                                                  : WH_EXCHANGE_LEDGER};
+    if (is_segment || at->start == ledger) /* a device's memory already */
         return add(&shared, error);
     return move(fixed, (void *)at->start, at->end - at->start, at->start, error);
 }

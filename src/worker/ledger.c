@@ -7,18 +7,22 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
-int wh_ledger_open(struct wh_ledger *ledger, int fd, uint32_t number, struct wh_error *error)
+int wh_ledger_open(struct wh_ledger *ledger, int fd, uint64_t offset, size_t count, uint32_t number,
+                   struct wh_error *error)
 {
     struct stat status;
-    if (fstat(fd, &status) < 0 || number >= (size_t)status.st_size / sizeof(struct wh_account))
+    uint64_t size = count * sizeof(struct wh_account);
+    if (number >= count || fstat(fd, &status) < 0 || (uint64_t)status.st_size < offset ||
+        (uint64_t)status.st_size - offset < size)
         return wh_error_set(error, EINVAL, "the worker was started without its tenant's ledger");
-    void *memory = mmap(NULL, (size_t)status.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, (off_t)offset);
     if (memory == MAP_FAILED)
         return wh_error_set(error, errno, "the worker cannot map its tenant's ledger: %s",
                             strerror(errno));
     ledger->accounts = memory;
-    ledger->count = (size_t)status.st_size / sizeof(struct wh_account);
+    ledger->count = count;
     ledger->own = &ledger->accounts[number];
+    ledger->is_fixed = offset > 0;
     return 0;
 }
 

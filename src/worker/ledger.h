@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/meter.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define WH_LEDGER_DEVICES 16u /* of more, the rest is not counted */
@@ -31,10 +32,13 @@ struct wh_ledger {
     struct wh_account *accounts;
     size_t count;
     struct wh_account *own; /* the session's; NULL: there is no ledger */
+    bool is_fixed;          /* it is in a service VM's memory for views */
 };
 
-/* Maps the ledger behind `fd`, in which account `number` is this session's. */
-int wh_ledger_open(struct wh_ledger *ledger, int fd, uint32_t number, struct wh_error *error);
+/* Maps the ledger behind `fd`, from `offset` on and with so many accounts, of which `number` is
+ * this session's. */
+int wh_ledger_open(struct wh_ledger *ledger, int fd, uint64_t offset, size_t count, uint32_t number,
+                   struct wh_error *error);
 
 /* The account of the session whose worker is process `worker`, or NULL. */
 const struct wh_account *wh_ledger_find(const struct wh_ledger *ledger, uint32_t worker);

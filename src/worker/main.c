@@ -46,8 +46,8 @@ struct job {
     bool gate;     /* the session gets a view, if it can */
     bool is_fixed; /* of memory in descriptor 8, from there on */
     uint64_t fixed;
-    uint32_t session, account;
-    uint64_t offset, size, api_hash;
+    uint32_t session, account, accounts;
+    uint64_t offset, size, api_hash, ledger_offset;
     const char *api;
     struct wh_shm *shm;
     struct wh_worker worker;
@@ -74,6 +74,8 @@ enum {
     OPTION_API,
     OPTION_API_HASH,
     OPTION_ACCOUNT,
+    OPTION_ACCOUNTS,
+    OPTION_LEDGER,
     OPTION_NAP,
     OPTION_GATE,
     OPTION_FIXED
@@ -87,6 +89,8 @@ static const struct argp_option options[] = {
     {"api", OPTION_API, "NAME", 0, "The accelerator API", 0},
     {"api-hash", OPTION_API_HASH, "HEX", 0, "The client's description of it", 0},
     {"account", OPTION_ACCOUNT, "N", 0, "The session's account in its tenant's ledger", 0},
+    {"accounts", OPTION_ACCOUNTS, "N", 0, "How many accounts are in there", 0},
+    {"ledger", OPTION_LEDGER, "BYTES", 0, "Where it starts in descriptor 6", 0},
     {"nap", OPTION_NAP, NULL, 0, "Nobody can ring: look at the ring now and then", 0},
     {"gate", OPTION_GATE, NULL, 0, "The client may be let into a view of this process", 0},
     {"fixed", OPTION_FIXED, "BYTES", 0,
@@ -131,6 +135,12 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
     case OPTION_ACCOUNT:
         job->account = (uint32_t)parse_number(value, 10, state);
         job->ledger = true;
+        return 0;
+    case OPTION_ACCOUNTS:
+        job->accounts = (uint32_t)parse_number(value, 10, state);
+        return 0;
+    case OPTION_LEDGER:
+        job->ledger_offset = parse_number(value, 10, state);
         return 0;
     case OPTION_NAP:
         job->nap = true;
@@ -269,7 +279,8 @@ static int start(struct job *job, struct wh_error *error)
     (void)prctl(PR_SET_DUMPABLE, 0);
     if (wh_shm_open_worker(MEMORY_FD, job->offset, job->size, &job->shm, error) < 0)
         return -1;
-    if (job->ledger && wh_ledger_open(&job->worker.ledger, LEDGER_FD, job->account, error) < 0)
+    if (job->ledger && wh_ledger_open(&job->worker.ledger, LEDGER_FD, job->ledger_offset,
+                                      job->accounts, job->account, error) < 0)
         return -1;
     wh_crash_report_to(job->shm->segment, job->ivshmem ? -1 : LIFE_FD);
     job->worker.channel = &job->shm->channel;

@@ -27,6 +27,7 @@
 #define SIZE     (16u << 20)
 
 static struct wh_server server;
+static struct wh_tenant tenant;
 static int host;
 static struct wh_exchange_letter answered;
 static int status;
@@ -55,6 +56,9 @@ static int open_lender(void **state)
     (void)state;
     fixed.physical = MEMORY;
     server = (struct wh_server){0};
+    tenant = (struct wh_tenant){0};
+    assert_int_equal(ftruncate(memory, 2 * WH_EXCHANGE_FIXED), 0);
+    fixed.memory = mmap(NULL, fixed.size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
     finished = 0;
     assert_int_equal(wh_loop_init(&server.loop, &error), 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair), 0);
@@ -101,7 +105,7 @@ static void say(const char *text)
 static struct wh_session_request begin(struct wh_served *session, uint64_t offset)
 {
     struct wh_session_request request = {.gate = -1, .offset = offset};
-    *session = (struct wh_served){.server = &server, .shared = SIZE};
+    *session = (struct wh_served){.server = &server, .tenant = &tenant, .shared = SIZE};
     wh_lender_assign(session, &request);
     return request;
 }
@@ -152,16 +156,22 @@ static void ranges(void **state)
         {{0, 1, 0x6000, 1, 0}, EINVAL},
         {{SIZE - 4096, 4096, 0x7000, 1, 1}, 0},
         {{SIZE, 4096, 0x7000, 1, 1}, EINVAL},
-        {{SIZE - 4096, 8192, 0x7000, 1, 7}, EINVAL},
+        {{SIZE - 4096, 8192, 0x7000, 1, 1}, EINVAL},
+        {{0, 8192, 0x8000, 1, WH_EXCHANGE_LEDGER}, 0},
+        {{4096, 8192, 0x8000, 1, WH_EXCHANGE_LEDGER}, EINVAL},
+        {{0, 4096, 0x8000, 1, 3}, EINVAL},
     };
     (void)state;
     say("host 1\n");
     (void)written();
     struct wh_session_request request = begin(&session, SEGMENTS);
     assert_int_equal(request.fixed, 0);
+    assert_int_equal(add(&session, table[10].range), EINVAL); /* there is no ledger yet */
+    tenant.naccounts = 8192 / sizeof(struct wh_account);
+    tenant.ledger_offset = 0xa000;
     for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++)
         assert_int_equal(add(&session, table[i].range), table[i].code);
-    for (int i = 3; i < 16; i++)
+    for (int i = 4; i < 16; i++)
         assert_int_equal(add(&session, table[0].range), 0);
     assert_int_equal(add(&session, table[0].range), ENOSPC);
     struct wh_exchange_letter empty = {.size = 1};
@@ -171,8 +181,9 @@ static void ranges(void **state)
     assert_int_equal(make(&session), EINVAL); /* twice */
     assert_int_equal(add(&session, table[0].range), EINVAL);
     const char *text = written(), *start = "view 1 1000 2000 3 4 3e8\nrange 90000000 1000 5000 1\n"
-                                           "range 90001000 7ff000 6000 1\n"
-                                           "range 810ff000 1000 7000 1\n";
+                                           "range 90001000 17ff000 6000 1\n"
+                                           "range 810ff000 1000 7000 1\n"
+                                           "range 9000a000 2000 8000 1\n";
     assert_memory_equal(text, start, strlen(start));
     assert_string_equal(text + strlen(text) - 7, "make 1\n");
 }
@@ -206,6 +217,27 @@ static void life(void **state)
     assert_true(begin(&third, SEGMENTS).is_fixed);
     wh_lender_forget(&second);
     assert_int_equal(begin(&first, SEGMENTS).fixed, WH_EXCHANGE_FIXED);
+}
+
+/* Ledgers are taken from the end, while no session is in the way. */
+static void reserve(void **state)
+{
+    struct wh_served session, other;
+    uint64_t offset = 0;
+    (void)state;
+    assert_int_equal(wh_lender_reserve(&server, 3 * WH_EXCHANGE_FIXED, &offset), -1);
+    int fd = wh_lender_reserve(&server, 5000, &offset);
+    assert_true(fd >= 0);
+    assert_int_equal(offset, 2 * WH_EXCHANGE_FIXED - 8192);
+    close(fd);
+    say("host 1\n");
+    assert_true(begin(&session, SEGMENTS).is_fixed);
+    assert_false(begin(&other, SEGMENTS).is_fixed);
+    assert_int_equal(wh_lender_reserve(&server, WH_EXCHANGE_FIXED, &offset), -1);
+    struct wh_lender *lender = server.lender;
+    server.lender = NULL;
+    assert_int_equal(wh_lender_reserve(&server, 1, &offset), -1);
+    server.lender = lender;
 }
 
 /* A host that does not answer keeps no session, but what it may still show stays unused. */
@@ -243,7 +275,7 @@ static void hang_up(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(no_host), TEST(ranges), TEST(life), TEST(silence),
-                                       TEST(hang_up)};
+    const struct CMUnitTest tests[] = {TEST(no_host), TEST(ranges),  TEST(life),
+                                       TEST(reserve), TEST(silence), TEST(hang_up)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
