@@ -54,7 +54,7 @@ static void part_loop(pid_t daemon, unsigned long count, bool stopped)
     }
     struct guest_counts before = guests_counts(view), after;
     guest_order(&client, "on");
-    guest_await(&client, "done query");
+    guest_await(&client, "done ");
     after = guests_counts(view);
     if (stopped)
         kill(service.qemu, SIGCONT);
@@ -102,6 +102,8 @@ int main(int argc, char **argv)
     part_loop(daemon, count, false);
     guest_await(&client, "part stopped");
     part_loop(daemon, count, true);
+    guest_await(&client, "part memory");
+    part_loop(daemon, count / 4, false);
     verdict(strcmp(guest_await(&client, "computed "), argv[3]) == 0,
             "a program's results are as they are natively");
     part_lost("kill worker");
