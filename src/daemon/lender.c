@@ -34,6 +34,7 @@ struct piece {
     enum piece_state state;
     struct wh_served *session; /* NULL: it is gone already */
     uint64_t number;           /* of its view */
+    uint64_t since_ns;         /* when it began to end */
     uint64_t segment;          /* guest-physical address of the session's segment */
     struct wh_exchange_range ranges[RANGES];
     uint32_t nranges;
@@ -121,8 +122,6 @@ void wh_lender_assign(struct wh_served *session, struct wh_session_request *requ
 
 /* ---- to the host ---- */
 
-static void lose_port(struct wh_lender *lender, const char *why);
-
 /* All of these lines or, when the port does not take them, none of them means anything. */
 static int say(struct wh_lender *lender, const char *text, size_t length)
 {
@@ -131,21 +130,28 @@ static int say(struct wh_lender *lender, const char *text, size_t length)
     return EIO;
 }
 
-static void end_view(struct wh_lender *lender, struct piece *piece);
-
+/* Sessions that have waited too long go on without an answer; their memory does not. */
 static void on_late(struct wh_timer *timer)
 {
     struct wh_lender *lender = WH_CONTAINER(timer, struct wh_lender, late);
+    uint64_t now = wh_now_ns();
+    bool more = false;
     for (uint32_t i = 0; i < lender->npieces; i++) {
         struct piece *piece = &lender->pieces[i];
         struct wh_served *session = piece->session;
         if (piece->state != PIECE_ENDING || !session)
             continue;
+        if (now - piece->since_ns < ENDED_MS * 1000000ull) {
+            more = true;
+            continue;
+        }
         wh_log("session %u: the host does not say that its view has ended; the memory stays unused",
                session->number);
         piece->session = NULL;
         wh_session_finish(session);
     }
+    if (more)
+        wh_loop_set_timer(&lender->server->loop, &lender->late, ENDED_MS, on_late);
 }
 
 static void end_view(struct wh_lender *lender, struct piece *piece)
@@ -153,8 +159,10 @@ static void end_view(struct wh_lender *lender, struct piece *piece)
     char line[32];
     int length = snprintf(line, sizeof(line), "end %" PRIx64 "\n", piece->number);
     piece->state = PIECE_ENDING;
+    piece->since_ns = wh_now_ns();
     (void)say(lender, line, (size_t)length);
-    wh_loop_set_timer(&lender->server->loop, &lender->late, ENDED_MS, on_late);
+    if (!lender->late.link)
+        wh_loop_set_timer(&lender->server->loop, &lender->late, ENDED_MS + 1, on_late);
 }
 
 /* ---- from workers, which run tenants' code ---- */
@@ -324,6 +332,15 @@ static void on_line(struct wh_lender *lender)
     explicit_bzero(lender->line, sizeof(lender->line));
 }
 
+static void lose_port(struct wh_lender *lender, const char *why)
+{
+    int fd = lender->port.fd;
+    wh_log("the host's port is lost: %s; new sessions have no views", why);
+    wh_loop_remove(&lender->server->loop, &lender->port);
+    wh_close_fd(&fd);
+    lender->answered = false;
+}
+
 static void on_port(struct wh_source *source, uint32_t events)
 {
     struct wh_lender *lender = WH_CONTAINER(source, struct wh_lender, port);
@@ -344,15 +361,6 @@ static void on_port(struct wh_source *source, uint32_t events)
 }
 
 /* ---- the port ---- */
-
-static void lose_port(struct wh_lender *lender, const char *why)
-{
-    int fd = lender->port.fd;
-    wh_log("the host's port is lost: %s; new sessions have no views", why);
-    wh_loop_remove(&lender->server->loop, &lender->port);
-    wh_close_fd(&fd);
-    lender->answered = false;
-}
 
 static int open_port(const char *name, struct wh_error *error)
 {
