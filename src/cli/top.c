@@ -22,7 +22,7 @@
 
 /* What the module counted of a session on the exitless path. */
 struct view {
-    bool there;
+    bool is_there;
     uint64_t calls, suspended, violations, overruns, lost;
 };
 
@@ -35,12 +35,21 @@ struct session {
     struct view view;
 };
 
+/* Where the calls of a VM run whose sessions a service VM serves. */
+struct lent {
+    uint64_t number;
+    char vm[64];
+    struct view view;
+};
+
 /* What the daemon said at one time. */
 struct report {
     char version[32];
     uint64_t age, at; /* ms; ns of our own clock */
     struct session *sessions;
     size_t count;
+    struct lent *lent;
+    size_t nlent;
 };
 
 struct top {
@@ -132,21 +141,39 @@ static bool parse_session(const char *line, struct session *s)
                   &s->memory, &s->shared) == 9;
 }
 
-/* Belongs to a session that was listed before. */
-static void parse_view(const char *line, struct report *report)
+static int add_lent(struct report *report, const struct lent *lent)
 {
-    struct view view = {.there = true};
-    uint32_t number;
-    if (sscanf(line,
-               "view %" SCNu32 " entered %*u calls %" SCNu64 " suspended %" SCNu64
+    struct lent *more = realloc(report->lent, (report->nlent + 1) * sizeof(*report->lent));
+    if (!more)
+        return -1;
+    report->lent = more;
+    more[report->nlent++] = *lent;
+    return 0;
+}
+
+/* Of a session that was listed before, or of a service VM's memory. */
+static int parse_view(const char *line, struct report *report)
+{
+    struct lent lent = {0};
+    struct view view = {.is_there = true};
+    uint32_t number = 0;
+    int at = 0;
+    if (sscanf(line, "view %" SCNu32 " %n", &number, &at) != 1 &&
+        sscanf(line, "lent %" SCNu64 " vm %63s %n", &lent.number, lent.vm, &at) != 2)
+        return 0;
+    if (sscanf(line + at,
+               "entered %*u calls %" SCNu64 " suspended %" SCNu64
                " retried %*u forwarded %*u strays %*u violations %" SCNu64 " overruns %" SCNu64
                " lost %" SCNu64,
-               &number, &view.calls, &view.suspended, &view.violations, &view.overruns,
-               &view.lost) != 6)
-        return;
+               &view.calls, &view.suspended, &view.violations, &view.overruns, &view.lost) != 5)
+        return 0;
+    lent.view = view;
+    if (*lent.vm)
+        return add_lent(report, &lent);
     for (size_t i = 0; i < report->count; i++)
         if (report->sessions[i].number == number)
             report->sessions[i].view = view;
+    return 0;
 }
 
 static int add_session(struct report *report, const struct session *session)
@@ -174,9 +201,9 @@ static int read_report(const char *path, struct report *report, struct wh_error 
         result =
             wh_error_set(error, EPROTO, "%s is not the admin socket of a Wormhole daemon", path);
     while (result == 0 && fgets(line, sizeof(line), file)) {
-        if (parse_session(line, &session) && add_session(report, &session) < 0)
+        if ((parse_session(line, &session) && add_session(report, &session) < 0) ||
+            parse_view(line, report) < 0)
             result = wh_error_set(error, ENOMEM, "out of memory");
-        parse_view(line, report);
     }
     (void)fclose(file);
     return result;
@@ -248,9 +275,9 @@ static size_t count_tenants(const struct report *report)
 
 static void show_view(const struct view *view)
 {
-    printf("%8s exitless: %" PRIu64 " visits to the view, %" PRIu64 " suspended, %" PRIu64
+    printf("exitless: %" PRIu64 " visits to the view, %" PRIu64 " suspended, %" PRIu64
            " violations, %" PRIu64 " overruns%s\n",
-           "", view->calls, view->suspended, view->violations, view->overruns,
+           view->calls, view->suspended, view->violations, view->overruns,
            view->lost ? "; the session is lost" : "");
 }
 
@@ -277,10 +304,23 @@ static void show(struct report *report)
         printf("%8" PRIu32 " %-20s %-7s %8" PRIu32 " %8d %10s %10.0f %12" PRIu64 " %8s %8s\n",
                s->number, s->tenant, s->api, s->client, s->worker, print_age(s->age, age), s->rate,
                s->calls, print_size(s->memory, memory), print_size(s->shared, shared));
-        if (s->view.there)
+        if (s->view.is_there) {
+            printf("%8s ", "");
             show_view(&s->view);
+        }
+    }
+    for (size_t i = 0; i < report->nlent; i++) {
+        printf("view %" PRIu64 " of the service VM of %s, ", report->lent[i].number,
+               report->lent[i].vm);
+        show_view(&report->lent[i].view);
     }
     (void)fflush(stdout);
+}
+
+static void free_report(struct report *report)
+{
+    free(report->sessions);
+    free(report->lent);
 }
 
 static int watch(const struct top *top, struct wh_error *error)
@@ -291,21 +331,21 @@ static int watch(const struct top *top, struct wh_error *error)
                                        (long)((top->delay - (double)(time_t)top->delay) * 1e9)};
     for (;;) {
         if (read_report(top->path, &now, error) < 0) {
-            free(now.sessions);
-            free(before.sessions);
+            free_report(&now);
+            free_report(&before);
             return -1;
         }
         compute_rates(&now, &before);
         if (!top->once)
             (void)fputs("\033[H\033[J", stdout); /* to the top, clear what follows */
         show(&now);
-        free(before.sessions);
+        free_report(&before);
         before = now;
         if (top->once)
             break;
         (void)nanosleep(&delay, NULL);
     }
-    free(before.sessions);
+    free_report(&before);
     return 0;
 }
 

@@ -8,7 +8,9 @@
 #include "../../kmod/uapi/wormhole.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/agent.h"
 #include "daemon/gate.h"
+#include "daemon/ivshmem_server.h"
 #include "daemon/listener.h"
 #include "daemon/session.h"
 #include "wire/hello.h"
@@ -44,21 +46,35 @@ static void print_session(FILE *file, const struct wh_served *session, uint64_t 
                   (unsigned long long)session->shared);
 }
 
-/* The module's figures: what happened in the session's view. */
-static void print_view(FILE *file, const struct wh_served *session)
+/* The module's figures: what happened in a view. */
+static void print_stats(FILE *file, int view)
 {
-    struct wormhole_view_stats stats;
-    if (wh_gate_view_stats(session, &stats) < 0)
-        return;
+    struct wormhole_view_stats stats = {0};
+    (void)wh_gate_view_stats(view, &stats);
     (void)fprintf(file,
-                  "view %u entered %llu calls %llu suspended %llu retried %llu forwarded %llu "
+                  "entered %llu calls %llu suspended %llu retried %llu forwarded %llu "
                   "strays %llu violations %llu overruns %llu lost %llu exits",
-                  session->number, stats.started, stats.calls, stats.suspensions, stats.retries,
-                  stats.forwards, stats.strays, stats.violations, stats.overruns, stats.lost);
+                  stats.started, stats.calls, stats.suspensions, stats.retries, stats.forwards,
+                  stats.strays, stats.violations, stats.overruns, stats.lost);
     for (unsigned i = 0; i < WORMHOLE_REASONS; i++)
         if (stats.exits[i])
             (void)fprintf(file, " %u:%llu", i, stats.exits[i]);
     (void)fprintf(file, "\n");
+}
+
+static void print_view(FILE *file, const struct wh_served *session)
+{
+    if (session->view < 0)
+        return;
+    (void)fprintf(file, "view %u ", session->number);
+    print_stats(file, session->view);
+}
+
+/* A view of a service VM's memory: its session is the daemon's there. */
+static void print_lent(void *file, const char *vm, const struct wh_agent_view *view)
+{
+    (void)fprintf(file, "lent %llu vm %s ", (unsigned long long)view->number, vm);
+    print_stats(file, view->fd);
 }
 
 /* Everything as text in a file that is read from its start; -1: no memory. */
@@ -77,6 +93,7 @@ static int write_report(const struct wh_admin *admin)
         print_session(file, s, now);
     for (const struct wh_served *s = admin->server->sessions; s; s = s->next)
         print_view(file, s);
+    wh_ivshmem_servers_views(admin->server, print_lent, file);
     bool whole = !ferror(file);
     if (fclose(file) != 0 || !whole || lseek(fd, 0, SEEK_SET) < 0)
         return -1;

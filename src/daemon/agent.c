@@ -374,6 +374,11 @@ static void take(struct wh_agent *agent, const char *bytes, size_t size)
     }
 }
 
+const struct wh_agent_view *wh_agent_views(const struct wh_agent *agent)
+{
+    return agent->views;
+}
+
 int wh_agent_port(const struct wh_agent *agent)
 {
     return agent->port;

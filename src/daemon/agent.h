@@ -57,6 +57,9 @@ int wh_agent_port(const struct wh_agent *agent);
  * ends. */
 int wh_agent_read(struct wh_agent *agent);
 
+/* Its views, until it is read again or ends some. */
+const struct wh_agent_view *wh_agent_views(const struct wh_agent *agent);
+
 /* Those who call there are gone, all of them. */
 void wh_agent_end_views(struct wh_agent *agent);
 

@@ -81,6 +81,11 @@ int wh_agent_serve(struct wh_server *server, int socket, const struct wh_config_
     return 0;
 }
 
+const struct wh_agent_view *wh_agent_server_views(const struct wh_agent_server *agent)
+{
+    return agent ? wh_agent_views(agent->agent) : NULL;
+}
+
 void wh_agent_server_end_views(struct wh_agent_server *agent)
 {
     if (agent)

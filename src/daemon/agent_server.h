@@ -10,6 +10,7 @@
 #include "daemon/server.h"
 
 struct wh_agent_server;
+struct wh_agent_view;
 
 /*
  * Takes the socket over that the service VM's QEMU connected. `client` is where the client's VM is
@@ -19,6 +20,9 @@ struct wh_agent_server;
 int wh_agent_serve(struct wh_server *server, int socket, const struct wh_config_vm *config,
                    struct wh_gate_vm *const *client, struct wh_agent_server **home,
                    struct wh_error *error);
+
+/* The views of the service VM's memory that there are; NULL is fine. */
+const struct wh_agent_view *wh_agent_server_views(const struct wh_agent_server *agent);
 
 /* The client's VM is gone. NULL is fine. */
 void wh_agent_server_end_views(struct wh_agent_server *agent);

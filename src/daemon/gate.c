@@ -107,9 +107,9 @@ void wh_gate_release(struct wh_served *session)
     session->view = -1;
 }
 
-int wh_gate_view_stats(const struct wh_served *session, struct wormhole_view_stats *stats)
+int wh_gate_view_stats(int view, struct wormhole_view_stats *stats)
 {
-    return session->view < 0 ? -1 : ioctl(session->view, WORMHOLE_VIEW_STATS, stats);
+    return view < 0 ? -1 : ioctl(view, WORMHOLE_VIEW_STATS, stats);
 }
 
 int wh_gate_info(struct wormhole_info *info)

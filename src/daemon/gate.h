@@ -39,8 +39,8 @@ int wh_gate_bind_view(struct wh_gate_vm *vm, int view, uint32_t *index);
 /* The session's worker is gone, or the daemon goes: lets go of its view. */
 void wh_gate_release(struct wh_served *session);
 
-/* The module's counters of a session's view, and of the module as a whole. -1: there are none. */
-int wh_gate_view_stats(const struct wh_served *session, struct wormhole_view_stats *stats);
+/* The module's counters of a view, and of the module as a whole. -1: there are none. */
+int wh_gate_view_stats(int view, struct wormhole_view_stats *stats);
 int wh_gate_info(struct wormhole_info *info);
 
 #endif

@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/agent.h"
 #include "daemon/agent_server.h"
 #include "daemon/listener.h"
 #include "daemon/region.h"
@@ -316,6 +317,16 @@ static void close_socket(struct wh_vm_server *vm, struct wh_source *listening, c
     if (fd >= 0)
         (void)unlink(path);
     wh_close_fd(&fd);
+}
+
+void wh_ivshmem_servers_views(const struct wh_server *server,
+                              void (*show)(void *context, const char *vm,
+                                           const struct wh_agent_view *view),
+                              void *context)
+{
+    for (const struct wh_vm_server *vm = server->vms; vm; vm = vm->next)
+        for (const struct wh_agent_view *v = wh_agent_server_views(vm->agent); v; v = v->next)
+            show(context, vm->config->name, v);
 }
 
 void wh_ivshmem_servers_close(struct wh_server *server)

@@ -9,10 +9,19 @@
 
 #include "daemon/server.h"
 
+struct wh_agent_view;
+
 /* Listens for a VM's QEMU, and for its service VM's if it has one. The configuration must outlive
  * the server. */
 int wh_ivshmem_server_open(struct wh_server *server, const struct wh_config_vm *vm,
                            struct wh_error *error);
+
+/* Calls `show` for each view of a service VM's memory that there is, with the name of the VM whose
+ * calls run there. */
+void wh_ivshmem_servers_views(const struct wh_server *server,
+                              void (*show)(void *context, const char *vm,
+                                           const struct wh_agent_view *view),
+                              void *context);
 
 /* Ends all VMs' sessions and closes their sockets. */
 void wh_ivshmem_servers_close(struct wh_server *server);

@@ -99,8 +99,8 @@ static void judge(const char *part, unsigned long count, const struct counts *be
     unsigned long long calls = after->views.entered - before->views.entered;
     unsigned long long outside = sum(before->vm.exits, after->vm.exits, is_of_calls);
 
-    printf("# %s: %lu calls, %llu entered the view, %llu suspended; %llu instructions each; ", part,
-           count, calls, after->views.suspended - before->views.suspended,
+    printf("# %s: %lu calls, %llu entered the view, %llu suspended; %llu ticks of the clock each; ",
+           part, count, calls, after->views.suspended - before->views.suspended,
            ticks / (count ? count : 1));
     print_exits(&before->vm, &after->vm, before->views.exits, after->views.exits);
     if (strcmp(part, "gate") == 0) {
