@@ -4,19 +4,21 @@
 # make exitless-test: the exitless path in an emulated machine with VMX. Installs what is missing, builds the module for
 # Debian's kernel, checks it with sparse, makes the emulated hosts' CDs and runs the tests in bochs, one for each core at a time.
 #
-#   exitless-test.sh [--short] [--cpus N] [TEST]...
+#   exitless-test.sh [--short] [--cpus N] [--here] [TEST]...
 #
 # Tests: mini (the module, with a small guest), linux (a stock guest), service (its worker in another), cuda (CUDA programs in
 # a stock guest), service_cuda (the same, with daemon and worker in another), and with two or three such guests of two vCPUs
 # each: order (calls at once, in order), sessions (many that come and go), killed (whatever can end or stop does, in calls).
+# --here: on this machine itself, by root, if its CPU has VMFUNC; the kernel gets the module while the tests run.
 # --short: some six minutes on two free cores. CALLS, STEPS, VMS, VCPUS, CYCLES, SESSIONS, SECONDS_LIMIT and JOBS in the
 # environment override what it and the long form have. Logs are left in build/exitless. The last line is 'N passed, M failed'.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-cycles=1000 sessions=1000 calls=1000000 steps=55000 vcpus=2 vms=2 seconds=3600 cpus=1 killed=killed wanted=() parts=()
+cycles=1000 sessions=1000 calls=1000000 steps=55000 vcpus=2 vms=2 seconds=3600 cpus=1 killed=killed here='' wanted=() parts=()
 while [ $# -gt 0 ]; do
     case $1 in
+    --here) here=yes ;;
     --short) cycles=20 sessions=12 calls=100000 steps=1000 vcpus=1 vms=1 seconds=900 killed=killed-some ;;
     --cpus)
         cpus=$2
@@ -25,7 +27,7 @@ while [ $# -gt 0 ]; do
     mini | linux | service | service_cuda | cuda) wanted+=("$1") ;;
     order | sessions | killed) parts+=("$1") ;;
     *)
-        echo "usage: exitless-test.sh [--short] [--cpus N] [mini] [linux] [service] [service_cuda] [cuda] [order] [sessions] [killed]" >&2
+        echo "usage: exitless-test.sh [--short] [--cpus N] [--here] [mini] [linux] [service] [service_cuda] [cuda] [order] [sessions] [killed]" >&2
         exit 2
         ;;
     esac
@@ -72,7 +74,7 @@ fetch_kernel() {
 build_module() {
     mkdir -p $out/kmod
     cp -ru kmod/. $out/kmod/
-    make -C $out/kmod KERNEL="$release" check || return
+    make -C $out/kmod KERNEL="$host" check || return
     objcopy -g -R .BTF $out/kmod/wormhole.ko $out/wormhole.ko
 }
 
@@ -90,7 +92,7 @@ judge() {
     failed=$((failed + bad))
     tr -d '\r' <"$1" | grep -E '^(ok|not ok|#|Bail|1\.\.)'
     if ! tr -d '\r' <"$1" | grep -q '^END 0$'; then
-        echo "the emulated host did not come to a good end; its log is $1"
+        echo "the host did not come to a good end; its log is $1"
         [ "$bad" -gt 0 ] || failed=$((failed + 1))
     fi
 }
@@ -100,10 +102,18 @@ write_run() {
     { echo "$2" && cat tests/exitless/run-common "tests/exitless/run-$1"; } >$out/run
 }
 
+# make_host NAME WORD...: the host that runs $out/run, with the files that mkhost.sh's words say.
+make_host() {
+    local name=$1 kind=(--out "$out/$1.iso")
+    shift
+    [ -z "$here" ] || kind=(--root "$out/$name.root")
+    step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" "${kind[@]}" --file $out/run:/run \
+        --file $out/wormhole.ko:/wormhole.ko "$@"
+}
+
 prepare_mini() {
     write_run mini "CYCLES=$cycles"
-    step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out $out/mini.iso --file $out/run:/run \
-        --file $out/programs/mini:/mini --file $out/wormhole.ko:/wormhole.ko
+    make_host mini --file $out/programs/mini:/mini
 }
 
 # libraries PROGRAM...: those that they load.
@@ -177,8 +187,7 @@ linux_host() {
     for path in "$@"; do
         files+=(--file "$path")
     done
-    step image vm/exitless/mkhost.sh --kernel "$out/kernel-$release" --out "$out/$name.iso" --file $out/run:/run \
-        --file "$out/programs/$program:/$program" --file $out/wormhole.ko:/wormhole.ko --file $qemu \
+    make_host "$name" --file "$out/programs/$program:/$program" --file $qemu \
         --file /usr/share/seabios/bios-256k.bin --file /usr/share/qemu/kvmvapic.bin --file /usr/share/qemu/linuxboot_dma.bin \
         --file "$out/kernel-$release/boot/vmlinuz-$release:/guest/vmlinuz" "${files[@]}"
 }
@@ -215,8 +224,10 @@ prepare_service_cuda() {
     mv $out/initrd $out/initrd.service
     cuda_guest tests/exitless/guest-service-client $program
     mv $out/initrd $out/initrd.client
+    strip -g -o $out/wormhole build/bin/wormhole
     write_run service-cuda "CALLS=$calls EXPECTED='$expected'"
-    linux_host service_cuda service_cuda_host $out/initrd.service:/guest/service $out/initrd.client:/guest/client
+    linux_host service_cuda service_cuda_host $out/initrd.service:/guest/service $out/initrd.client:/guest/client \
+        $out/wormhole:/opt/bin/wormhole
 }
 
 # CUDA programs in the guest, one of nvcc's among them where nvcc is.
@@ -247,7 +258,17 @@ prepare_channel() {
 scripts/install-deps.sh exitless || stop "packages are missing"
 release=$(find /lib/modules -maxdepth 2 -name build -path '*-cloud-amd64/*' -printf '%h\n' | sed 's,.*/,,' | sort -V | tail -n 1)
 [ -n "$release" ] || stop "no headers of Debian's cloud kernel"
-echo "kernel $release"
+host=$release
+if [ -n "$here" ]; then
+    host=$(uname -r)
+    [ "$(id -u)" = 0 ] || stop "--here needs root"
+    grep -q '^vmx flags.* eptp_switching' /proc/cpuinfo || stop "this machine's CPU has no VMFUNC, or hides it: without --here it is emulated"
+    [ -e /dev/kvm ] || stop "there is no /dev/kvm: modprobe kvm-intel"
+    [ ! -e /sys/module/wormhole ] || stop "wormhole.ko is loaded: stop wormholed and rmmod wormhole"
+    [ -e "/lib/modules/$host/build" ] || stop "no headers of this machine's kernel: apt-get install linux-headers-$host"
+    JOBS=1 # there is one module
+fi
+echo "kernel $host, guests' kernel $release"
 step kernel fetch_kernel
 step module build_module
 judge_sparse || stop "sparse has something to say"
@@ -258,10 +279,14 @@ for test in "${wanted[@]}"; do
 done
 
 # One emulated machine takes one core.
-emulate() {
+run_host() {
     local start=$SECONDS memory=2048
     [ "$1" != mini ] || memory=512
-    vm/exitless/bochs.sh --iso "$out/$1.iso" --log "$out/$1.log" --seconds "$seconds" --cpus "$cpus" --memory $memory
+    if [ -n "$here" ]; then
+        vm/exitless/here.sh --root "$out/$1.root" --log "$out/$1.log" --seconds "$seconds"
+    else
+        vm/exitless/bochs.sh --iso "$out/$1.iso" --log "$out/$1.log" --seconds "$seconds" --cpus "$cpus" --memory $memory
+    fi
     echo $((SECONDS - start)) >"$out/$1.seconds"
 }
 
@@ -269,7 +294,7 @@ for test in "${wanted[@]}"; do
     while [ "$(jobs -rp | wc -l)" -ge "${JOBS:-$(nproc)}" ]; do
         wait -n
     done
-    emulate "$test" &
+    run_host "$test" &
 done
 wait
 for test in "${wanted[@]}"; do

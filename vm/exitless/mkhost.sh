@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # Makes a CD from which an emulated host boots: Debian's kernel, its KVM modules, and files of the caller's in an
-# initramfs whose init runs /run. Changes nothing but OUT.
+# initramfs whose init runs /run. Or only a folder with those files, for here.sh. Changes nothing but OUT or ROOT.
 #
-#   mkhost.sh --kernel DIR --out OUT.iso [--file HOSTPATH[:PATH]]...
+#   mkhost.sh --kernel DIR {--out OUT.iso | --root ROOT} [--file HOSTPATH[:PATH]]...
 #
 # DIR is an unpacked kernel package. The initramfs is not compressed: under emulation unpacking costs more than reading.
 set -euo pipefail
@@ -15,18 +15,19 @@ fail() {
     exit 1
 }
 
-kernel='' out='' files=()
+kernel='' out='' kept='' files=()
 while [ $# -gt 0 ]; do
     case $1 in
     --kernel) kernel=$2 ;;
     --out) out=$2 ;;
+    --root) kept=$2 ;;
     --file) files+=("$2") ;;
     *) fail "unknown: $1" ;;
     esac
     shift 2
 done
-if [ -z "$kernel" ] || [ -z "$out" ]; then
-    fail "--kernel and --out are needed"
+if [ -z "$kernel" ] || [ -z "$out$kept" ]; then
+    fail "--kernel and --out or --root are needed"
 fi
 
 scratch=$(mktemp -d)
@@ -50,6 +51,11 @@ for pair in "${files[@]}"; do
     mkdir -p "$root${target%/*}"
     cp -aL "$source" "$root$target"
 done
+if [ -n "$kept" ]; then
+    rm -rf "$kept"
+    mv "$root" "$kept"
+    exit
+fi
 (cd "$root" && find . -mindepth 1 -print0 | cpio --null --create --format=newc --owner=0:0 --quiet) >"$iso/initrd"
 cp "$kernel"/boot/vmlinuz-* "$iso/vmlinuz"
 cp /usr/lib/ISOLINUX/isolinux.bin /usr/lib/syslinux/modules/bios/ldlinux.c32 "$iso/isolinux/"
