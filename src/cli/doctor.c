@@ -11,6 +11,8 @@
 #include "cli/cli.h"
 #include "cli/host.h"
 #include "cli/probe.h"
+#include "cli/report.h"
+#include "daemon/admin.h"
 #include "daemon/config.h"
 #include "daemon/view.h"
 
@@ -330,6 +332,28 @@ static void check_module(void)
             info.vms, (unsigned long long)info.pinned_pages);
 }
 
+/* Each view's counters, by the daemon of this machine; nothing where it may not be asked. */
+static void check_views(void)
+{
+    struct wh_report report;
+    struct wh_error error = {0};
+    char text[WH_REPORT_TEXT];
+    if (wh_report_read(WH_DEFAULT_ADMIN, &report, &error) == 0) {
+        for (size_t i = 0; i < report.count; i++) {
+            const struct wh_report_session *s = &report.sessions[i];
+            if (s->view.is_there)
+                say(s->view.lost ? WARN : OK, "view", "session %u of %s: %s", s->number, s->tenant,
+                    wh_report_tell(&s->view, text));
+        }
+        for (size_t i = 0; i < report.nlent; i++) {
+            const struct wh_report_lent *lent = &report.lent[i];
+            say(lent->view.lost ? WARN : OK, "view", "view %llu of the service VM of %s: %s",
+                (unsigned long long)lent->number, lent->vm, wh_report_tell(&lent->view, text));
+        }
+    }
+    wh_report_free(&report);
+}
+
 static void check_vmfunc(void)
 {
     uint64_t controls = 0;
@@ -426,6 +450,7 @@ int wh_cli_doctor(int argc, char **argv)
     check_cores();
     check_kvm();
     check_vmfunc();
+    check_views();
     check_vm();
     return conclude(&findings) ? EXIT_SUCCESS : EXIT_FAILURE;
 }

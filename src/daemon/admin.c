@@ -47,15 +47,16 @@ static void print_session(FILE *file, const struct wh_served *session, uint64_t 
 }
 
 /* The module's figures: what happened in a view. */
-static void print_stats(FILE *file, int view)
+static void print_stats(FILE *file, const char *whose, int view)
 {
-    struct wormhole_view_stats stats = {0};
-    (void)wh_gate_view_stats(view, &stats);
+    struct wormhole_view_stats stats;
+    if (wh_gate_view_stats(view, &stats) < 0)
+        return;
     (void)fprintf(file,
-                  "entered %llu calls %llu suspended %llu retried %llu forwarded %llu "
+                  "%s entered %llu calls %llu suspended %llu retried %llu forwarded %llu "
                   "strays %llu violations %llu overruns %llu lost %llu exits",
-                  stats.started, stats.calls, stats.suspensions, stats.retries, stats.forwards,
-                  stats.strays, stats.violations, stats.overruns, stats.lost);
+                  whose, stats.started, stats.calls, stats.suspensions, stats.retries,
+                  stats.forwards, stats.strays, stats.violations, stats.overruns, stats.lost);
     for (unsigned i = 0; i < WORMHOLE_REASONS; i++)
         if (stats.exits[i])
             (void)fprintf(file, " %u:%llu", i, stats.exits[i]);
@@ -64,17 +65,17 @@ static void print_stats(FILE *file, int view)
 
 static void print_view(FILE *file, const struct wh_served *session)
 {
-    if (session->view < 0)
-        return;
-    (void)fprintf(file, "view %u ", session->number);
-    print_stats(file, session->view);
+    char whose[32];
+    (void)snprintf(whose, sizeof(whose), "view %u", session->number);
+    print_stats(file, whose, session->view);
 }
 
 /* A view of a service VM's memory: its session is the daemon's there. */
 static void print_lent(void *file, const char *vm, const struct wh_agent_view *view)
 {
-    (void)fprintf(file, "lent %llu vm %s ", (unsigned long long)view->number, vm);
-    print_stats(file, view->fd);
+    char whose[128];
+    (void)snprintf(whose, sizeof(whose), "lent %llu vm %s", (unsigned long long)view->number, vm);
+    print_stats(file, whose, view->fd);
 }
 
 /* Everything as text in a file that is read from its start; -1: no memory. */

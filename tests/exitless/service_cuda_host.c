@@ -41,9 +41,9 @@ static int view_of(pid_t daemon)
 }
 
 /* How often calls entered the one view of the service VM's memory, as users are told. */
-static unsigned long long shown_calls(void)
+static unsigned long long shown_entries(void)
 {
-    unsigned long long calls = 0;
+    unsigned long long entries = 0;
     char line[512];
     unsigned views = 0;
     FILE *top = popen("/opt/bin/wormhole top --once --admin /wormhole/admin", "r");
@@ -55,7 +55,7 @@ static unsigned long long shown_calls(void)
                    &calls) == 1;
     }
     pclose(top);
-    return views == 1 ? calls : 0;
+    return views == 1 ? entries : 0;
 }
 
 /* A program's loop; the service VM may be stopped meanwhile. */
@@ -76,13 +76,13 @@ static void part_loop(pid_t daemon, unsigned long count, bool stopped)
     after = guests_counts(view);
     if (stopped)
         kill(service.qemu, SIGCONT);
-    unsigned long long shown = shown_calls();
+    unsigned long long shown = shown_entries();
     close(view); /* or it would not end with its worker */
     guest_order(&client, "on");
     printf("# %llu calls entered the view, %llu were suspended\n",
            after.view.calls - before.view.calls, after.view.suspensions - before.view.suspensions);
     verdict(after.view.calls - before.view.calls >= count, "every call of the loop enters it");
-    verdict(shown == after.view.calls, "wormhole top shows how many did");
+    verdict(shown == after.view.started, "wormhole top shows how many did");
     verdict(guests_compare_client(&before, &after), "no exit of the client VM is caused by a call");
     if (stopped)
         verdict(guests_service_stood(&before, &after),
