@@ -40,6 +40,7 @@ mount -t proc proc "$root/proc"
 mount -t sysfs sys "$root/sys"
 mount -t debugfs debug "$root/sys/kernel/debug"
 mount -t devtmpfs dev "$root/dev"
+mkdir -p "$root/dev/shm"
 mount -t tmpfs shm "$root/dev/shm"
 
 trap end_all EXIT
