@@ -35,7 +35,7 @@ while [ $# -gt 0 ]; do
 done
 cycles=${CYCLES:-$cycles} sessions=${SESSIONS:-$sessions} calls=${CALLS:-$calls} steps=${STEPS:-$steps}
 vms=${VMS:-$vms} vcpus=${VCPUS:-$vcpus} seconds=${SECONDS_LIMIT:-$seconds}
-[ ${#wanted[@]} -gt 0 ] || [ ${#parts[@]} -gt 0 ] || wanted=(mini linux service service_cuda cuda) parts=(order sessions killed)
+[ ${#wanted[@]} -gt 0 ] || [ ${#parts[@]} -gt 0 ] || wanted=(service_cuda cuda service linux mini) parts=(order sessions killed) # the longest first
 [ ${#parts[@]} -eq 0 ] || wanted=(channel "${wanted[@]}") # one machine for all of them, which takes longest
 
 out=build/exitless
