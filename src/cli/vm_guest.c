@@ -57,6 +57,15 @@ static void write_variable(FILE *file, const char *assignment)
     write_quoted(file, joined ? joined : assignment);
 }
 
+/* Where libcuda.so.1 is, and in the guest all that programs find by its name. */
+static bool find_cuda_folder(char *path)
+{
+    if (!wh_host_library("cuda/libcuda.so.1", path))
+        return false;
+    *strrchr(path, '/') = '\0';
+    return true;
+}
+
 static void write_environment(const struct run *run, FILE *file)
 {
     char value[2 * PATH_MAX], library[PATH_MAX];
@@ -70,8 +79,7 @@ static void write_environment(const struct run *run, FILE *file)
     write_variable(file, "OCL_ICD_VENDORS=" VENDORS_FOLDER);
     if (run->options->socket)
         write_variable(file, "WORMHOLE_SERVER=ivshmem:");
-    if (wh_host_library("cuda/libcuda.so.1", library)) {
-        *strrchr(library, '/') = '\0';
+    if (find_cuda_folder(library)) {
         (void)snprintf(value, sizeof(value), "LD_LIBRARY_PATH=%s", library);
         write_variable(file, value);
     }
@@ -137,18 +145,20 @@ static int create_command(struct run *run)
  * paths relative to their own. */
 static int add_own_files(struct run *run, struct list *arguments)
 {
-    static const char *const optional[] = {"cuda/libcuda.so.1", "cuda/libnvidia-ml.so.1",
-                                           "cuda/libcupti.so.13"};
-    char path[PATH_MAX];
+    static const char *const names[] = {"libcuda.so.1", "libnvidia-ml.so.1", "libcupti.so.13"};
+    char path[PATH_MAX], folder[PATH_MAX], name[64];
     wh_vm_list_add(arguments, "--file");
     wh_vm_list_add(arguments, "%s", run->exe);
     wh_vm_list_add(arguments, "--library");
     wh_vm_list_add(arguments, "libOpenCL.so.1");
-    for (size_t i = 0; i < sizeof(optional) / sizeof(*optional); i++)
-        if (wh_host_library(optional[i], path)) {
-            wh_vm_list_add(arguments, "--file");
-            wh_vm_list_add(arguments, "%s", path);
-        }
+    bool has_cuda = find_cuda_folder(folder);
+    for (size_t i = 0; has_cuda && i < sizeof(names) / sizeof(*names); i++) {
+        (void)snprintf(name, sizeof(name), "cuda/%s", names[i]);
+        if (!wh_host_library(name, path))
+            continue;
+        wh_vm_list_add(arguments, "--file");
+        wh_vm_list_add(arguments, "%s:%s/%s", path, folder, names[i]);
+    }
     if (!wh_host_library("libwormhole-opencl.so", path))
         return 0;
     wh_vm_list_add(arguments, "--file");
