@@ -13,6 +13,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -235,9 +236,26 @@ static unsigned long long read_field(const char *path, const char *field)
     return value;
 }
 
+/* No event tells that it has done all there was to do, and sleeps. */
+static void await_sleep(pid_t pid)
+{
+    char path[64], state = 0;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    while (state != 'S') {
+        FILE *file = fopen(path, "r");
+        if (!file || fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+            die(path);
+        fclose(file);
+        sched_yield();
+    }
+}
+
 static struct remains look_at_remains(void)
 {
     char status[64];
+
+    await_sleep(daemon_pid(common));
     struct remains remains = {.info = read_info()};
 
     snprintf(status, sizeof(status), "/proc/%d/status", daemon_pid(common));
@@ -363,6 +381,7 @@ static void kill_worker(void)
 {
     let_call(&victim, &c, common, &beside);
     kill(victim.before.worker, SIGKILL);
+    daemon_await_left(common, 2 * PROCESSES - 1); /* its view goes with it, not before */
     judge_survivors(PROCESSES - 1, "a worker that is killed takes its own session along");
     daemon_await_left(common, PROCESSES);
 }

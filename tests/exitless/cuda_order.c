@@ -6,9 +6,10 @@
  * a line comes.
  *
  * A step reads a limit of the thread's own context, and sets it to what follows from it. Now and
- * then the value goes into a kernel that carries a word of device memory on, and threads go one
- * step with the context that they share, in turn. A call that is lost, made twice or out of order
- * changes all values that follow. The program keeps the same chains itself and compares.
+ * then the value goes into a kernel that carries a word of device memory on, in the view or not,
+ * and threads go one step with the context that they share, in turn. A call that is lost, made
+ * twice or out of order changes all values that follow. The program keeps the same chains itself
+ * and compares.
  */
 #include "cuda_program.h"
 
@@ -35,20 +36,22 @@
 
 #define LIMIT CU_LIMIT_DEV_RUNTIME_PENDING_LAUNCH_COUNT /* any value is as good as another */
 
-/* *word = *word * 1664525 + number, three times. With a loop, so that it is no work for a view. */
-static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
-                          ".visible .entry carry(.param .u64 word, .param .u32 number)\n"
-                          "{\n"
-                          "  .reg .pred %p; .reg .b32 %r<8>; .reg .b64 %d<2>;\n"
-                          "  ld.param.u64 %d1, [word]; ld.param.u32 %r1, [number];\n"
-                          "  ld.global.u32 %r2, [%d1]; mov.u32 %r3, 0;\n"
-                          "next:\n"
-                          "  mad.lo.u32 %r2, %r2, 1664525, %r1;\n"
-                          "  add.u32 %r3, %r3, 1; setp.lt.u32 %p, %r3, 3;\n"
-                          "  @%p bra next;\n"
-                          "  st.global.u32 [%d1], %r2;\n"
-                          "  ret;\n"
-                          "}\n";
+/* *word = *word * 1664525 + number, three times. A view has no clock: who asks for one is for the
+ * worker's threads. */
+#define KERNEL(name, more)                                             \
+    ".visible .entry " name "(.param .u64 word, .param .u32 number)\n" \
+    "{\n"                                                              \
+    "  .reg .pred %p; .reg .b32 %r<8>; .reg .b64 %d<2>;\n"             \
+    "  ld.param.u64 %d1, [word]; ld.param.u32 %r1, [number];\n"        \
+    "  ld.global.u32 %r2, [%d1]; mov.u32 %r3, 0;\n" more "next:\n"     \
+    "  mad.lo.u32 %r2, %r2, 1664525, %r1;\n"                           \
+    "  add.u32 %r3, %r3, 1; setp.lt.u32 %p, %r3, 3;\n"                 \
+    "  @%p bra next;\n"                                                \
+    "  st.global.u32 [%d1], %r2;\n"                                    \
+    "  ret;\n"                                                         \
+    "}\n"
+static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n" //
+    KERNEL("carry", "") KERNEL("carry_in_worker", "  mov.u32 %r4, %clock;\n");
 
 static uint32_t carry(uint32_t word, uint32_t number)
 {
@@ -65,12 +68,12 @@ static uint64_t follow(uint64_t value)
 /* What depends on a context's calls, as it is to be. */
 struct chain {
     CUcontext context;
-    CUfunction function;
+    CUfunction functions[2]; /* by turns */
     CUdeviceptr word;
     CUstream stream;
     uint64_t value;
     uint32_t carried;
-    unsigned long steps;
+    unsigned long steps, launches;
 };
 
 /* Between the processes. */
@@ -106,7 +109,8 @@ static void launch(struct chain *chain)
 {
     uint32_t number = (uint32_t)(chain->value >> 32);
     void *params[] = {&chain->word, &number};
-    CHECK(cuLaunchKernel(chain->function, 1, 1, 1, 1, 1, 1, 0, chain->stream, params, NULL));
+    CUfunction function = chain->functions[chain->launches++ % 2];
+    CHECK(cuLaunchKernel(function, 1, 1, 1, 1, 1, 1, 0, chain->stream, params, NULL));
     chain->carried = carry(chain->carried, number);
 }
 
@@ -124,12 +128,14 @@ static void open_chain(struct chain *chain, uint64_t seed)
     CUmodule module;
     uint32_t zero = 0;
     CHECK(cuModuleLoadData(&module, ptx));
-    CHECK(cuModuleGetFunction(&chain->function, module, "carry"));
+    CHECK(cuModuleGetFunction(&chain->functions[0], module, "carry"));
+    CHECK(cuModuleGetFunction(&chain->functions[1], module, "carry_in_worker"));
     CHECK(cuMemAlloc_v2(&chain->word, sizeof(zero)));
     CHECK(cuMemcpyHtoD_v2(chain->word, &zero, sizeof(zero)));
     CHECK(cuStreamCreate(&chain->stream, CU_STREAM_NON_BLOCKING));
     chain->value = seed;
     CHECK(cuCtxSetLimit(LIMIT, seed));
+    launch(chain);
     launch(chain);
     look(chain);
 }

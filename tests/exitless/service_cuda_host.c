@@ -50,9 +50,7 @@ static unsigned long long shown_entries(void)
 
     while (fgets(line, sizeof(line), top)) {
         printf("# %s", line);
-        views +=
-            sscanf(line, "view %*u of the service VM of guest, exitless: %llu visits to the view,",
-                   &calls) == 1;
+        views += sscanf(line, "view %*u of the service VM of guest: %llu entries,", &entries) == 1;
     }
     pclose(top);
     return views == 1 ? entries : 0;
