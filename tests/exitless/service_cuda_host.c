@@ -122,9 +122,9 @@ int main(int argc, char **argv)
     guest_name_to_module(&client, device);
     part_loop(daemon, count, false);
     guest_await(&client, "part stopped");
-    part_loop(daemon, count, true);
+    part_loop(daemon, count / 4, true);
     guest_await(&client, "part memory");
-    part_loop(daemon, count / 4, false);
+    part_loop(daemon, count / 10, false);
     verdict(strcmp(guest_await(&client, "computed "), argv[3]) == 0,
             "a program's results are as they are natively");
     part_lost(daemon, "kill worker");
