@@ -11,6 +11,7 @@
 #include "cuda_program.h"
 
 #include <string.h>
+#include <sys/wait.h>
 
 #define N 1000
 
@@ -210,6 +211,36 @@ static void loop(void)
     printf("lost %d\n", (int)result);
 }
 
+/* A few that depend on each other. */
+static void some(void)
+{
+    CUdeviceptr a;
+    uint32_t word = 0;
+    CHECK(cuMemAlloc_v2(&a, sizeof(word)));
+    for (uint32_t i = 1; i <= 1000; i++) {
+        CHECK(cuMemsetD32_v2(a, i, 1));
+        CHECK(cuMemcpyDtoH_v2(&word, a, sizeof(word)));
+        expect(word == i, "a word", i);
+    }
+    CHECK(cuMemFree_v2(a));
+}
+
+/* A child has a session of its own, a view too, and the parent's page of the gate. */
+static void forked(void)
+{
+    CUdevice device;
+    int status = 1;
+    some();
+    pid_t child = fork();
+    if (child == 0) {
+        (void)open_device(&device);
+        some();
+        exit(0);
+    }
+    some();
+    expect(waitpid(child, &status, 0) == child && status == 0, "a child's end", 0);
+}
+
 static void vmcall(unsigned long count)
 {
     say("start");
@@ -240,6 +271,8 @@ int main(int argc, char **argv)
         memory(count);
     else if (strcmp(argv[1], "launch") == 0)
         launch(count);
+    else if (strcmp(argv[1], "fork") == 0)
+        forked();
     else if (strcmp(argv[1], "loop") == 0) {
         loop();
         return 0;
