@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * profiler_graphs: what is captured while a profiler looks on is the same graph as without, and a
- * launch of it is one record.
+ * launch of it is one record; who asks for kernels only gets some, of a size that can be.
  */
 #include <cuda.h>
 
@@ -27,7 +27,7 @@ __global__ void step(unsigned *value)
 }
 
 static int graphs, kernels;
-static bool forward = true, in_order = true;
+static bool forward = true, in_order = true, sized = true;
 static uint64_t last_end;
 
 static void CUPTIAPI request(uint8_t **buffer, size_t *size, size_t *most)
@@ -42,7 +42,11 @@ static void CUPTIAPI complete(CUcontext, uint32_t, uint8_t *buffer, size_t, size
     CUpti_Activity *record = nullptr;
 
     while (cuptiActivityGetNextRecord(buffer, valid, &record) == CUPTI_SUCCESS) {
-        kernels += record->kind == CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL;
+        if (record->kind == CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL) {
+            auto k = (const CUpti_ActivityKernel9 *)record;
+            sized = sized && k->gridX > 0 && k->gridZ > 0 && k->blockX > 0 && k->blockZ > 0;
+            kernels++;
+        }
         if (record->kind != CUPTI_ACTIVITY_KIND_GRAPH_TRACE)
             continue;
         auto g = (const CUpti_ActivityGraphTrace2 *)record;
@@ -100,6 +104,13 @@ int main()
     printf("%d graphs, %d kernels\n", graphs, kernels);
     expect("no end before its start", forward);
     expect("one after the other", in_order);
+    CUPTI(cuptiActivityDisable(CUPTI_ACTIVITY_KIND_GRAPH_TRACE));
+    CUPTI(cuptiActivityEnable(CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL));
+    CHECK(cudaGraphLaunch(executable, stream));
+    CHECK(cudaStreamSynchronize(stream));
+    CUPTI(cuptiActivityFlushAll(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED));
+    expect("kernels, and no graph more", kernels > 0 && graphs == 3);
+    expect("none of no size", sized);
     CHECK(cudaMemcpy(got, value, sizeof(got), cudaMemcpyDeviceToHost));
     printf("%u %x %u\n", got[0], got[1], got[2]);
     CHECK(cudaGraphExecDestroy(executable));

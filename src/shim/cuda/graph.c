@@ -374,8 +374,9 @@ static CUresult launch_observed(CUgraphExec exec, CUstream stream)
         wh_cuda_work_begin(as_graph ? WH_OBSERVE_GRAPHS : WH_OBSERVE_KERNELS, stream);
     if (work && as_graph && object)
         wh_cuda_work_told(work)->graph.id = object->id;
-    else if (work)
-        wh_cuda_work_told(work)->kernel.name = "CUDA graph";
+    else if (work) /* of the least size that readers take for one */
+        wh_cuda_work_told(work)->kernel = (struct wh_observed_kernel){
+            .name = "CUDA graph", .grid = {1, 1, 1}, .block = {1, 1, 1}};
     CUresult result = launch(exec, stream);
     wh_cuda_work_end(work, result);
     wh_cuda_launch_ends(WH_CUDA_cuGraphLaunch, NULL, &arguments, result);
