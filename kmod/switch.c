@@ -326,19 +326,25 @@ static struct wh_view *view_of(const struct wh_vm *vm, u64 eptp)
 	return NULL;
 }
 
-/* A client of a session that is over would be killed by #UD: it deserves an answer. */
-static void explain(struct kvm_vcpu *vcpu, struct wh_vm *vm, struct wh_vcpu *state)
+/*
+ * An index that leads nowhere is an undefined instruction, as a VMFUNC is to KVM; from 6.3 on it
+ * takes this exit for impossible, and warns. A client of a session that is over would be killed
+ * by that: it deserves an answer.
+ */
+static void refuse(struct kvm_vcpu *vcpu, struct wh_vm *vm, struct wh_vcpu *state)
 {
 	u32 index = vcpu->arch.regs[VCPU_REGS_RCX];
 	u64 rip = wh_vmread(GUEST_RIP), gate;
 
+	state->skip = true;
+	state->fault = true;
 	if ((u32)vcpu->arch.regs[VCPU_REGS_RAX] || !index || index > WORMHOLE_INDEX_MAX)
 		return;
 	gate = READ_ONCE(vm->slots[index].gate);
 	if (!READ_ONCE(vm->slots[index].closed) ||
 	    rip != gate + WORMHOLE_ENTER - WORMHOLE_VMFUNC_SIZE)
 		return;
-	state->skip = true;
+	state->fault = false;
 	land(vcpu, gate, wh_vmread(GUEST_RSP), WORMHOLE_LOST, 0);
 }
 
@@ -358,7 +364,7 @@ static void on_exit(void *data, struct kvm_vcpu *vcpu)
 	if (eptp == state->list[0]) {
 		state->exits[reason]++;
 		if (reason == EXIT_REASON_VMFUNC)
-			explain(vcpu, vm, state);
+			refuse(vcpu, vm, state);
 		return;
 	}
 	wh_vmwrite(EPT_POINTER, state->list[0]);
@@ -439,6 +445,7 @@ static int handled(void)
 {
 	return 1; /* to KVM: enter again */
 }
+
 NOKPROBE_SYMBOL(handled);
 
 /* Stands in for KVM's vmx_handle_exit at exits that were not KVM's. */
@@ -466,12 +473,14 @@ static int on_handle(struct kprobe *probe, struct pt_regs *regs)
 	regs->ip = (unsigned long)handled;
 	return 1;
 }
+
 NOKPROBE_SYMBOL(on_handle);
 
 /* Only with a post handler may an ftrace-based probe change where the function goes. */
 static void on_handled(struct kprobe *probe, struct pt_regs *regs, unsigned long flags)
 {
 }
+
 NOKPROBE_SYMBOL(on_handled);
 
 static struct kprobe handle_exit;

@@ -14,6 +14,13 @@
 
 #define CLEAN_AGAIN	msecs_to_jiffies(20)
 
+/* Kernels that can print the reasons have this one under another name. */
+#ifdef APICV_INHIBIT_REASONS
+#define APICV_DISABLED	APICV_INHIBIT_REASON_DISABLED
+#else
+#define APICV_DISABLED	APICV_INHIBIT_REASON_DISABLE
+#endif
+
 static DEFINE_HASHTABLE(vm_table, 6);
 
 /* In a probe: interrupts are off. Under wh_lock: nothing changes. */
@@ -106,7 +113,7 @@ static void populate(struct work_struct *work)
 static void allow_apicv(struct kvm *kvm, bool allowed)
 {
 	if (enable_apicv)
-		kvm_set_or_clear_apicv_inhibit(kvm, APICV_INHIBIT_REASON_DISABLE, !allowed);
+		kvm_set_or_clear_apicv_inhibit(kvm, APICV_DISABLED, !allowed);
 }
 
 static void vm_free(struct wh_vm *vm)

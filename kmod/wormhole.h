@@ -63,7 +63,7 @@ struct wh_view {
 	atomic64_t exits[WORMHOLE_REASONS];
 };
 
-/* An index of a VM. One that was used stays known by its gate page: see wh_explain. */
+/* An index of a VM. One that was used stays known by its gate page: see refuse in switch.c. */
 struct wh_slot {
 	struct wh_view __rcu *view;
 	u64 gate;

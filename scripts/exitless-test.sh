@@ -10,6 +10,7 @@
 # a stock guest), service_cuda (the same, with daemon and worker in another), and with two or three such guests of two vCPUs
 # each: order (calls at once, in order), sessions (many that come and go), killed (whatever can end or stop does, in calls).
 # --here: on this machine itself, by root, if its CPU has VMFUNC; the kernel gets the module while the tests run.
+# KERNEL=6.12 in the environment: with the newest Debian kernel of that line, or KERNEL=RELEASE, instead of the installed headers'.
 # --short: some six minutes on two free cores. CALLS, STEPS, VMS, VCPUS, CYCLES, SESSIONS, SECONDS_LIMIT and JOBS in the
 # environment override what it and the long form have. Logs are left in build/exitless. The last line is 'N passed, M failed'.
 set -uo pipefail
@@ -42,6 +43,7 @@ out=build/exitless
 ours=(build/bin/wormholed build/bin/wormhole-worker build/lib/wormhole/libwormhole-softgpu.so)
 mkdir -p $out
 passed=0 failed=0
+: "${KERNEL=}"
 
 stop() {
     echo "exitless-test.sh: $*" >&2
@@ -59,28 +61,96 @@ step() {
     fi
 }
 
-# The kernel of the newest headers, so that module and kernel fit.
-fetch_kernel() {
-    [ ! -f "$out/kernel-$release/boot/vmlinuz-$release" ] || return 0
-    rm -rf "$out/download" "$out/kernel-$release"
-    mkdir "$out/download"
-    (cd $out/download && apt-get -q download "linux-image-$release") ||
-        (apt-get -q update && cd $out/download && apt-get -q download "linux-image-$release") || return
-    dpkg -x $out/download/*.deb "$out/kernel-$release"
+# fetch FOLDER PACKAGE...: unpacks them there, and installs nothing.
+fetch() {
+    local into=$1 package
+    shift
+    rm -rf $out/download "$into" "$into.part"
+    mkdir $out/download
+    (cd $out/download && apt-get -q download "$@") ||
+        (apt-get -q update && cd $out/download && apt-get -q download "$@") || return
+    for package in $out/download/*.deb; do
+        dpkg -x "$package" "$into.part" || return
+    done
+    mv "$into.part" "$into"
     rm -rf $out/download
 }
 
-# Kbuild writes beside its sources.
-build_module() {
-    mkdir -p $out/kmod
-    cp -ru kmod/. $out/kmod/
-    make -C $out/kmod KERNEL="$host" check || return
-    objcopy -g -R .BTF $out/kmod/wormhole.ko $out/wormhole.ko
+fetch_kernel() {
+    [ -f "$out/kernel-$release/boot/vmlinuz-$release" ] || fetch "$out/kernel-$release" "linux-image-$release"
 }
 
-# Sparse speaks of the kernel's headers too.
-judge_sparse() {
-    ! grep -E "(warning|error):" $out/module.log | grep -v '^/usr/src/' | grep .
+# headers_of RELEASE: where they are, or will be once they are fetched.
+headers_of() {
+    local installed=/lib/modules/$1/build
+    [ -e "$installed" ] || installed=$PWD/$out/headers-$1/usr/src/linux-headers-$1
+    echo "$installed"
+}
+
+# Headers that are not installed: from 6.12 on they would bring a whole kernel, with all that starts one.
+fetch_headers() {
+    local headers version=${1%-cloud-amd64}
+    headers=$(headers_of "$1")
+    [ ! -f "$headers/Makefile" ] || return 0
+    fetch "$out/headers-$1" "linux-headers-$1" "linux-headers-$version-common" "linux-kbuild-$version" || return
+    sed -i "s,^include /usr/,include $PWD/$out/headers-$1/usr/," "$headers/Makefile"
+}
+
+# newest KERNEL: the release with that name, or the newest of that line.
+newest() {
+    apt-cache pkgnames linux-headers- | sed -n 's/^linux-headers-\([0-9].*-cloud-amd64\)$/\1/p' |
+        awk -v want="$1" '$0 == want || index($0, want ".") == 1' | sort -V | tail -n 1
+}
+
+# Kbuild writes beside its sources. The module's type information would want pahole, and is not for the emulated host.
+build_module() {
+    local to=$out/kmod-$1
+    mkdir -p "$to"
+    cp -ru kmod/. "$to/"
+    make -C "$to" HEADERS="$(headers_of "$1")" CONFIG_DEBUG_INFO_BTF_MODULES= check
+}
+
+# step_module NAME RELEASE: sparse must have nothing to say; it speaks of the kernel's headers too.
+step_module() {
+    step "headers$1" fetch_headers "$2"
+    step "module$1" build_module "$2"
+    ! grep -E "(warning|error):" "$out/module$1.log" | grep -v '^[^:]*/linux-headers-' | grep . || stop "sparse has something to say"
+}
+
+# The kernel's style checker, of a kernel's source that is installed: a folder, or Debian's archive of one.
+find_checkpatch() {
+    local archive found
+    found=$(find /usr/src -maxdepth 3 -path '*/scripts/checkpatch.pl' 2>/dev/null | sort -V | tail -n 1)
+    archive=$(find /usr/src -maxdepth 1 -name 'linux-source-*.tar.xz' 2>/dev/null | sort -V | tail -n 1)
+    if [ -z "$found" ] && [ -n "$archive" ]; then
+        found=$out/checkpatch/scripts/checkpatch.pl
+        if [ ! -f "$found" ]; then
+            mkdir -p $out/checkpatch
+            tar -C $out/checkpatch --strip-components=1 --wildcards -xf "$archive" '*/scripts/checkpatch.pl' \
+                '*/scripts/spelling.txt' '*/scripts/const_structs.checkpatch' || return
+        fi
+    fi
+    [ -z "$found" ] || realpath "$found"
+}
+
+check_style() {
+    local checkpatch
+    checkpatch=$(find_checkpatch) || return
+    if [ -n "$checkpatch" ]; then
+        make -C kmod checkpatch CHECKPATCH="$checkpatch" || return
+    fi
+}
+
+# As DKMS builds what is installed, in a tree of its own, and without the machine's key.
+build_with_dkms() {
+    local version trees
+    version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' kmod/dkms.conf)
+    trees=(--dkmstree "$PWD/$out/dkms" --sourcetree "$PWD/build/src")
+    rm -rf $out/dkms
+    mkdir $out/dkms
+    dkms add "wormhole/$version" "${trees[@]}" &&
+        sign_file=none dkms build "wormhole/$version" -k "$host" "${trees[@]}" &&
+        dkms status "wormhole/$version" -k "$host" "${trees[@]}" | grep ': built$'
 }
 
 # judge LOG: adds up the test program's lines; one that did not get to its end has failed.
@@ -256,8 +326,14 @@ prepare_channel() {
 }
 
 scripts/install-deps.sh exitless || stop "packages are missing"
-release=$(find /lib/modules -maxdepth 2 -name build -path '*-cloud-amd64/*' -printf '%h\n' | sed 's,.*/,,' | sort -V | tail -n 1)
-[ -n "$release" ] || stop "no headers of Debian's cloud kernel"
+# The kernel of the newest headers, so that module and kernel fit.
+if [ -n "$KERNEL" ]; then
+    release=$(newest "$KERNEL")
+    [ -n "$release" ] || stop "Debian's package lists have no cloud kernel $KERNEL"
+else
+    release=$(find /lib/modules -maxdepth 2 -name build -path '*-cloud-amd64/*' -printf '%h\n' | sed 's,.*/,,' | sort -V | tail -n 1)
+    [ -n "$release" ] || stop "no headers of Debian's cloud kernel"
+fi
 host=$release
 if [ -n "$here" ]; then
     host=$(uname -r)
@@ -270,9 +346,19 @@ if [ -n "$here" ]; then
 fi
 echo "kernel $host, guests' kernel $release"
 step kernel fetch_kernel
-step module build_module
-judge_sparse || stop "sparse has something to say"
+step_module "" "$host"
+objcopy -g -R .BTF "$out/kmod-$host/wormhole.ko" $out/wormhole.ko
+# The other kernel that it is for, where Debian's package lists have it.
+other=$(newest 6.12)
+if [ -z "$here$KERNEL" ] && [ -n "$other" ]; then
+    step_module -other "$other"
+fi
+step style check_style
 step build make build
+# Of headers that are not installed it knows nothing.
+if command -v dkms >/dev/null && [ -e "/lib/modules/$host/build" ]; then
+    step dkms build_with_dkms
+fi
 step programs tests/exitless/build.sh $out/programs build/obj/src build/obj/src
 for test in "${wanted[@]}"; do
     "prepare_$test"

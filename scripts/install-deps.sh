@@ -10,7 +10,7 @@ build=(gcc libc6-dev make meson ninja-build pkg-config libcmocka-dev libconfuse-
 demo=("${build[@]}" ocl-icd-libopencl1 pocl-opencl-icd clinfo qemu-system-x86 busybox-static cpio)
 test=("${demo[@]}" clang clang-format libclang-rt-dev oclgrind procps)
 exitless=(gcc libc6-dev make binutils linux-headers-cloud-amd64 busybox-static isolinux syslinux-common xorriso cpio bochs bochsbios
-    bochs-term vgabios sparse qemu-system-x86)
+    bochs-term vgabios sparse qemu-system-x86 xz-utils dkms)
 
 case ${1:-build} in
 build) wanted=("${build[@]}") ;;

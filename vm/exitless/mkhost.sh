@@ -38,8 +38,12 @@ mkdir -p "$root/bin" "$root/modules" "$iso/isolinux"
 # Debugging and type information is most of a module, and every byte is read under emulation.
 number=100
 for module in virt/lib/irqbypass arch/x86/kvm/kvm arch/x86/kvm/kvm-intel; do
-    path=$(find "$kernel/lib/modules" -path "*/kernel/$module.ko")
+    path=$(find "$kernel/lib/modules" -path "*/kernel/$module.ko" -o -path "*/kernel/$module.ko.xz")
     [ -f "$path" ] || fail "no $module.ko in $kernel"
+    if [[ $path == *.xz ]]; then
+        xz -dc "$path" >"$scratch/module.ko"
+        path=$scratch/module.ko
+    fi
     objcopy -g -R .BTF -R .BTF_ids "$path" "$root/modules/$number-${module##*/}.ko"
     number=$((number + 1))
 done
