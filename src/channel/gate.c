@@ -3,6 +3,7 @@
 #include "channel/gate.h"
 
 #include "../../kmod/uapi/wormhole.h"
+#include "base/log.h"
 #include "channel/gate_call.h"
 
 #include <stdio.h>
@@ -45,7 +46,7 @@ static const char *place_page(void)
     /* Whoever put it there may not have come to the end. */
     bool same = mincore(at, PAGE, &there) == 0 && memcmp(at, wh_gate_page, PAGE) == 0 &&
                 mprotect(at, PAGE, PROT_READ | PROT_EXEC) == 0;
-    return same ? NULL : "the program uses the address of the gate's page";
+    return same ? NULL : "the program uses the address of the gate's page, 0x567f00000000";
 }
 
 static void enter(struct wh_gate_call *call)
@@ -134,6 +135,16 @@ static bool step_in(struct wh_shm *shm, uint16_t number)
     return call.status != WORMHOLE_DONE || call.value == WH_GATE_RING;
 }
 
+/* Of what the program or its system lacks, people hear once; the host's own reasons are in its log.
+ */
+static const char *complain(const char *why)
+{
+    static const char *_Atomic said;
+    if (atomic_exchange(&said, why) != why)
+        wh_log("calls travel by ivshmem, not exitless: %s", why);
+    return why;
+}
+
 const char *wh_gate_adopt(struct wh_shm *shm)
 {
     const char *wish = getenv("WORMHOLE_EXITLESS");
@@ -144,13 +155,13 @@ const char *wh_gate_adopt(struct wh_shm *shm)
     if (index == 0)
         return "the host offers no view";
     if (index > WORMHOLE_INDEX_MAX || lanes == 0)
-        return "the host's offer is malformed";
+        return complain("the host's offer is malformed");
     const char *why = place_page();
     if (why)
-        return why;
+        return complain(why);
     struct wh_gate_client *gate = calloc(1, sizeof(*gate));
     if (!gate)
-        return "out of memory";
+        return complain("out of memory");
     gate->index = index;
     gate->lanes = lanes < WH_GATE_LANES ? lanes : WH_GATE_LANES;
     memcpy(gate->key, shm->segment->gate.key, sizeof(gate->key));

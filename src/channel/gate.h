@@ -28,7 +28,8 @@ static inline bool wh_gate_may_run(const uint64_t calls[WH_GATE_CALLS / 64], uin
 
 /*
  * Uses the view that the open segment offers. Returns why not, for people, or NULL when the channel
- * is a gate from here on. WORMHOLE_EXITLESS=0 in the environment is a reason, too.
+ * is a gate from here on. WORMHOLE_EXITLESS=0 in the environment is a reason, too. A reason that is
+ * neither the host's nor the user's is said on stderr, once for the process.
  */
 const char *wh_gate_adopt(struct wh_shm *shm);
 

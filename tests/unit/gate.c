@@ -6,14 +6,17 @@
 #include "support.h"
 
 #include "../../kmod/uapi/wormhole.h"
+#include "base/log.h"
 #include "channel/gate.h"
 #include "channel/gate_call.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 static struct pair pair;
 
@@ -72,6 +75,16 @@ static void adopt(void)
         fail_msg("%s", why);
 }
 
+static int logs[2];
+
+static const char *logged(void)
+{
+    static char text[1024];
+    ssize_t size = read(logs[0], text, sizeof(text) - 1);
+    text[size > 0 ? size : 0] = 0;
+    return text;
+}
+
 static void offers(void **state)
 {
     struct wh_gate_offer *offer = &pair.worker->segment->gate;
@@ -93,6 +106,36 @@ static void offers(void **state)
     assert_non_null(pair.client->step_in);
 }
 
+/* What the program itself is to blame for is said, and once; what the host lacks is in its log. */
+static void complaints(void **state)
+{
+    struct wh_gate_offer *offer = &pair.worker->segment->gate;
+    (void)state;
+    assert_int_equal(pipe2(logs, O_CLOEXEC | O_NONBLOCK), 0);
+    wh_log_to(logs[1]);
+    offer->index = 0;
+    (void)wh_gate_adopt(pair.client);
+    offer->index = 5;
+    (void)setenv("WORMHOLE_EXITLESS", "0", 1);
+    (void)wh_gate_adopt(pair.client);
+    (void)unsetenv("WORMHOLE_EXITLESS");
+    assert_string_equal(logged(), "");
+    void *page = mmap((void *)WH_GATE_PAGE, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    assert_ptr_equal(page, (void *)WH_GATE_PAGE);
+    (void)wh_gate_adopt(pair.client);
+    assert_string_equal(logged(),
+                        "wormhole: calls travel by ivshmem, not exitless: the program uses the "
+                        "address of the gate's page, 0x567f00000000\n");
+    (void)wh_gate_adopt(pair.client);
+    assert_string_equal(logged(), "");
+    munmap(page, 4096);
+    adopt();
+    assert_string_equal(logged(), "");
+    wh_log_to(STDERR_FILENO);
+    close(logs[0]);
+    close(logs[1]);
+}
+
 static void the_page_is_taken(void **state)
 {
     (void)state;
@@ -100,7 +143,7 @@ static void the_page_is_taken(void **state)
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     assert_ptr_equal(page, (void *)WH_GATE_PAGE);
     assert_string_equal(wh_gate_adopt(pair.client),
-                        "the program uses the address of the gate's page");
+                        "the program uses the address of the gate's page, 0x567f00000000");
     munmap(page, 4096);
     adopt();
     wh_gate_forget(pair.client);
@@ -175,6 +218,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(offers, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(complaints, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(the_page_is_taken, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(visits, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(hints, open_pair, close_pair),
