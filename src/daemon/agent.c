@@ -89,7 +89,8 @@ static struct wh_agent_view **find_view(struct wh_agent *agent, uint64_t number)
     return at;
 }
 
-/* A VM that does not read its port loses what it was told, and nobody waits for it. */
+/* A VM that does not read its port loses what it was told, and nobody waits for it: it may ask
+ * again. A Unix socket takes so short a line as a whole or not at all. */
 static void tell(struct wh_agent *agent, const char *word, uint64_t number, const char *text)
 {
     char line[LINE + sizeof(((struct wh_error *)0)->text)];
@@ -97,6 +98,7 @@ static void tell(struct wh_agent *agent, const char *word, uint64_t number, cons
                           *text ? " " : "", text);
     if (send(agent->port, line, (size_t)length, MSG_DONTWAIT | MSG_NOSIGNAL) != length)
         wh_debug("a service VM's agent does not read its port");
+    explicit_bzero(line, sizeof(line));
 }
 
 /* ---- what is wrong with an offer ---- */
@@ -205,8 +207,7 @@ static void spoil(struct wh_agent *agent, int code, const char *why)
         wh_error_set(&agent->offer.error, code, "%s", why);
 }
 
-static struct wh_agent_view *make_view(struct wh_agent *agent, uint32_t *index,
-                                       struct wh_error *error)
+static struct wh_agent_view *make_view(struct wh_agent *agent, struct wh_error *error)
 {
     struct wormhole_view_create *wish = &agent->offer.wish;
     uint64_t pages = 0;
@@ -242,7 +243,7 @@ static struct wh_agent_view *make_view(struct wh_agent *agent, uint32_t *index,
     view->gate = wish->gate;
     view->lanes = wish->lanes;
     view->pages = pages;
-    int code = agent->handlers.made(agent->handlers.context, view, index);
+    int code = agent->handlers.made(agent->handlers.context, view);
     if (code) {
         wh_error_set(error, code, "the view cannot be bound to the client's VM: %s",
                      strerror(code));
@@ -259,11 +260,10 @@ static void on_make(struct wh_agent *agent, uint64_t number)
     struct wh_error error = {0};
     if (number != agent->offer.number)
         spoil(agent, EINVAL, "another number than in its first line");
-    uint32_t index = 0;
     char text[96];
-    struct wh_agent_view *view = make_view(agent, &index, &error);
+    struct wh_agent_view *view = make_view(agent, &error);
     if (view) {
-        (void)snprintf(text, sizeof(text), "%x %llx %llx %llx %llx", index,
+        (void)snprintf(text, sizeof(text), "%x %llx %llx %llx %llx", view->index,
                        (unsigned long long)view->key[0], (unsigned long long)view->key[1],
                        (unsigned long long)view->key[2], (unsigned long long)view->key[3]);
         tell(agent, "made", number, text);

@@ -21,7 +21,8 @@ struct wh_agent_view {
     struct wh_agent_view *next;
     uint64_t number; /* the agent's name for it */
     int fd;
-    uint64_t gate; /* the gate page's address, for the client */
+    uint32_t index; /* in the VM that calls there */
+    uint64_t gate;  /* the gate page's address, for the client */
     uint64_t key[4];
     uint32_t lanes;
     uint64_t pages;
@@ -38,8 +39,9 @@ struct wh_agent_handlers {
     int (*device)(void *context);
     /* There is a new view: who is to call there gets it, by the index that is filled in. 0 or an
      * errno value. It stays the agent's, which closes it after `ending`. */
-    int (*made)(void *context, struct wh_agent_view *view, uint32_t *index);
-    /* Nobody can call any more when this returns and the view is closed. */
+    int (*made)(void *context, struct wh_agent_view *view);
+    /* Nobody can call there any more when this returns. That the view is closed afterwards does not
+     * see to it: a child of this process may hold it for a while. */
     void (*ending)(void *context, struct wh_agent_view *view);
     void *context;
 };

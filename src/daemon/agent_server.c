@@ -26,10 +26,10 @@ static int get_device(void *context)
     return wh_gate_device(*self->client);
 }
 
-static int made(void *context, struct wh_agent_view *view, uint32_t *index)
+static int made(void *context, struct wh_agent_view *view)
 {
     const struct wh_agent_server *self = context;
-    int code = wh_gate_bind_view(*self->client, view->fd, index);
+    int code = wh_gate_bind_view(*self->client, view->fd, &view->index);
     wh_debug("vm %s: view %llu of its service VM, %llu pages: %s", self->name,
              (unsigned long long)view->number, (unsigned long long)view->pages,
              code ? "not bound" : "bound");
@@ -39,6 +39,7 @@ static int made(void *context, struct wh_agent_view *view, uint32_t *index)
 static void ending(void *context, struct wh_agent_view *view)
 {
     const struct wh_agent_server *self = context;
+    wh_gate_unbind_view(*self->client, view->index);
     wh_debug("vm %s: view %llu of its service VM ends", self->name,
              (unsigned long long)view->number);
 }

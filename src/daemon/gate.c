@@ -19,8 +19,8 @@
 struct wh_gate_vm {
     char name[64];
     pid_t qemu;
-    bool tried; /* what follows is as good as it gets */
     int device, vm;
+    char lacks[sizeof(((struct wh_error *)0)->text)]; /* as was said last */
 };
 
 struct wh_gate_vm *wh_gate_vm_new(const char *name, int socket)
@@ -66,13 +66,14 @@ static int open_vm(struct wh_gate_vm *vm, struct wh_error *error)
 int wh_gate_device(struct wh_gate_vm *vm)
 {
     struct wh_error error = {0};
-    if (!vm)
-        return -1;
-    if (!vm->tried && open_vm(vm, &error) < 0)
-        wh_log("vm %s: calls travel by ivshmem, not exitless: %s", vm->name, error.text);
-    else if (!vm->tried)
+    if (!vm || vm->device >= 0)
+        return vm ? vm->device : -1;
+    if (open_vm(vm, &error) == 0) {
         wh_log("vm %s: calls are exitless where the worker allows it", vm->name);
-    vm->tried = true;
+    } else if (strcmp(vm->lacks, error.text) != 0) {
+        wh_log("vm %s: calls travel by ivshmem, not exitless: %s", vm->name, error.text);
+        (void)snprintf(vm->lacks, sizeof(vm->lacks), "%s", error.text);
+    }
     return vm->device;
 }
 
@@ -85,6 +86,12 @@ int wh_gate_bind_view(struct wh_gate_vm *vm, int view, uint32_t *index)
         return errno;
     *index = bind.index;
     return 0;
+}
+
+void wh_gate_unbind_view(struct wh_gate_vm *vm, uint32_t index)
+{
+    if (vm && vm->vm >= 0)
+        (void)ioctl(vm->vm, WORMHOLE_UNBIND, &index);
 }
 
 int wh_gate_bind(struct wh_served *session, int *view, uint32_t *index)
@@ -101,8 +108,8 @@ int wh_gate_bind(struct wh_served *session, int *view, uint32_t *index)
 void wh_gate_release(struct wh_served *session)
 {
     /* Its descriptor was the worker's to give away: others may hold it, and the view with it. */
-    if (session->view >= 0 && session->gate_vm && session->gate_vm->vm >= 0)
-        (void)ioctl(session->gate_vm->vm, WORMHOLE_UNBIND, &session->view_index);
+    if (session->view >= 0)
+        wh_gate_unbind_view(session->gate_vm, session->view_index);
     wh_close_fd(&session->view);
     session->view = -1;
 }

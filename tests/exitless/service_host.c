@@ -37,11 +37,10 @@ static int get_device(void *context)
 }
 
 /* It is bound when its client is ready. */
-static int made(void *context, struct wh_agent_view *new, uint32_t *index)
+static int made(void *context, struct wh_agent_view *new)
 {
     (void)context;
     view = new;
-    *index = 0;
     return 0;
 }
 

@@ -142,6 +142,32 @@ static void too_much(void **state)
     close(guest);
 }
 
+/* A guest that does not read for a while loses answers, whole ones, and may ask again. */
+static void unread(void **state)
+{
+    struct wh_agent *agent = open_agent();
+    static char text[1 << 20];
+    size_t size = 0;
+    char *rest = text;
+    (void)state;
+    for (unsigned i = 0; i < 40000; i++) {
+        assert_int_equal(write(guest, "end abcdef\n", 11), 11);
+        assert_int_equal(wh_agent_read(agent), 0);
+    }
+    for (ssize_t got = 1; got > 0; size += (size_t)(got > 0 ? got : 0))
+        got = recv(guest, text + size, sizeof(text) - 1 - size, MSG_DONTWAIT);
+    assert_in_range(size, 1, 40000 * 13 - 1); /* not all of it */
+    text[size] = 0;
+    (void)strcat(text, ask(agent, "end 5\n", 512));
+    char *line = strsep(&rest, "\n");
+    for (; strcmp(line, "ended abcdef") == 0; line = strsep(&rest, "\n"))
+        assert_non_null(rest);
+    assert_string_equal(line, "ended 5");
+    assert_string_equal(rest, "");
+    wh_agent_free(agent);
+    close(guest);
+}
+
 static void hang_up(void **state)
 {
     struct wh_agent *agent = open_agent();
@@ -158,6 +184,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(offers),
         cmocka_unit_test(too_much),
+        cmocka_unit_test(unread),
         cmocka_unit_test(hang_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
