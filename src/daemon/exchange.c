@@ -100,7 +100,7 @@ static void answer(struct wh_served *session, struct wh_exchange_letter *letter,
 {
     WH_CLEANUP_CLOSE int own = received;
     int given = -1;
-    uint32_t what = letter->what;
+    const uint32_t what = letter->what, number = letter->number;
     if (what == WH_EXCHANGE_PUT)
         letter->status = put(session, letter, &own);
     else if (what == WH_EXCHANGE_GET)
@@ -113,11 +113,14 @@ static void answer(struct wh_served *session, struct wh_exchange_letter *letter,
         letter->status = wh_lender_add_range(session, letter);
     else if (what == WH_EXCHANGE_MAKE)
         letter->status = wh_lender_make(session, letter);
+    else if (what == WH_EXCHANGE_GIVE_BACK)
+        letter->status = wh_lender_give_back(session);
     else
         letter->status = EINVAL;
     if (letter->status == EINPROGRESS)
         return;
     letter->what = what;
+    letter->number = number;
     /* The socket never waits: who does not take its answers gets none. */
     (void)wh_send_fds(session->exchange.fd, letter, sizeof(*letter), &given, given >= 0);
 }

@@ -5,6 +5,8 @@
 #include "base/log.h"
 #include "base/util.h"
 #include "daemon/exchange.h"
+#include "daemon/host_port.h"
+#include "daemon/region.h"
 #include "daemon/tenant.h"
 
 #include <errno.h>
@@ -12,14 +14,20 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <termios.h>
 
-#define VERSION   1
 #define PAGE      4096u
 #define RANGES    16u
-#define LINE      512u
 #define BUDGET_MS 1000u
-#define ENDED_MS  5000u /* longer than that no session waits for the host */
+
+/* The first line ends what a daemon before this one may have left half written. */
+#define HELLO "?\nagent 1\n"
+
+#define START_MS  5000u  /* so long the host may take to answer before anybody is served */
+#define HELLO_MS  10000u /* and then it is told every so often that there is somebody */
+#define ANSWER_MS 4000u  /* a worker's question: less than the worker waits */
+#define END_MS    3000u  /* `end` is said again */
+#define SILENT_MS 5000u  /* a host that says nothing for so long is not asked for views */
+#define TICK_MS   1000u
 
 enum piece_state {
     PIECE_FREE,
@@ -33,8 +41,11 @@ enum piece_state {
 struct piece {
     enum piece_state state;
     struct wh_served *session; /* NULL: it is gone already */
-    uint64_t number;           /* of its view */
-    uint64_t since_ns;         /* when it began to end */
+    bool left;                 /* its worker is gone: the session waits for the end of the view */
+    bool told;                 /* that it has to wait long */
+    uint64_t number;           /* of its view; 0: none was asked for */
+    uint64_t since_ns;         /* when the host was asked to make it, or first to end it */
+    uint64_t said_ns;          /* when last to end it */
     uint64_t segment;          /* guest-physical address of the session's segment */
     struct wh_exchange_range ranges[RANGES];
     uint32_t nranges;
@@ -44,14 +55,15 @@ struct piece {
 struct wh_lender {
     struct wh_server *server;
     struct wh_fixed fixed;
-    struct wh_source port;
-    struct wh_timer late;
-    uint64_t region; /* guest-physical address of the region */
-    uint64_t end;    /* of the memory that sessions may get: ledgers lie behind it */
-    bool answered;   /* there is a host, and what was shown before this daemon is not any more */
+    struct wh_host_port port;
+    struct wh_timer tick; /* while the host owes an answer */
+    uint64_t region;      /* guest-physical address of the region */
+    uint64_t end;         /* of the memory that sessions may get: ledgers lie behind it */
+    bool answered; /* there is a host, and what was shown before this daemon is not any more */
+    bool told_silent, told_full;
+    uint64_t hello_ns; /* when it was last told that there is somebody */
+    uint64_t asked_ns; /* when it was first asked something after it last said something; or 0 */
     uint64_t last_number;
-    char line[LINE];
-    size_t length;
     struct piece *pieces;
     uint32_t npieces;
 };
@@ -85,8 +97,8 @@ int wh_lender_reserve(struct wh_server *server, uint64_t size, uint64_t *offset)
 {
     struct wh_lender *lender = server->lender;
     uint64_t whole = wh_round_up(size, PAGE);
-    if (!lender || whole > lender->end)
-        return -1;
+    if (!lender || !lender->answered || whole > lender->end)
+        return -1; /* before the host has answered, views of an earlier ledger may be there */
     uint64_t end = lender->end - whole;
     uint32_t npieces = (uint32_t)(end / WH_EXCHANGE_FIXED);
     for (uint32_t i = npieces; i < lender->npieces; i++)
@@ -101,10 +113,26 @@ int wh_lender_reserve(struct wh_server *server, uint64_t size, uint64_t *offset)
     return fd;
 }
 
+/* The host has said nothing for long, though it was asked: there may be none any more. */
+static bool is_silent(const struct wh_lender *lender)
+{
+    return lender->asked_ns && wh_now_ns() - lender->asked_ns > SILENT_MS * 1000000ull;
+}
+
+static void tell_full(struct wh_lender *lender, const struct wh_served *session)
+{
+    if (!lender->told_full)
+        wh_log("session %u has no view: the memory for views, %llu MiB, is enough for %u sessions "
+               "at once, and all of it is taken; give the service VM a larger device for it (its "
+               "memory-backend's size)",
+               session->number, (unsigned long long)(lender->fixed.size >> 20), lender->npieces);
+    lender->told_full = true;
+}
+
 void wh_lender_assign(struct wh_served *session, struct wh_session_request *request)
 {
     struct wh_lender *lender = session->server->lender;
-    if (!lender || !lender->answered || request->gate >= 0 || !lender->region)
+    if (!lender || !lender->answered || request->gate >= 0 || !lender->region || is_silent(lender))
         return;
     for (uint32_t i = 0; i < lender->npieces; i++) {
         struct piece *piece = &lender->pieces[i];
@@ -117,52 +145,116 @@ void wh_lender_assign(struct wh_served *session, struct wh_session_request *requ
         request->fixed = place_of(lender, piece);
         return;
     }
-    wh_debug("session %u has no view: all memory for views is taken", session->number);
+    tell_full(lender, session);
 }
 
 /* ---- to the host ---- */
 
-/* All of these lines or, when the port does not take them, none of them means anything. */
-static int say(struct wh_lender *lender, const char *text, size_t length)
+static void on_tick(struct wh_timer *timer);
+
+static void keep_ticking(struct wh_lender *lender, uint64_t ms)
 {
-    if (lender->port.fd >= 0 && write(lender->port.fd, text, length) == (ssize_t)length)
-        return 0;
-    return EIO;
+    if (!lender->tick.link)
+        wh_loop_set_timer(&lender->server->loop, &lender->tick, ms, on_tick);
 }
 
-/* Sessions that have waited too long go on without an answer; their memory does not. */
-static void on_late(struct wh_timer *timer)
+static int ask(struct wh_lender *lender, const char *text, size_t length)
 {
-    struct wh_lender *lender = WH_CONTAINER(timer, struct wh_lender, late);
-    uint64_t now = wh_now_ns();
-    bool more = false;
-    for (uint32_t i = 0; i < lender->npieces; i++) {
-        struct piece *piece = &lender->pieces[i];
-        struct wh_served *session = piece->session;
-        if (piece->state != PIECE_ENDING || !session)
-            continue;
-        if (now - piece->since_ns < ENDED_MS * 1000000ull) {
-            more = true;
-            continue;
-        }
-        wh_log("session %u: the host does not say that its view has ended; the memory stays unused",
-               session->number);
-        piece->session = NULL;
-        wh_session_finish(session);
-    }
-    if (more)
-        wh_loop_set_timer(&lender->server->loop, &lender->late, ENDED_MS, on_late);
+    int code = wh_host_port_say(&lender->port, text, length);
+    if (code == 0 && !lender->asked_ns)
+        lender->asked_ns = wh_now_ns();
+    return code;
+}
+
+static int say_hello(struct wh_lender *lender)
+{
+    lender->hello_ns = wh_now_ns();
+    return wh_host_port_say(&lender->port, HELLO, strlen(HELLO));
+}
+
+/* The host answers each time: what is lost on the way is said again. */
+static void say_end(struct wh_lender *lender, struct piece *piece)
+{
+    char line[32];
+    int length = snprintf(line, sizeof(line), "end %" PRIx64 "\n", piece->number);
+    piece->said_ns = wh_now_ns();
+    (void)ask(lender, line, (size_t)length);
 }
 
 static void end_view(struct wh_lender *lender, struct piece *piece)
 {
-    char line[32];
-    int length = snprintf(line, sizeof(line), "end %" PRIx64 "\n", piece->number);
+    if (piece->state == PIECE_ENDING)
+        return;
     piece->state = PIECE_ENDING;
     piece->since_ns = wh_now_ns();
-    (void)say(lender, line, (size_t)length);
-    if (!lender->late.link)
-        wh_loop_set_timer(&lender->server->loop, &lender->late, ENDED_MS + 1, on_late);
+    say_end(lender, piece);
+    keep_ticking(lender, TICK_MS);
+}
+
+/* Nobody is in its view. */
+static void view_is_gone(struct piece *piece)
+{
+    struct wh_served *session = piece->session;
+    if (session && !piece->left) { /* its worker lives there, without a view */
+        piece->state = PIECE_TAKEN;
+        return;
+    }
+    *piece = (struct piece){0};
+    if (session)
+        wh_session_finish(session);
+}
+
+/* ---- while the host owes an answer ---- */
+
+static bool is_over(uint64_t since_ns, uint64_t ms)
+{
+    return wh_now_ns() - since_ns >= ms * 1000000ull;
+}
+
+static void look_at_ending(struct wh_lender *lender, struct piece *piece)
+{
+    if (!piece->told && piece->left && is_over(piece->since_ns, SILENT_MS)) {
+        wh_log_limited(&piece->session->tenant->log,
+                       "session %u: the host does not say that its view has ended; its memory "
+                       "goes to nobody before it does",
+                       piece->session->number);
+        piece->told = true;
+    }
+    if (is_over(piece->said_ns, END_MS) && !lender->port.nwaiting)
+        say_end(lender, piece);
+}
+
+static void look_at(struct wh_lender *lender, struct piece *piece)
+{
+    if (piece->state == PIECE_ENDING) {
+        look_at_ending(lender, piece);
+    } else if (piece->state == PIECE_ASKED && is_over(piece->since_ns, ANSWER_MS)) {
+        wh_exchange_answer(piece->session, &piece->letter, ETIMEDOUT);
+        end_view(lender, piece); /* it may be made yet */
+    }
+}
+
+static void on_tick(struct wh_timer *timer)
+{
+    struct wh_lender *lender = WH_CONTAINER(timer, struct wh_lender, tick);
+    bool waits = false;
+    for (uint32_t i = 0; i < lender->npieces; i++) {
+        struct piece *piece = &lender->pieces[i];
+        if (piece->session)
+            look_at(lender, piece);
+        waits |= piece->session && (piece->state == PIECE_ASKED || piece->state == PIECE_ENDING);
+    }
+    if (!lender->answered && is_over(lender->hello_ns, HELLO_MS))
+        (void)say_hello(lender);
+    if (is_silent(lender) && !lender->told_silent) {
+        wh_log("the host has not answered for %u s: new sessions have no views before it does",
+               SILENT_MS / 1000);
+        lender->told_silent = true;
+    }
+    if (waits)
+        keep_ticking(lender, TICK_MS);
+    else if (!lender->answered && lender->port.source.fd >= 0)
+        keep_ticking(lender, HELLO_MS);
 }
 
 /* ---- from workers, which run tenants' code ---- */
@@ -205,7 +297,7 @@ int wh_lender_add_range(struct wh_served *session, const struct wh_exchange_lett
 {
     struct piece *piece = piece_of(session);
     struct wh_exchange_range range;
-    if (!piece || piece->state != PIECE_TAKEN || letter->size != sizeof(range))
+    if (!piece || piece->state != PIECE_TAKEN || piece->number || letter->size != sizeof(range))
         return EINVAL;
     memcpy(&range, letter->bytes, sizeof(range));
     if (!is_within(&range, size_of(session, range.memory)))
@@ -223,8 +315,8 @@ int wh_lender_make(struct wh_served *session, const struct wh_exchange_letter *l
     struct wh_exchange_make wish;
     char text[(RANGES + 2) * 96];
     size_t n;
-    if (!piece || piece->state != PIECE_TAKEN || letter->size != sizeof(wish))
-        return EINVAL;
+    if (!piece || piece->state != PIECE_TAKEN || piece->number || letter->size != sizeof(wish))
+        return EINVAL; /* once: the port is everybody's */
     memcpy(&wish, letter->bytes, sizeof(wish));
     piece->letter = *letter;
     piece->number = ++lender->last_number;
@@ -239,10 +331,21 @@ int wh_lender_make(struct wh_served *session, const struct wh_exchange_letter *l
                               range->view_address, range->flags);
     }
     n += (size_t)snprintf(text + n, sizeof(text) - n, "make %" PRIx64 "\n", piece->number);
-    if (say(lender, text, n))
+    if (is_silent(lender) || ask(lender, text, n))
         return EIO;
     piece->state = PIECE_ASKED;
+    piece->since_ns = wh_now_ns();
+    keep_ticking(lender, TICK_MS);
     return EINPROGRESS;
+}
+
+int wh_lender_give_back(struct wh_served *session)
+{
+    struct piece *piece = piece_of(session);
+    if (!piece || piece->state != PIECE_TAKEN || piece->number || piece->nranges)
+        return EINVAL;
+    *piece = (struct piece){0};
+    return 0;
 }
 
 bool wh_lender_release(struct wh_served *session)
@@ -254,6 +357,7 @@ bool wh_lender_release(struct wh_served *session)
         *piece = (struct piece){0};
         return false;
     }
+    piece->left = true;
     end_view(session->server->lender, piece);
     return true;
 }
@@ -270,12 +374,18 @@ void wh_lender_forget(struct wh_served *session)
 
 /* ---- from the host ---- */
 
+/*
+ * The line may have lost bytes, the end of a line among them, and glued the next one to it. So it
+ * counts only if it is one to its end: all words begin with letters that no number goes on with.
+ */
 static void on_made(struct wh_lender *lender, const char *text)
 {
     uint64_t number, key[4];
     uint32_t index;
-    if (sscanf(text, "%" SCNx64 " %" SCNx32 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64,
-               &number, &index, &key[0], &key[1], &key[2], &key[3]) != 6)
+    int length = 0;
+    if (sscanf(text, "%" SCNx64 " %" SCNx32 " %" SCNx64 " %" SCNx64 " %" SCNx64 " %" SCNx64 "%n",
+               &number, &index, &key[0], &key[1], &key[2], &key[3], &length) != 6 ||
+        text[length])
         return;
     struct piece *piece = piece_by_number(lender, number);
     if (!piece || piece->state != PIECE_ASKED)
@@ -293,93 +403,81 @@ static void on_refused(struct wh_lender *lender, const char *text)
 {
     char *why;
     struct piece *piece = piece_by_number(lender, strtoull(text, &why, 16));
-    if (!piece || piece->state != PIECE_ASKED)
+    if (!piece || piece->state != PIECE_ASKED || (*why && *why != ' '))
         return;
-    wh_log("session %u: the host makes no view:%s", piece->session->number, why);
+    wh_log_limited(&piece->session->tenant->log, "session %u: the host makes no view:%s",
+                   piece->session->number, why);
     piece->state = PIECE_TAKEN;
     wh_exchange_answer(piece->session, &piece->letter, EPERM);
 }
 
 static void on_ended(struct wh_lender *lender, const char *text)
 {
-    struct piece *piece = piece_by_number(lender, strtoull(text, NULL, 16));
-    if (!piece || piece->state != PIECE_ENDING)
+    char *rest;
+    struct piece *piece = piece_by_number(lender, strtoull(text, &rest, 16));
+    if (piece && piece->state == PIECE_ENDING && !*rest)
+        view_is_gone(piece);
+}
+
+/* What was shown before this daemon is not any more. */
+static void release_region(struct wh_lender *lender)
+{
+    if (lender->server->region)
+        wh_region_release(lender->server->region);
+}
+
+static void on_host(struct wh_lender *lender, const char *text)
+{
+    (void)text;
+    if (lender->answered)
         return;
-    struct wh_served *session = piece->session;
-    *piece = (struct piece){0};
-    if (session)
-        wh_session_finish(session);
-}
-
-static void on_host(struct wh_lender *lender)
-{
-    if (!lender->answered)
-        wh_log("the host makes views of workers' memory, for %u sessions at once", lender->npieces);
+    wh_log("the host makes views of workers' memory, for %u sessions at once", lender->npieces);
     lender->answered = true;
+    wh_loop_clear_timer(&lender->tick);
+    release_region(lender);
 }
 
-static void on_line(struct wh_lender *lender)
+static void on_line(struct wh_host_port *port, const char *line)
 {
-    const char *line = lender->line;
-    if (strncmp(line, "made ", 5) == 0)
-        on_made(lender, line + 5);
-    else if (strncmp(line, "refused ", 8) == 0)
-        on_refused(lender, line + 8);
-    else if (strncmp(line, "ended ", 6) == 0)
-        on_ended(lender, line + 6);
-    else if (strncmp(line, "host ", 5) == 0)
-        on_host(lender);
-    explicit_bzero(lender->line, sizeof(lender->line));
-}
-
-static void lose_port(struct wh_lender *lender, const char *why)
-{
-    int fd = lender->port.fd;
-    wh_log("the host's port is lost: %s; new sessions have no views", why);
-    wh_loop_remove(&lender->server->loop, &lender->port);
-    wh_close_fd(&fd);
-    lender->answered = false;
-}
-
-static void on_port(struct wh_source *source, uint32_t events)
-{
-    struct wh_lender *lender = WH_CONTAINER(source, struct wh_lender, port);
-    char bytes[256];
-    ssize_t size = read(source->fd, bytes, sizeof(bytes));
-    (void)events;
-    if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR))
-        lose_port(lender, size == 0 ? "it hung up" : strerror(errno));
-    for (ssize_t i = 0; i < size; i++) {
-        if (bytes[i] == '\n') {
-            lender->line[lender->length] = 0;
-            lender->length = 0;
-            on_line(lender);
-        } else if (lender->length < LINE - 1) {
-            lender->line[lender->length++] = bytes[i];
-        }
+    static const struct {
+        const char *word;
+        void (*take)(struct wh_lender *lender, const char *text);
+    } answers[] = {
+        {"made ", on_made}, {"refused ", on_refused}, {"ended ", on_ended}, {"host ", on_host}};
+    struct wh_lender *lender = WH_CONTAINER(port, struct wh_lender, port);
+    for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++) {
+        size_t length = strlen(answers[i].word);
+        if (strncmp(line, answers[i].word, length) != 0)
+            continue;
+        if (lender->told_silent)
+            wh_log("the host answers again");
+        lender->told_silent = false;
+        lender->asked_ns = 0;
+        answers[i].take(lender, line + length);
     }
+}
+
+/* As the VM hangs up for its host, so does the host for it: with the port went all views. */
+static void on_hang_up(struct wh_host_port *port, const char *why)
+{
+    struct wh_lender *lender = WH_CONTAINER(port, struct wh_lender, port);
+    wh_log("the host's port is lost: %s; new sessions have no views", why);
+    lender->answered = false;
+    lender->asked_ns = 0;
+    for (uint32_t i = 0; i < lender->npieces; i++) {
+        struct piece *piece = &lender->pieces[i];
+        if (piece->state == PIECE_ASKED)
+            wh_exchange_answer(piece->session, &piece->letter, EIO);
+        if (piece->state >= PIECE_ASKED)
+            view_is_gone(piece);
+    }
+    release_region(lender);
 }
 
 /* ---- the port ---- */
 
-static int open_port(const char *name, struct wh_error *error)
-{
-    struct termios raw;
-    int fd = open(name, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
-    if (fd < 0)
-        return wh_error_set(error, errno, "the agent's port %s cannot be opened: %s", name,
-                            strerror(errno));
-    if (tcgetattr(fd, &raw) == 0) { /* a serial line */
-        cfmakeraw(&raw);
-        (void)tcsetattr(fd, TCSANOW, &raw);
-    }
-    return fd;
-}
-
 static int start(struct wh_lender *lender, int port, struct wh_error *error)
 {
-    char hello[16];
-    int length = snprintf(hello, sizeof(hello), "agent %x\n", VERSION);
     lender->end = lender->fixed.size;
     lender->npieces = (uint32_t)(lender->fixed.size / WH_EXCHANGE_FIXED);
     if (lender->npieces == 0)
@@ -389,11 +487,10 @@ static int start(struct wh_lender *lender, int port, struct wh_error *error)
     lender->pieces = calloc(lender->npieces, sizeof(*lender->pieces));
     if (!lender->pieces)
         return wh_error_set(error, ENOMEM, "out of memory");
-    if (wh_loop_add(&lender->server->loop, &lender->port, port, on_port, error) < 0)
+    if (wh_host_port_start(&lender->port, &lender->server->loop, port, error) < 0)
         return -1;
-    return say(lender, hello, (size_t)length)
-               ? wh_error_set(error, EIO, "the agent's port takes nothing")
-               : 0;
+    keep_ticking(lender, HELLO_MS);
+    return say_hello(lender) ? wh_error_set(error, EIO, "the agent's port takes nothing") : 0;
 }
 
 int wh_lender_start(struct wh_server *server, int port, struct wh_fixed *fixed, uint64_t region,
@@ -405,12 +502,13 @@ int wh_lender_start(struct wh_server *server, int port, struct wh_fixed *fixed, 
         wh_fixed_close(fixed);
         return wh_error_set(error, ENOMEM, "out of memory");
     }
-    *lender =
-        (struct wh_lender){.server = server, .port.fd = -1, .fixed = *fixed, .region = region};
+    *lender = (struct wh_lender){.server = server, .fixed = *fixed, .region = region};
+    lender->port =
+        (struct wh_host_port){.source.fd = -1, .on_line = on_line, .on_hang_up = on_hang_up};
     server->lender = lender;
     if (start(lender, port, error) == 0)
         return 0;
-    if (lender->port.fd < 0)
+    if (lender->port.source.fd < 0)
         close(port);
     wh_lender_close(server);
     return -1;
@@ -427,7 +525,7 @@ int wh_lender_open(struct wh_server *server, const char *setting, struct wh_erro
                             setting);
     if (wh_fixed_open(address + 1, &fixed, error) < 0)
         return -1;
-    int port = open_port(name, error);
+    int port = wh_host_port_open(name, error);
     if (port < 0) {
         wh_fixed_close(&fixed);
         return -1;
@@ -436,15 +534,30 @@ int wh_lender_open(struct wh_server *server, const char *setting, struct wh_erro
                            error);
 }
 
+bool wh_lender_await(struct wh_server *server)
+{
+    struct wh_lender *lender = server->lender;
+    uint64_t start = wh_now_ns();
+    while (!lender->answered && lender->port.source.fd >= 0) {
+        if (is_over(start, START_MS)) {
+            wh_log(
+                "the host does not answer at the agent's port; sessions have no views before it does");
+            return false;
+        }
+        if (is_over(lender->hello_ns, TICK_MS))
+            (void)say_hello(lender);
+        wh_host_port_wait(&lender->port, TICK_MS);
+    }
+    return true;
+}
+
 void wh_lender_close(struct wh_server *server)
 {
     struct wh_lender *lender = server->lender;
     if (!lender)
         return;
-    int fd = lender->port.fd;
-    wh_loop_clear_timer(&lender->late);
-    wh_loop_remove(&server->loop, &lender->port);
-    wh_close_fd(&fd);
+    wh_loop_clear_timer(&lender->tick);
+    wh_host_port_close(&lender->port);
     wh_fixed_close(&lender->fixed);
     free(lender->pieces);
     free(lender);

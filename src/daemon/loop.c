@@ -40,6 +40,12 @@ int wh_loop_add(struct wh_loop *loop, struct wh_source *source, int fd,
     return wh_error_set(error, errno, "cannot watch a descriptor: %s", strerror(errno));
 }
 
+void wh_loop_await_writable(struct wh_loop *loop, struct wh_source *source, bool wanted)
+{
+    struct epoll_event event = {.events = EPOLLIN | (wanted ? EPOLLOUT : 0u), .data.ptr = source};
+    (void)epoll_ctl(loop->epoll, EPOLL_CTL_MOD, source->fd, &event);
+}
+
 void wh_loop_remove(struct wh_loop *loop, struct wh_source *source)
 {
     if (source->ready && source->fd >= 0)

@@ -40,6 +40,8 @@ void wh_loop_stop(struct wh_loop *loop);
 /* Calls `ready` whenever `fd` is readable or hangs up. */
 int wh_loop_add(struct wh_loop *loop, struct wh_source *source, int fd,
                 void (*ready)(struct wh_source *source, uint32_t events), struct wh_error *error);
+/* Whether `ready` is called when it can be written to, as well. */
+void wh_loop_await_writable(struct wh_loop *loop, struct wh_source *source, bool wanted);
 /* Before the descriptor is closed; harmless when it was never added. */
 void wh_loop_remove(struct wh_loop *loop, struct wh_source *source);
 

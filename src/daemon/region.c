@@ -24,8 +24,9 @@
 enum slot_state {
     SLOT_IDLE,
     SLOT_RUNNING,
-    SLOT_DONE,   /* the worker is gone, the client does not know yet */
-    SLOT_LEAVING /* the client is gone, the worker not yet */
+    SLOT_DONE,    /* the worker is gone, the client does not know yet */
+    SLOT_LEAVING, /* the client is gone, the worker not yet */
+    SLOT_HELD     /* its segment may be in a view of before this server, with somebody in it */
 };
 
 /* The server's own knowledge about one mailbox. */
@@ -118,6 +119,11 @@ static void clear_segment(const struct slot *slot)
 
 /* ---- the end of a session ---- */
 
+static bool stalled(const struct slot *slot, uint64_t ms)
+{
+    return slot->since_ns && wh_now_ns() - slot->since_ns > ms * 1000000u;
+}
+
 static void make_idle(struct slot *slot)
 {
     struct wh_mailbox *mailbox = mailbox_of(slot);
@@ -140,6 +146,15 @@ static void leave(struct slot *slot)
     }
     slot->state = SLOT_LEAVING;
     slot->since_ns = wh_now_ns();
+}
+
+/* Not those who wait for a host that does not answer. */
+static bool some_leave(const struct wh_region_server *region)
+{
+    for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++)
+        if (region->slots[i].state == SLOT_LEAVING && !stalled(&region->slots[i], 2 * KILL_MS))
+            return true;
+    return false;
 }
 
 static unsigned count(const struct wh_region_server *region, enum slot_state state)
@@ -272,17 +287,12 @@ static void answer(struct slot *slot)
     end_other_boots(slot->owner, hello.boot);
     if (open_session(slot, &hello, &error) == 0)
         announce(slot, &hello);
-    else if (count(slot->owner, SLOT_LEAVING) == 0)
+    else if (!some_leave(slot->owner))
         refuse(slot, &error);
     /* else: the mailbox stays as it is, and is looked at again when those who leave are gone */
 }
 
 /* ---- looking at the mailboxes ---- */
-
-static bool stalled(const struct slot *slot, uint64_t ms)
-{
-    return slot->since_ns && wh_now_ns() - slot->since_ns > ms * 1000000u;
-}
 
 static void look_at_idle(struct slot *slot, uint32_t state)
 {
@@ -329,13 +339,16 @@ static void look_at(struct slot *slot)
         if (stalled(slot, KILL_MS) && slot->served)
             wh_session_kill(slot->served);
         break;
+    case SLOT_HELD:
+        break;
     }
 }
 
 static bool is_busy(const struct wh_region_server *region)
 {
     for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++)
-        if (region->slots[i].state != SLOT_IDLE || region->slots[i].since_ns)
+        if ((region->slots[i].state != SLOT_IDLE && region->slots[i].state != SLOT_HELD) ||
+            region->slots[i].since_ns)
             return true;
     return false;
 }
@@ -381,14 +394,61 @@ static void on_doorbell(struct wh_source *source, uint32_t events)
 
 /* ---- the region as a whole ---- */
 
-static void write_header(struct wh_region *region, const struct wh_region_setup *setup)
+static bool segment_fits(uint64_t offset, uint64_t size, uint64_t region)
 {
+    return offset >= WH_REGION_START && offset % PAGE == 0 && size >= WH_SEGMENT_LEAST &&
+           size <= region && offset <= region - size;
+}
+
+/* Where a worker of before this server wrote which view its segment is in, that view may still be
+ * there, for the host ends it. A mailbox that was given back has none. */
+static void hold_segments(struct wh_region_server *region)
+{
+    const struct wh_region_setup *setup = &region->setup;
+    unsigned held = 0;
+    for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++) {
+        const struct wh_mailbox *mailbox = &region->region->mailboxes[i];
+        struct slot *slot = &region->slots[i];
+        uint64_t offset = *(const volatile uint64_t *)&mailbox->offset,
+                 size = *(const volatile uint64_t *)&mailbox->size;
+        if (atomic_load(&mailbox->state) == WH_MAILBOX_FREE ||
+            !segment_fits(offset, size, setup->size))
+            continue;
+        const struct wh_segment *segment = (struct wh_segment *)(void *)(setup->memory + offset);
+        if (segment->gate.index == 0)
+            continue;
+        slot->state = SLOT_HELD;
+        slot->offset = offset;
+        slot->size = size;
+        held++;
+    }
+    if (held)
+        wh_log("%u segments of sessions before this server go to nobody before the host answers",
+               held);
+}
+
+/* As a client that is gone leaves it: others pass it over, and the next server finds it. */
+static void mark_held(struct slot *slot)
+{
+    struct wh_mailbox *mailbox = mailbox_of(slot);
+    mailbox->offset = slot->offset;
+    mailbox->size = slot->size;
+    atomic_store_explicit(&mailbox->state, WH_MAILBOX_CLOSING, memory_order_relaxed);
+}
+
+static void write_header(struct wh_region_server *server)
+{
+    struct wh_region *region = server->region;
+    const struct wh_region_setup *setup = &server->setup;
     atomic_store_explicit(&region->magic, 0, memory_order_release);
     memset(region, 0, sizeof(*region));
     region->protocol = WH_PROTOCOL;
     region->server_peer = setup->bells ? WH_PEER_SERVER : UINT32_MAX;
     region->size = setup->size;
     (void)snprintf(region->version, sizeof(region->version), "%s", WH_VERSION);
+    for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++)
+        if (server->slots[i].state == SLOT_HELD)
+            mark_held(&server->slots[i]);
     /* Release pairs with the guest's acquire: the header is complete. */
     atomic_store_explicit(&region->magic, WH_REGION_MAGIC, memory_order_release);
 }
@@ -416,9 +476,19 @@ struct wh_region_server *wh_region_serve(struct wh_server *server,
     }
     /* A server before this one, if any, is gone: so are its workers. */
     wh_region_abandon(setup->memory, setup->size, "the server was restarted");
-    write_header(region->region, setup);
+    if (setup->hold)
+        hold_segments(region);
+    write_header(region);
     look(region);
     return region;
+}
+
+void wh_region_release(struct wh_region_server *region)
+{
+    for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++)
+        if (region->slots[i].state == SLOT_HELD)
+            make_idle(&region->slots[i]);
+    look(region);
 }
 
 void wh_region_end(struct wh_region_server *region, const char *reason)
@@ -434,12 +504,6 @@ void wh_region_end(struct wh_region_server *region, const char *reason)
         slot->life = -1;
     }
     free_when_done(region);
-}
-
-static bool segment_fits(uint64_t offset, uint64_t size, uint64_t region)
-{
-    return offset >= WH_REGION_START && offset % PAGE == 0 && size >= WH_SEGMENT_LEAST &&
-           size <= region && offset <= region - size;
 }
 
 void wh_region_abandon(uint8_t *memory, uint64_t size, const char *reason)
@@ -471,7 +535,7 @@ void wh_region_close_all(uint8_t *memory)
 
 /* ---- a service VM ---- */
 
-int wh_region_serve_device(struct wh_server *server, const char *url, struct wh_error *error)
+int wh_region_map_device(struct wh_server *server, const char *url, struct wh_error *error)
 {
     struct wh_ivshmem_device *device = &server->device;
     if (wh_ivshmem_map(url + strlen("ivshmem:"), device, error) < 0)
@@ -482,10 +546,17 @@ int wh_region_serve_device(struct wh_server *server, const char *url, struct wh_
             "the ivshmem region of %s is too small: it has %llu KiB, sessions need %llu MiB",
             device->address, (unsigned long long)(device->size >> 10),
             (unsigned long long)(WH_REGION_LEAST >> 20));
+    return 0;
+}
+
+int wh_region_serve_device(struct wh_server *server, bool hold, struct wh_error *error)
+{
+    struct wh_ivshmem_device *device = &server->device;
     struct wh_region_setup setup = {.name = device->address,
                                     .memory = device->memory,
                                     .fd = device->memory_fd,
-                                    .size = device->size};
+                                    .size = device->size,
+                                    .hold = hold};
     server->region = wh_region_serve(server, &setup, error);
     if (!server->region)
         return -1;

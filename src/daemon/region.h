@@ -28,6 +28,8 @@ struct wh_region_setup {
     uint64_t size;
     const int *bells; /* WH_REGION_BELLS eventfds by peer number, or NULL: nobody can ring here */
     struct wh_gate_vm *gate; /* the VM on the exitless path, or NULL */
+    bool hold; /* segments that a view of before this server showed go to nobody before
+                * wh_region_release */
 };
 
 /* Starts to serve; guests see the region as served when this returns. NULL with a reason on
@@ -42,9 +44,13 @@ struct wh_region_server *wh_region_serve(struct wh_server *server,
  */
 void wh_region_end(struct wh_region_server *region, const char *reason);
 
-/* In a service VM: serves the region of this machine's ivshmem device, as long as the server runs.
- */
-int wh_region_serve_device(struct wh_server *server, const char *url, struct wh_error *error);
+/* What was shown before is not any more. */
+void wh_region_release(struct wh_region_server *region);
+
+/* In a service VM: maps the region of this machine's ivshmem device; serves it, as long as the
+ * server runs. */
+int wh_region_map_device(struct wh_server *server, const char *url, struct wh_error *error);
+int wh_region_serve_device(struct wh_server *server, bool hold, struct wh_error *error);
 
 /* Ends the sessions that the region's mailboxes tell of, without having served them: one of its two
  * VMs is gone. */

@@ -94,6 +94,17 @@ static uint64_t physical_memory(void)
     return (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
 }
 
+/* In a service VM. Views of its memory, and of the region, may be there from before. */
+static int serve_device(struct wh_server *server, struct wh_error *error)
+{
+    const struct wh_config *config = server->config;
+    if (wh_region_map_device(server, config->region_url, error) < 0 ||
+        (config->agent && wh_lender_open(server, config->agent, error) < 0))
+        return -1;
+    bool hold = server->lender && !wh_lender_await(server);
+    return wh_region_serve_device(server, hold, error);
+}
+
 static int start(struct wh_server *server, struct wh_error *error)
 {
     const struct wh_config *config = server->config;
@@ -113,9 +124,7 @@ static int start(struct wh_server *server, struct wh_error *error)
         if (!config->private)
             wh_log("serving the VM %s at %s", config->vms[i].name, config->vms[i].socket);
     }
-    if (config->region_url && wh_region_serve_device(server, config->region_url, error) < 0)
-        return -1;
-    return config->agent ? wh_lender_open(server, config->agent, error) : 0;
+    return config->region_url ? serve_device(server, error) : 0;
 }
 
 static void stop(struct wh_server *server)

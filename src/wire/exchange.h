@@ -2,7 +2,8 @@
 /*
  * What a worker and its daemon say to each other about things that one session offers to others of
  * its tenant: each is known by a token that the daemon draws by lot, and may have a descriptor with
- * it. One packet a question, one the answer; the same bytes both ways.
+ * it. One packet a question, one the answer; the same bytes both ways. An answer may come after the
+ * worker has given up waiting for it.
  */
 #ifndef WH_WIRE_EXCHANGE_H
 #define WH_WIRE_EXCHANGE_H
@@ -19,9 +20,10 @@ enum wh_exchange_what {
     WH_EXCHANGE_VIEW =
         4, /* with a descriptor of a view: the answer's kind is its index in the VM */
     /* In a service VM, where the host makes the view: */
-    WH_EXCHANGE_RANGE = 5, /* a struct wh_exchange_range of it, one letter each */
-    WH_EXCHANGE_MAKE = 6   /* a struct wh_exchange_make; the answer's kind is the view's index, its
-                              bytes are the key */
+    WH_EXCHANGE_RANGE = 5,    /* a struct wh_exchange_range of it, one letter each */
+    WH_EXCHANGE_MAKE = 6,     /* a struct wh_exchange_make; the answer's kind is the view's index,
+                                 its bytes are the key */
+    WH_EXCHANGE_GIVE_BACK = 7 /* there will be no view: its memory is not used */
 };
 
 /* What a worker in a service VM has of memory that never moves, from where the daemon says. */
@@ -53,6 +55,7 @@ struct wh_exchange_letter {
     uint32_t size;  /* of what is used of `bytes` */
     uint8_t token[WH_EXCHANGE_TOKEN];
     uint8_t bytes[WH_EXCHANGE_MOST];
+    uint32_t number; /* the worker's, of the question; its answer has it, too */
 };
 
 #endif

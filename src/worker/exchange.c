@@ -10,43 +10,72 @@
 #include <string.h>
 
 #define LONGEST_MS 5000
+#define MOST_LATE  16u /* a daemon that owes more answers than that is none */
 
 static struct {
     pthread_mutex_t lock;
-    int socket; /* or 0: none */
+    int socket;      /* or 0: none */
+    uint32_t number; /* of the last question */
+    uint32_t late;   /* questions whose answers nobody waits for any more */
 } exchange = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
 void wh_exchange_use(int socket)
 {
     exchange.socket = socket;
+    exchange.number = exchange.late = 0;
 }
 
-/* Lock held. Whoever fails here leaves the two out of step: that was the last question. */
-static int talk(struct wh_exchange_letter *letter, int give, int *got)
+/* Waits until then for a letter. 0, ETIMEDOUT, or ENOTCONN: something else came. */
+static int receive(struct wh_exchange_letter *letter, int *got, uint64_t until_ns)
 {
     struct pollfd ready = {.fd = exchange.socket, .events = POLLIN};
-    uint32_t what = letter->what;
-    if (exchange.socket <= 0)
-        return ENOTCONN;
-    if (wh_send_fds(exchange.socket, letter, sizeof(*letter), &give, give >= 0) ==
-            (ssize_t)sizeof(*letter) &&
-        poll(&ready, 1, LONGEST_MS) == 1 &&
-        wh_receive_fds(exchange.socket, letter, sizeof(*letter), got, 1) ==
-            (ssize_t)sizeof(*letter) &&
-        letter->what == what && letter->size <= WH_EXCHANGE_MOST)
-        return letter->status;
-    wh_close_fd(got);
-    *got = -1;
-    exchange.socket = 0;
+    uint64_t now = wh_now_ns();
+    int n = poll(&ready, 1, now < until_ns ? (int)((until_ns - now) / 1000000) : 0);
+    if (n == 0)
+        return ETIMEDOUT;
+    if (n == 1 && wh_receive_fds(exchange.socket, letter, sizeof(*letter), got, 1) ==
+                      (ssize_t)sizeof(*letter))
+        return 0;
     return ENOTCONN;
+}
+
+/* Lock held. Passes over what comes too late for the questions before this one. ENOTCONN: the two
+ * are out of step. */
+static int talk(struct wh_exchange_letter *letter, int give, int *got)
+{
+    const uint64_t until_ns = wh_now_ns() + LONGEST_MS * 1000000ull;
+    const uint32_t what = letter->what, number = letter->number = ++exchange.number;
+    if (exchange.late > MOST_LATE || wh_send_fds(exchange.socket, letter, sizeof(*letter), &give,
+                                                 give >= 0) != (ssize_t)sizeof(*letter))
+        return ENOTCONN;
+    for (;;) {
+        int code = receive(letter, got, until_ns);
+        if (code == ETIMEDOUT)
+            exchange.late++;
+        if (code)
+            return code;
+        if (letter->number == number)
+            return letter->what == what && letter->size <= WH_EXCHANGE_MOST ? 0 : ENOTCONN;
+        if (exchange.late == 0 || letter->number > number)
+            return ENOTCONN;
+        exchange.late--;
+        wh_close_fd(got);
+        *got = -1;
+    }
 }
 
 static int ask(struct wh_exchange_letter *letter, int give, int *got)
 {
     *got = -1;
     pthread_mutex_lock(&exchange.lock);
-    int code = talk(letter, give, got);
+    int code = exchange.socket > 0 ? talk(letter, give, got) : ENOTCONN;
+    if (code == ENOTCONN) /* that was the last question */
+        exchange.socket = 0;
     pthread_mutex_unlock(&exchange.lock);
+    if (code == 0)
+        return letter->status;
+    wh_close_fd(got);
+    *got = -1;
     return code;
 }
 
@@ -112,6 +141,15 @@ int wh_exchange_make_view(const struct wh_exchange_make *wish, uint64_t key[4], 
     wh_close_fd(&none);
     memcpy(key, letter.bytes, 4 * sizeof(*key));
     *index = letter.kind;
+    return code;
+}
+
+int wh_exchange_give_back(void)
+{
+    struct wh_exchange_letter letter = {.what = WH_EXCHANGE_GIVE_BACK};
+    int none;
+    int code = ask(&letter, -1, &none);
+    wh_close_fd(&none);
     return code;
 }
 

@@ -2,8 +2,9 @@
 /*
  * What this session offers to others of its tenant, and takes from them, through the daemon. Used
  * by backends, with kinds of their own. All functions return 0 or an errno value: ENOTCONN when
- * there is no daemon to ask, ENOENT when there is no such thing, EDQUOT when there are too many.
- * Thread-safe; they wait for the daemon, which answers at once.
+ * there is no daemon to ask, ENOENT when there is no such thing, EDQUOT when there are too many,
+ * ETIMEDOUT when the daemon took too long, which may answer the next question again. Thread-safe;
+ * they wait for the daemon, which answers at once, but for a view that a host makes.
  */
 #ifndef WH_WORKER_EXCHANGE_H
 #define WH_WORKER_EXCHANGE_H
@@ -31,6 +32,9 @@ int wh_exchange_bind_view(int view, uint32_t *index);
 /* In a service VM: adds a range to the view that this session will ask for; asks for it. */
 int wh_exchange_add_range(const struct wh_exchange_range *range);
 int wh_exchange_make_view(const struct wh_exchange_make *wish, uint64_t key[4], uint32_t *index);
+
+/* There will be none, and the session has put nothing into the memory that it got for it. */
+int wh_exchange_give_back(void);
 
 /* Takes an offer of this session's back. */
 int wh_exchange_drop(const uint8_t token[WH_EXCHANGE_TOKEN]);

@@ -269,6 +269,8 @@ static void open_gate(struct job *job)
     if ((where && wh_fixed_use(GATE_FD, job->fixed, WH_EXCHANGE_FIXED, where, &error) < 0) ||
         wh_gate_open(&job->worker, job->shm, GATE_FD, where, &error) < 0)
         wh_log("session %u: calls travel by ivshmem: %s", job->session, error.text);
+    if (where && where->used == 0) /* others may need it */
+        (void)wh_exchange_give_back();
     if (where)
         wh_fixed_close(where);
     close(GATE_FD);

@@ -75,6 +75,12 @@ int wh_lender_make(struct wh_served *session, const struct wh_exchange_letter *l
     return EINVAL;
 }
 
+int wh_lender_give_back(struct wh_served *session)
+{
+    (void)session;
+    return EINVAL;
+}
+
 enum { SESSIONS = 3, TOKENS = 64 };
 
 /* What was put, as it is to be found. */
@@ -91,7 +97,8 @@ struct world {
     int ends[SESSIONS]; /* the workers' */
     struct known known[TOKENS];
     unsigned nknown;
-    int thing; /* what is offered with a descriptor */
+    uint32_t number; /* of the last letter */
+    int thing;       /* what is offered with a descriptor */
 };
 
 static struct wh_tenant *tenant_of(struct world *w, unsigned session)
@@ -134,6 +141,7 @@ static void expect_counts(const struct world *w)
 static bool ask(struct world *w, unsigned i, struct wh_exchange_letter *letter, size_t size, int fd,
                 int *got)
 {
+    uint32_t what = letter->what, number = letter->number = ++w->number;
     *got = -1;
     expect(wh_send_fds(w->ends[i], letter, size, &fd, fd >= 0) == (ssize_t)size);
     w->sessions[i].exchange.ready(&w->sessions[i].exchange, EPOLLIN);
@@ -142,9 +150,8 @@ static bool ask(struct world *w, unsigned i, struct wh_exchange_letter *letter, 
         return false;
     }
     expect(size == sizeof(*letter));
-    uint32_t what = letter->what;
     expect(wh_receive_fds(w->ends[i], letter, sizeof(*letter), got, 1) == (ssize_t)sizeof(*letter));
-    expect(letter->what == what);
+    expect(letter->what == what && letter->number == number);
     return true;
 }
 
@@ -260,7 +267,7 @@ static void serve_workers(struct input *input)
 static void answer_worker(struct input *input)
 {
     uint8_t command = take_byte(input), token[WH_EXCHANGE_TOKEN] = {0}, bytes[WH_EXCHANGE_MOST];
-    uint8_t answer[2 * sizeof(struct wh_exchange_letter)];
+    _Alignas(struct wh_exchange_letter) uint8_t answer[2 * sizeof(struct wh_exchange_letter)];
     size_t wanted = take_byte(input) % (sizeof(bytes) + 1),
            size = command & 0x40 ? take_byte(input) + 1u : sizeof(struct wh_exchange_letter);
     int ends[2], fd = -1, code, thing = eventfd(0, EFD_CLOEXEC);
@@ -268,8 +275,9 @@ static void answer_worker(struct input *input)
     wh_exchange_use(ends[0]);
     take(input, answer, size);
     if (command & 0x20) { /* in step, so that the rest of it is looked at */
-        uint32_t what = command % 3 + 1;
-        memcpy(answer, &what, sizeof(what));
+        struct wh_exchange_letter *letter = (struct wh_exchange_letter *)(void *)answer;
+        letter->what = command % 3 + 1;
+        letter->number = 1;
     }
     expect(wh_send_fds(ends[1], answer, size, &thing, command >> 7) == (ssize_t)size);
     if (command % 3 == 0)
