@@ -209,7 +209,8 @@ struct wh_served *wh_session_start(struct wh_server *server,
 
 void wh_session_kill(struct wh_served *session)
 {
-    (void)pidfd_send_signal(session->exit.fd, SIGKILL, NULL, 0);
+    if (session->exit.fd >= 0) /* else it is gone, and only its view is not */
+        (void)pidfd_send_signal(session->exit.fd, SIGKILL, NULL, 0);
 }
 
 void wh_session_forget(struct wh_served *session)
