@@ -184,10 +184,14 @@ uint64_t wh_callee_handle(uint64_t first, uint64_t second, uint64_t lane)
     struct wh_gate *gate = wh_callee_gate();
     struct wh_shm *shm = gate->shm;
     unsigned left = MOST_AT_ONCE;
+    bool began = false;
     (void)first, (void)second, (void)lane;
     for (;;) {
         if (!wh_lead_try(shm))
             return WH_GATE_RING; /* if who leads stops before it looks, somebody must be woken */
+        if (!began)
+            wh_cuda_callee.begin();
+        began = true;
         int took = is_open(gate) ? 1 : -1;
         gate->worker.backend = &wh_cuda_callee.backend;
         while (took > 0)

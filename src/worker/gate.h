@@ -58,6 +58,7 @@ struct wh_callee_call {
 struct wh_callee_backend {
     struct wh_backend backend;           /* its tables only */
     const struct wh_callee_call *calls;  /* by call number; `run` NULL: not in a view */
+    void (*begin)(void);                 /* somebody leads, who has a call's time */
     bool (*enter)(struct wh_call *call); /* false: not now */
 };
 extern const struct wh_callee_backend wh_cuda_callee;

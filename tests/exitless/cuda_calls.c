@@ -196,6 +196,32 @@ static void launch(unsigned long count)
     CHECK(cuModuleUnload(module));
 }
 
+/* So many modules that the last ones' functions are not in the view. */
+static void modules(void)
+{
+    enum { MODULES = 64 };
+    CUdeviceptr a;
+    CUmodule all[MODULES];
+    CUfunction function;
+    uint32_t n = 1, k, sum = 0, word = 0;
+    CHECK(cuMemAlloc_v2(&a, sizeof(word)));
+    CHECK(cuMemsetD32_v2(a, 0, 1));
+    void *params[] = {&a, &n, &k};
+    for (int i = 0; i < MODULES; i++) {
+        CHECK(cuModuleLoadData(&all[i], ptx));
+        CHECK(cuModuleGetFunction(&function, all[i], "add"));
+        for (k = 1; k <= 3; k++, sum += k - 1) {
+            CHECK(cuCtxSynchronize()); /* the session is quiet again */
+            CHECK(cuLaunchKernel(function, 1, 1, 1, 1, 1, 1, 0, NULL, params, NULL));
+        }
+        CHECK(cuMemcpyDtoH_v2(&word, a, sizeof(word)));
+        expect(word == sum, "a sum", (unsigned long)i);
+    }
+    for (int i = 0; i < MODULES; i++)
+        CHECK(cuModuleUnload(all[i]));
+    CHECK(cuMemFree_v2(a));
+}
+
 /* Right answers, then errors only. */
 static void loop(void)
 {
@@ -271,6 +297,8 @@ int main(int argc, char **argv)
         memory(count);
     else if (strcmp(argv[1], "launch") == 0)
         launch(count);
+    else if (strcmp(argv[1], "modules") == 0)
+        modules();
     else if (strcmp(argv[1], "fork") == 0)
         forked();
     else if (strcmp(argv[1], "loop") == 0) {

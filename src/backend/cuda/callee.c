@@ -282,4 +282,6 @@ static const struct wh_callee_call calls[WH_CUDA_NCALLS] = {WH_CUDA_IN_VIEW(ENTR
 const struct wh_callee_backend wh_cuda_callee = {
     .backend = {.api = &wh_cuda_api, .functions = &functions, .reaches = reaches},
     .calls = calls,
-    .enter = enter};
+    .begin = wh_view_enter,
+    .enter = enter,
+};

@@ -34,17 +34,19 @@ struct soft_context *soft_current(void)
 
 /* ---- handles ---- */
 
-/* Ends where an object lies that cannot be looked at; *hidden says so. */
+/* Ends where an object lies that cannot be looked at, be it the one that is meant; *hidden says so.
+ */
 static struct soft_object *search(const void *handle, bool *hidden)
 {
     struct soft_object *object = soft_callee()->buckets[soft_object_bucket(handle)];
     *hidden = false;
-    while (object && object != handle) {
+    for (; object; object = object->next) {
         if (!soft_callee_sees(object, sizeof(*object))) {
             *hidden = true;
             return NULL;
         }
-        object = object->next;
+        if (object == handle)
+            break;
     }
     return object;
 }

@@ -114,8 +114,10 @@ CUresult soft_submit(struct soft_stream *stream, struct soft_command *command,
     if (mark)
         *mark = (struct soft_mark){NULL, 0};
     soft_command_run(stream, command);
-    if (atomic_load(&context->fault) == before)
+    if (atomic_load(&context->fault) == before) {
+        wh_view_end();
         return CUDA_SUCCESS;
+    }
     wh_view_undo();
     atomic_store(&context->fault, before);
     atomic_store(&context->cancel, false);

@@ -27,15 +27,31 @@ static bool sees(const void *bytes, size_t size)
     return true;
 }
 
+/* However much there is to be run, a caller's time comes to an end: launches that take all they may
+ * are refused soon, and are not held against the kernel. */
+static void try_until_refused(const struct wh_soft_launch *launch, uint64_t blocks,
+                              uint64_t threads)
+{
+    unsigned launches = 0;
+    wh_view_enter();
+    for (; wh_view_begin(launch->kernel, blocks, threads); launches++)
+        view.steps = view.end;
+    assert_in_range(launches, 1, 8);
+    wh_view_end();
+}
+
 bool test_try_in_view(const struct wh_soft_launch *launch)
 {
     struct wh_soft_fault fault;
     view = (struct wh_view){.sees = sees, .log = log_bytes, .log_size = LOG_SIZE};
     uint64_t blocks = (uint64_t)launch->grid[0] * launch->grid[1] * launch->grid[2];
     uint64_t threads = (uint64_t)launch->block[0] * launch->block[1] * launch->block[2];
+    wh_view_enter();
     if (launch->cooperative || !wh_view_begin(launch->kernel, blocks, threads))
         return false;
     if (wh_view_soft_run(&test_memory, launch, &fault) == 0) {
+        wh_view_end();
+        try_until_refused(launch, blocks, threads);
         done++;
         return true;
     }

@@ -12,10 +12,12 @@
 
 #include <string.h>
 
-#define STEPS      16384u     /* instructions of warps: some milliseconds */
-#define MOST_BYTES (8u << 20) /* of registers that are cleared, which takes time too: */
-#define WARP_BYTES 8192u      /* so many of a warp, and its own */
-#define GIVES_UP   3u         /* a kernel that was put back so often is not tried again */
+#define STEPS      16384u      /* instructions of warps, of a launch: some milliseconds */
+#define MOST_STEPS (4 * STEPS) /* of all launches that one caller comes to run: his time is short \
+                                */
+#define MOST_BYTES (8u << 20)  /* of registers that are cleared, which takes time too: */
+#define WARP_BYTES 8192u       /* so many of a warp, and its own */
+#define GIVES_UP   3u          /* a kernel that was put back so often is not tried again */
 
 /* One write, in the log; its bytes before are behind it. */
 struct entry {
@@ -51,15 +53,16 @@ void wh_step(struct wh_warp *warp, const struct wh_ins *ins, uint32_t mask)
     struct wh_view *view = wh_view();
     const struct wh_function *function = warp->frame->function;
     uint32_t before = warp->pc;
-    if (view->steps == 0) {
+    if (view->steps <= view->end) {
         give_up(warp);
         return;
     }
     view->steps--;
     wh_handler_at(function->numbers[ins - warp->code].run)(warp, ins, mask);
-    if (warp->pc < before)
-        view->steps -=
-            view->steps < (before - warp->pc) / 8 ? view->steps : (before - warp->pc) / 8;
+    if (warp->pc < before) {
+        uint32_t left = view->steps - view->end, over = (before - warp->pc) / 8;
+        view->steps -= left < over ? left : over;
+    }
 }
 
 uint32_t wh_compare_lanes(struct wh_warp *warp, const struct wh_ins *ins)
@@ -96,30 +99,45 @@ static bool is_seen(const struct wh_soft_kernel *kernel)
            wh_arena_seen(&kernel->module->arena, view->sees);
 }
 
+void wh_view_enter(void)
+{
+    wh_view()->steps = MOST_STEPS;
+}
+
 bool wh_view_begin(const struct wh_soft_kernel *kernel, uint64_t blocks, uint64_t threads)
 {
     struct wh_view *view = wh_view();
-    if (!is_seen(kernel))
+    if (view->steps < STEPS || !is_seen(kernel))
         return false;
     uint64_t warps = (threads + WH_LANES - 1) / WH_LANES;
     view->function = kernel->function;
-    view->steps = STEPS;
+    view->end = view->steps - STEPS;
     view->log_used = 0;
     uint64_t each = WARP_BYTES + view->function->frame_size;
     return view->function->numbers && view->function->gave_up < GIVES_UP && warps > 0 &&
            warps <= MOST_BYTES / each && blocks <= MOST_BYTES / (warps * each);
 }
 
+void wh_view_end(void)
+{
+    struct wh_view *view = wh_view();
+    view->function = NULL;
+    view->log_used = 0;
+}
+
 void wh_view_undo(void)
 {
     struct wh_view *view = wh_view();
     struct entry entry;
+    if (!view->function)
+        return;
     view->function->gave_up++;
     while (view->log_used) {
         memcpy(&entry, view->log + view->log_used - sizeof(entry), sizeof(entry));
         view->log_used -= (uint32_t)(sizeof(entry) + ((entry.size + 7) & ~7ull));
         memcpy(entry.at, view->log + view->log_used, entry.size);
     }
+    view->function = NULL;
 }
 
 /* ---- nothing is loaded here ---- */

@@ -17,18 +17,26 @@ struct wh_view {
     const uint8_t *own, *own_end; /* where launches have memory of their own: nobody else's */
     uint8_t *log;                 /* what was there before it was written; log_size bytes */
     uint32_t log_size, log_used;
-    uint32_t steps; /* instructions of warps that are left */
+    uint32_t steps; /* instructions of warps that are left to whoever has called */
+    uint32_t end;   /* what must be left of them after the launch */
     struct wh_function *function;
 };
 
 /* The caller's; it stays the same during a launch. */
 struct wh_view *wh_view(void);
 
+/* There is a new caller, who has so much time. */
+void wh_view_enter(void);
+
 /* Whether a launch of so many blocks and threads of each may be tried: all of the kernel's code can
- * be seen and handled, and is not known to be too much. If so, it is the next to be run. */
+ * be seen and handled, is not known to be too much, and the caller has the time. If so, it is the
+ * next to be run. */
 bool wh_view_begin(const struct wh_soft_kernel *kernel, uint64_t blocks, uint64_t threads);
 
-/* Puts back what it wrote: it did not come to its end. */
+/* It came to its end: there is nothing more to be put back. */
+void wh_view_end(void);
+
+/* Puts back what it wrote: it did not come to its end. Nothing, where no launch is under way. */
 void wh_view_undo(void);
 
 #endif
