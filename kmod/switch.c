@@ -460,9 +460,10 @@ static int on_handle(struct kprobe *probe, struct pt_regs *regs)
 		return 0;
 	skip = state->skip;
 	if (skip) {
-		/* An exception that was on its way was the view's. */
+		/* What was on its way to a handler was the view's: a fault, or an INT. */
 		vcpu->arch.exception.pending = false;
 		vcpu->arch.exception.injected = false;
+		vcpu->arch.interrupt.injected = false;
 	}
 	if (state->fault)
 		kvm_queue_exception(vcpu, UD_VECTOR);
