@@ -21,7 +21,7 @@
 DEFINE_MUTEX(wh_lock);
 struct workqueue_struct *wh_queue;
 atomic_t wh_views, wh_vms;
-atomic64_t wh_pinned_pages, wh_own_pages;
+atomic64_t wh_pinned_pages, wh_own_pages, wh_list_pages;
 bool wh_execute_only;
 
 static int view_release(struct inode *inode, struct file *file)
@@ -218,6 +218,7 @@ static long info(struct wormhole_info __user *argument)
 		.vms = atomic_read(&wh_vms),
 		.pinned_pages = atomic64_read(&wh_pinned_pages),
 		.own_pages = atomic64_read(&wh_own_pages),
+		.list_pages = atomic64_read(&wh_list_pages),
 	};
 
 	return copy_to_user(argument, &info, sizeof(info)) ? -EFAULT : 0;

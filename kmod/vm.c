@@ -66,6 +66,7 @@ static int add_vcpu(struct wh_vm *vm, unsigned long number)
 		kvfree(state);
 		return -ENOMEM;
 	}
+	atomic64_inc(&wh_list_pages);
 	for (i = 1; i < vm->high; i++) {
 		struct wh_view *view = rcu_dereference_protected(vm->slots[i].view,
 								 lockdep_is_held(&wh_lock));
@@ -124,6 +125,7 @@ static void vm_free(struct wh_vm *vm)
 		if (!vm->vcpus[i])
 			continue;
 		free_page((unsigned long)vm->vcpus[i]->list);
+		atomic64_dec(&wh_list_pages);
 		kvfree(vm->vcpus[i]);
 	}
 	allow_apicv(vm->kvm, true);

@@ -97,7 +97,7 @@ struct wh_vm {
 extern struct mutex wh_lock;
 extern struct workqueue_struct *wh_queue;
 extern atomic_t wh_views, wh_vms;
-extern atomic64_t wh_pinned_pages, wh_own_pages;
+extern atomic64_t wh_pinned_pages, wh_own_pages, wh_list_pages;
 extern bool wh_execute_only;
 
 /* gate.S */

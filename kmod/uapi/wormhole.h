@@ -92,6 +92,7 @@ struct wormhole_info {
 	__u32 vms;		/* that are bound, or not yet clean */
 	__u64 pinned_pages;	/* of workers, in all views */
 	__u64 own_pages;	/* of the module's, in all views */
+	__u64 list_pages;	/* EPTP lists, one for each vCPU of all VMs */
 };
 
 struct wormhole_view_stats {

@@ -234,6 +234,6 @@ void guests_leaks(int device)
     }
     printf("# %u views, %u VMs, %llu pages pinned, %llu of the module's own\n", info.views,
            info.vms, info.pinned_pages, info.own_pages);
-    verdict(!info.views && !info.vms && !info.pinned_pages && !info.own_pages,
+    verdict(!info.views && !info.vms && !info.pinned_pages && !info.own_pages && !info.list_pages,
             "no view, pin or table is left");
 }
