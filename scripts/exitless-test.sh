@@ -12,7 +12,8 @@
 # --here: on this machine itself, by root, if its CPU has VMFUNC; the kernel gets the module while the tests run.
 # KERNEL=6.12 in the environment: with the newest Debian kernel of that line, or KERNEL=RELEASE, instead of the installed headers'.
 # --short: some six minutes on two free cores. CALLS, STEPS, VMS, VCPUS, CYCLES, SESSIONS, SECONDS_LIMIT and JOBS in the
-# environment override what it and the long form have. Logs are left in build/exitless. The last line is 'N passed, M failed'.
+# environment override what it and the long form have. Logs are left in build/exitless. The last line is 'N passed, M failed',
+# with ', K skipped' when some were.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
@@ -42,7 +43,7 @@ vms=${VMS:-$vms} vcpus=${VCPUS:-$vcpus} seconds=${SECONDS_LIMIT:-$seconds}
 out=build/exitless
 ours=(build/bin/wormholed build/bin/wormhole-worker build/lib/wormhole/libwormhole-softgpu.so)
 mkdir -p $out
-passed=0 failed=0
+passed=0 failed=0 skipped=0
 : "${KERNEL=}"
 
 stop() {
@@ -153,12 +154,14 @@ build_with_dkms() {
         dkms status "wormhole/$version" -k "$host" "${trees[@]}" | grep ': built$'
 }
 
-# judge LOG: adds up the test program's lines; one that did not get to its end has failed.
+# judge LOG: adds up the test program's lines; one that did not get to its end has failed, one that was skipped is not passed.
 judge() {
-    local ok bad
-    ok=$(tr -d '\r' <"$1" | grep -c '^ok ')
+    local ok bad skip
+    ok=$(tr -d '\r' <"$1" | grep '^ok ' | grep -vc '# SKIP')
+    skip=$(tr -d '\r' <"$1" | grep '^ok ' | grep -c '# SKIP')
     bad=$(tr -d '\r' <"$1" | grep -c '^not ok ')
     passed=$((passed + ok))
+    skipped=$((skipped + skip))
     failed=$((failed + bad))
     tr -d '\r' <"$1" | grep -E '^(ok|not ok|#|Bail|1\.\.)'
     if ! tr -d '\r' <"$1" | grep -q '^END 0$'; then
@@ -366,12 +369,16 @@ done
 
 # One emulated machine takes one core.
 run_host() {
-    local start=$SECONDS memory=2048
-    [ "$1" != mini ] || memory=512
+    local start=$SECONDS memory=2048 count=$cpus
+    # What mini is there to show happens between CPUs.
+    if [ "$1" = mini ]; then
+        memory=512
+        [ "$count" -gt 1 ] || count=2
+    fi
     if [ -n "$here" ]; then
         vm/exitless/here.sh --root "$out/$1.root" --log "$out/$1.log" --seconds "$seconds"
     else
-        vm/exitless/bochs.sh --iso "$out/$1.iso" --log "$out/$1.log" --seconds "$seconds" --cpus "$cpus" --memory $memory
+        vm/exitless/bochs.sh --iso "$out/$1.iso" --log "$out/$1.log" --seconds "$seconds" --cpus "$count" --memory $memory
     fi
     echo $((SECONDS - start)) >"$out/$1.seconds"
 }
@@ -388,5 +395,7 @@ for test in "${wanted[@]}"; do
     judge "$out/$test.log"
     echo "-- $test: $(cat "$out/$test.seconds") s"
 done
-echo "$passed passed, $failed failed"
+verdict="$passed passed, $failed failed"
+[ $skipped -eq 0 ] || verdict="$verdict, $skipped skipped"
+echo "$verdict"
 [ $failed -eq 0 ]

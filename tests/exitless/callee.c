@@ -27,9 +27,9 @@ static uint64_t recurse(uint64_t depth)
     return recurse(depth + 1) + (uint64_t)frame[(depth + 1) % sizeof(frame)];
 }
 
-static void go_to(uint64_t address, uint64_t index)
+static void go_to(uint64_t address, uint64_t function, uint64_t index)
 {
-    asm volatile("jmp *%2" : : "a"(0), "c"(index), "r"(address) : "memory");
+    asm volatile("jmp *%2" : : "a"(function), "c"(index), "r"(address) : "memory");
 }
 
 __attribute__((section(".text.first"))) uint64_t callee(uint64_t job, uint64_t value, uint64_t lane)
@@ -84,8 +84,14 @@ __attribute__((section(".text.first"))) uint64_t callee(uint64_t job, uint64_t v
         asm volatile("divl %1" : "+a"(a) : "r"(b), "d"(0));
         return a;
     case JOB_SWITCH:
-        go_to(DATA->gate + WORMHOLE_LEAVE, value);
+        go_to(DATA->gate + WORMHOLE_LEAVE, 0, value);
         return 0;
+    case JOB_FUNCTION:
+        go_to(DATA->gate + WORMHOLE_LEAVE, value, 0);
+        return 0;
+    case JOB_ROOT:
+        asm volatile("mov %0, %%cr3" : : "r"(value) : "memory");
+        return value;
     default:
         return ~0ull;
     }

@@ -31,7 +31,9 @@ enum callee_job {
     JOB_HLT,
     JOB_RECURSE,
     JOB_DIVIDE,
-    JOB_SWITCH, /* leave through the gate page, but to the view with that index */
+    JOB_SWITCH,   /* leave through the gate page, but to the view with that index */
+    JOB_FUNCTION, /* ... by the VM function of that number */
+    JOB_ROOT,     /* make that the page-table root, as only ring 0 may */
     JOBS,
 };
 
@@ -42,7 +44,7 @@ struct callee_data {
         uint64_t count, sum;
     } lane[CALLEE_LANES];
     uint64_t total;
-    uint64_t canary[64];
+    uint64_t canary[(4096 - 8 - 16 * CALLEE_LANES - 8) / 8]; /* the rest of its page */
 };
 
 static inline uint64_t callee_mix(uint64_t value)

@@ -19,8 +19,9 @@
 
 enum guest_job {
     GUEST_CALLS,   /* count calls with the arguments first and second, second + 1 ... */
+    GUEST_UNTIL,   /* the same, to the first that is not DONE */
     GUEST_VMCALLS, /* count hypercalls */
-    GUEST_JUMP,    /* to `target` with the call's registers, by a VMFUNC there */
+    GUEST_JUMP,    /* to `target` with `registers`; by the first vCPU only */
     GUEST_SPIN,    /* count rounds outside of any view */
 };
 
@@ -31,8 +32,8 @@ enum guest_job {
 struct guest_args {
     struct wh_gate_call call;
     uint64_t job, count, target;
-    uint64_t flags; /* for GUEST_JUMP: on the stack when it jumps */
-    uint64_t stack; /* ... and, unless 0, in place of that stack */
+    uint64_t flags;         /* for GUEST_JUMP: on the stack when it jumps */
+    uint64_t registers[16]; /* ... in the order of the encoding; rsp 0: its own stack */
     /* Answers: calls that were DONE, calls with another status, a checksum of the values. */
     uint64_t done, other, sum;
     uint64_t interrupts; /* counted by the handler of vector 0x40 */

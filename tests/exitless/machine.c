@@ -39,7 +39,7 @@ static uint64_t *at(struct machine *machine, uint64_t address)
     return (uint64_t *)(machine->memory + address);
 }
 
-static void map(struct machine *machine, uint64_t address, uint64_t frame, uint64_t *next)
+void machine_map(struct machine *machine, uint64_t address, uint64_t frame)
 {
     uint64_t *table = at(machine, TABLES);
 
@@ -47,23 +47,28 @@ static void map(struct machine *machine, uint64_t address, uint64_t frame, uint6
         uint64_t *entry = &table[(address >> (12 + 9 * level)) & 511];
 
         if (!*entry) {
-            *entry = *next | 7;
-            *next += PAGE;
+            *entry = machine->tables | 7;
+            machine->tables += PAGE;
         }
         table = at(machine, *entry & ~(PAGE - 1));
     }
     table[(address >> 12) & 511] = frame | 7;
 }
 
+void machine_unmap(struct machine *machine, uint64_t address)
+{
+    at(machine, TABLES)[(address >> 39) & 511] = 0; /* its tables are not used again */
+}
+
 static void fill_memory(struct machine *machine)
 {
-    uint64_t next = TABLES + PAGE;
     uint64_t *gdt = at(machine, GDT), *idt = at(machine, IDT);
 
+    machine->tables = TABLES + PAGE;
     for (uint64_t address = 0; address < GUEST_MEMORY; address += PAGE)
-        map(machine, address, address, &next);
+        machine_map(machine, address, address);
     for (uint64_t i = 0; i < 3; i++)
-        map(machine, GUEST_GATE - PAGE + i * PAGE, GATE_FRAMES + i * PAGE, &next);
+        machine_map(machine, GUEST_GATE - PAGE + i * PAGE, GATE_FRAMES + i * PAGE);
     memset(at(machine, GATE_FRAMES), 0xcc, 3 * PAGE);
     memcpy(at(machine, GATE_FRAMES + PAGE), wh_gate_page, PAGE);
     memcpy(at(machine, GUEST_CODE), guest_binary, (size_t)(guest_binary_end - guest_binary));
@@ -116,6 +121,17 @@ static void set_start(struct vcpu *vcpu)
     start->idt.limit = 0x40f;
     start->tr = (struct kvm_segment){
         .base = TSS, .limit = 0x67, .selector = 0x38, .type = 11, .present = 1};
+}
+
+void machine_mode(struct vcpu *vcpu, enum machine_mode mode)
+{
+    struct kvm_segment *code = &vcpu->start.cs, *stack = &vcpu->start.ss;
+
+    code->selector = mode == MODE_RING0 ? 8 : 0x33;
+    stack->selector = mode == MODE_RING0 ? 0x10 : 0x2b;
+    code->dpl = stack->dpl = mode == MODE_RING0 ? 0 : 3;
+    code->l = mode != MODE_32BIT;
+    code->db = mode == MODE_32BIT;
 }
 
 static void open_vcpu(struct machine *machine, int kvm, int number)
@@ -185,6 +201,8 @@ int machine_run(struct vcpu *vcpu)
 {
     struct kvm_regs regs = {.rip = GUEST_CODE, .rflags = 0x3202, .rsp = vcpu->stack - 8};
 
+    if (vcpu->entry)
+        regs.rip = vcpu->entry;
     regs.rdi =
         (uint64_t)GUEST_ARGS + (uint64_t)(vcpu->stack - GUEST_STACK - 0x10000) / 0x10000 * PAGE;
     MUST(ioctl(vcpu->fd, KVM_SET_SREGS, &vcpu->start));

@@ -20,6 +20,7 @@ struct vcpu {
     struct kvm_sregs start; /* as it is before its first job */
     struct guest_args *args;
     uint64_t stack;
+    uint64_t entry; /* where it begins, unless 0, in place of the guest's program */
     pthread_t thread;
     volatile bool stop; /* a signal is to end its run */
     bool interrupt;     /* inject vector 0x40 whenever a signal takes the vCPU out of the guest */
@@ -30,11 +31,21 @@ struct vcpu {
 struct machine {
     int vm;
     uint8_t *memory;
+    uint64_t tables; /* the next one for a page-table */
     struct vcpu vcpus[MACHINE_VCPUS];
 };
 
 void machine_open(struct machine *machine);
 void machine_close(struct machine *machine);
+
+/* A page at one more address of the guest's programs; `machine_unmap` takes away all within its 512
+ * GiB. */
+void machine_map(struct machine *machine, uint64_t address, uint64_t frame);
+void machine_unmap(struct machine *machine, uint64_t address);
+
+/* From now on, it begins in ring 0, or in 32-bit code in ring 3; or as ever. */
+enum machine_mode { MODE_USUAL, MODE_RING0, MODE_32BIT };
+void machine_mode(struct vcpu *vcpu, enum machine_mode mode);
 
 /* Runs the guest's program with its arguments until it stops; the port by which it did. */
 int machine_run(struct vcpu *vcpu);

@@ -23,14 +23,23 @@ static void no_op(int signal)
 }
 
 static void (*const all[])(void) = {
-    test_refusals,       test_exits,           test_keys,
-    test_long_calls,     test_exactly_once,    test_violations,
-    test_budget,         test_every_offset,    test_every_index,
-    test_borrowed_stack, test_view_to_view,    test_memory_slots,
-    test_two_vcpus,      test_migration,       test_worker_dies,
-    test_descriptors,    test_flags,           test_suspended_registers,
-    test_roots,          test_pause_and_reset, test_guest_dies,
-    test_service_vm,     test_memlock,         test_hotplug,
+    test_refusals,     test_exits,
+    test_keys,         test_long_calls,
+    test_exactly_once, test_violations,
+    test_budget,       test_every_offset,
+    test_every_index,  test_functions,
+    test_addresses,    test_borrowed_stack,
+    test_lower_data,   test_view_to_view,
+    test_32bit,        test_flags,
+    test_avx,          test_suspended_registers,
+    test_roots,        test_ring0,
+    test_ring0_roots,  test_descriptor_table,
+    test_two_vcpus,    test_memory_slots,
+    test_migration,    test_hotplug,
+    test_worker_dies,  test_pause_and_reset,
+    test_guest_dies,   test_service_vm,
+    test_memlock,      test_closing,
+    test_descriptors,  test_module,
     test_cycles,
 };
 
@@ -38,6 +47,7 @@ int main(int argc, char **argv)
 {
     const int last_of_all = (int)(sizeof(all) / sizeof(*all));
     int first = argc > 2 ? atoi(argv[2]) : 1, last = argc > 3 ? atoi(argv[3]) : last_of_all;
+    bool whole = true;
 
     signal(SIGUSR1, no_op);
     cycles = argc > 1 ? atoi(argv[1]) : cycles;
@@ -46,7 +56,15 @@ int main(int argc, char **argv)
     machine_open(&machine);
     struct wormhole_vm_open open_vm = {.kvm_fd = machine.vm};
     vm = (int)MUST(ioctl(device, WORMHOLE_VM_OPEN, &open_vm));
-    for (int i = first; i <= last && i <= last_of_all; i++)
+    beside_open();
+    for (int i = first; i <= last && i <= last_of_all; i++) {
         all[i - 1]();
+        if (beside_live())
+            continue;
+        printf("# that was after test %d\n", i);
+        whole = false;
+    }
+    verdict(whole,
+            "after each test the other VM and the other session work on, their memory is whole");
     return conclude();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * mini: getting into views, and not getting in: requests, keys, offsets, indices, registers and
- * roots of a client that means no good.
+ * mini: getting into views, and not getting in: requests to the module, keys, and what registers
+ * carry in and out.
  */
 #include "mini.h"
 
@@ -18,6 +18,8 @@ void test_refusals(void)
     struct wormhole_range ranges[2], other[2];
     struct session session;
     bool good = true;
+
+    const struct wormhole_info before = info_now();
 
     wish_for(&wish, ranges, &session);
 #define REFUSED(error, change)                                                      \
@@ -79,12 +81,9 @@ void test_refusals(void)
     EXPECT(ioctl(device, WORMHOLE_VM_OPEN, &not_kvm) < 0 && errno == EINVAL, "errno %d", errno);
     struct wormhole_bind not_view = {.view_fd = device};
     EXPECT(ioctl(vm, WORMHOLE_BIND, &not_view) < 0 && errno == EINVAL, "errno %d", errno);
-    struct wormhole_info info;
-    MUST(ioctl(device, WORMHOLE_INFO, &info));
-    EXPECT(!info.views && !info.pinned_pages && !info.own_pages, "%u views, %llu pins, %llu pages",
-           info.views, info.pinned_pages, info.own_pages);
+    EXPECT(nothing_left(&before), "views, pins or pages");
     forget_code(&ranges[0]);
-    munmap(session.data, PAGE);
+    page_give(session.data);
     verdict(good, "what is malformed is refused and leaves nothing behind");
 }
 
@@ -173,53 +172,6 @@ void test_keys(void)
     verdict(good, "no call without the session's own key");
 }
 
-/* Entering at every byte: only the jump and the way out lead anywhere, and the jump leads to the
- * key. */
-void test_every_offset(void)
-{
-    struct vcpu *vcpu = &machine.vcpus[0];
-    uint8_t *frames = machine.memory + GATE_FRAMES, saved[3 * 4096];
-    uint64_t refused = 0, faults = 0;
-    struct session session;
-    bool good = true;
-
-    session_open(&session);
-    memcpy(saved, frames, sizeof(saved));
-    for (uint64_t offset = 0; offset <= 4096; offset++) {
-        uint8_t *vmfunc = frames + PAGE + offset - 3;
-
-        /* ud2 everywhere, the VMFUNC, and a stop where the gate would come back to. */
-        for (size_t i = 0; i < sizeof(saved); i += 2)
-            memcpy(frames + i, "\x0f\x0b", 2);
-        memcpy(frames + PAGE + WORMHOLE_RETURN, "\xe6\x11", 2);
-        memcpy(vmfunc, "\x0f\x01\xd4", 3);
-        prepare(vcpu, &session, JOB_COUNT, 1, 1);
-        vcpu->args->job = GUEST_JUMP;
-        vcpu->args->target = GUEST_GATE + offset - 3;
-        vcpu->args->call.key[3] ^= 1;
-        vcpu->args->call.first =
-            CALLEE_DATA; /* rdx, rbx: addresses that a stray store would like */
-        vcpu->args->call.second = CALLEE_DATA;
-        int port = machine_run(vcpu);
-        if (port == 0x11 && offset == WORMHOLE_ENTER)
-            refused++;
-        else if (port == PORT_FAULT + 6)
-            faults++;
-        else
-            EXPECT(false, "offset %lx: port %x", offset, (unsigned)port);
-    }
-    memcpy(frames, saved, sizeof(saved));
-    struct wormhole_view_stats stats = stats_of(&session);
-    printf("# refused %lu, faults %lu; strays %llu\n", refused, faults, stats.strays);
-    EXPECT(refused == 1 && faults == 4096, "not each offset has its end");
-    EXPECT(stats.started == 0 && stats.lost == 0 && session.data->total == 0, "%llu calls",
-           stats.started);
-    EXPECT(canaries_live(&session) && session.data->gate == GUEST_GATE, "canaries");
-    EXPECT(works(&session), "the session afterwards");
-    session_close(&session);
-    verdict(good, "entering at every byte of the gate page reaches the key or nothing");
-}
-
 /* The client's flags do not reach the callee, the callee's registers do not reach the client. */
 void test_flags(void)
 {
@@ -246,10 +198,10 @@ void test_flags(void)
     memcpy(page + WORMHOLE_RETURN, "\xe6\x11", 2);
     vcpu->start.cr0 |= 1 << 18; /* alignment is checked */
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        prepare(vcpu, &session, JOB_ECHO, i, 1);
-        vcpu->args->job = GUEST_JUMP;
+        prepare_jump(&session, GUEST_GATE + WORMHOLE_ENTER - 4);
         vcpu->args->flags = cases[i].flags;
-        vcpu->args->target = GUEST_GATE + WORMHOLE_ENTER - 4;
+        vcpu->args->registers[RDX] = JOB_ECHO;
+        vcpu->args->registers[RBX] = i;
         int port = machine_run(vcpu);
         struct kvm_regs regs = machine_registers(vcpu);
         EXPECT(port == cases[i].port, "%s: port %x", cases[i].name, (unsigned)port);
@@ -270,154 +222,59 @@ void test_flags(void)
     verdict(good, "flags stay outside, registers inside");
 }
 
-/* A guest's kernel makes a page of the view its page-table root: it may wreck its session, and
- * nothing else. */
-void test_roots(void)
+/* ---- AVX ---- */
+
+/* The upper halves of the vector registers, in the vCPU's extended state. */
+static uint8_t *upper_halves(struct kvm_xsave *state)
 {
-    enum { PAGES = 96 };
-    struct kvm_userspace_memory_region region = {.slot = 2, .memory_size = PAGES * PAGE};
-    uint8_t *tables =
-        mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    struct vcpu *vcpu = &machine.vcpus[0];
-    struct session session, bystander;
-    uint64_t root = vcpu->start.cr3, ends[3] = {0};
-    uint32_t a = 0x80000008, b, c = 0, d;
-    bool good = true;
+    return (uint8_t *)state->region + 576;
+}
+
+static bool has_avx(void)
+{
+    uint32_t a = 1, b, c = 0, d;
 
     asm volatile("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-    region.guest_phys_addr = 1ull << ((a & 0xff) - 1); /* where the module puts a view's pages */
-    region.userspace_addr = (uint64_t)tables;
-    for (int i = 0; i < PAGES; i++)
-        memcpy(tables + i * 4096, machine.memory + root, PAGE);
-    MUST(ioctl(machine.vm, KVM_SET_USER_MEMORY_REGION, &region));
-    session_open(&bystander);
-    for (uint64_t i = 0; i < PAGES; i++) {
-        session_open(&session);
-        prepare(vcpu, &session, JOB_ECHO, 5, 1);
-        vcpu->start.cr3 = region.guest_phys_addr + i * PAGE;
-        int port = machine_run(vcpu);
-        vcpu->start.cr3 = root;
-        if (port == PORT_DONE && vcpu->args->call.status == WORMHOLE_DONE)
-            ends[0]++;
-        else if (port == PORT_FAULT + 6)
-            ends[1]++;
-        else
-            ends[2]++;
-        EXPECT(works(&bystander) && canaries_live(&bystander), "page %lu: the other session", i);
-        session_close(&session);
-    }
-    region.memory_size = 0;
-    MUST(ioctl(machine.vm, KVM_SET_USER_MEMORY_REGION, &region));
-    printf("# %lu calls worked, %lu faults, %lu other ends\n", ends[0], ends[1], ends[2]);
-    EXPECT(ends[1] > 0, "no root led astray: the test shows nothing");
-    munmap(tables, PAGES * PAGE);
-    session_close(&bystander);
-    verdict(good, "a page of the view as the guest's page-table root harms nobody else");
+    return c & 1 << 28;
 }
 
-void test_every_index(void)
+static void allow_avx(struct vcpu *vcpu, bool allowed)
 {
-    struct vcpu *vcpu = &machine.vcpus[0];
-    struct session session;
-    bool good = true;
-    uint64_t refused = 0, faults = 0, same = 0;
-    uint8_t saved[3];
+    struct kvm_xcrs registers = {.nr_xcrs = 1, .xcrs = {{.value = allowed ? 7 : 1}}};
 
-    session_open(&session);
-    /* Where the VMFUNC goes on if it changed nothing. */
-    memcpy(saved, machine.memory + GATE_FRAMES + PAGE + WORMHOLE_ENTER, 2);
-    memcpy(machine.memory + GATE_FRAMES + PAGE + WORMHOLE_ENTER, "\xe6\x12", 2);
-    for (uint64_t index = 0; index < 520; index++) {
-        uint64_t wanted = index < 512 ? index : (index - 511) << 28;
-
-        prepare(vcpu, &session, JOB_COUNT, 1, 1);
-        vcpu->args->call.index = wanted;
-        vcpu->args->call.key[0] ^= 1;
-        int port = machine_run(vcpu);
-        if (port == 0x12 && wanted == 0)
-            same++;
-        else if (port == PORT_DONE && wanted == session.index &&
-                 vcpu->args->call.status == WORMHOLE_BAD_KEY)
-            refused++;
-        else if (port == PORT_FAULT + 6 && wanted != session.index)
-            faults++;
-        else if (port == PORT_DONE && vcpu->args->call.status == WORMHOLE_LOST && wanted < 100)
-            faults++; /* the index of a session that is over */
-        else
-            EXPECT(false, "index %lx: port %x, status %lu", wanted, (unsigned)port,
-                   vcpu->args->call.status);
-    }
-    memcpy(machine.memory + GATE_FRAMES + PAGE + WORMHOLE_ENTER, saved, 2);
-    printf("# same %lu, refused %lu, faults %lu\n", same, refused, faults);
-    EXPECT(same == 1 && refused == 1, "index 0 and %u", session.index);
-    EXPECT(session.data->total == 0 && works(&session), "the session");
-    session_close(&session);
-    verdict(good, "every index leads to a key or to nothing");
+    vcpu->start.cr4 = allowed ? vcpu->start.cr4 | 1 << 18 : vcpu->start.cr4 & ~(1ull << 18);
+    MUST(ioctl(vcpu->fd, KVM_SET_SREGS, &vcpu->start));
+    MUST(ioctl(vcpu->fd, KVM_SET_XCRS, &registers));
 }
 
-/*
- * Where nothing is mapped, with a stack pointer that lies in a lane: the module must not take the
- * intruder for a call in that lane, neither when he faults nor when an interrupt comes first.
- */
-void test_borrowed_stack(void)
+/* Callees have no AVX, and nobody else may touch what a client has there. */
+void test_avx(void)
 {
+    static const char *name =
+        "calls, suspended ones too, leave AVX's halves of the registers alone";
     struct vcpu *vcpu = &machine.vcpus[0];
-    uint8_t *code = machine.memory + 0x180000;
+    struct kvm_xsave before, after;
     struct session session;
     bool good = true;
 
-    session_open(&session);
-    memcpy(code, "\x0f\x01\xd4", 3);
-    for (uint64_t lane = 0; lane < CALLEE_LANES + 2; lane++) {
-        prepare(vcpu, &session, JOB_COUNT, 1, 1);
-        vcpu->args->job = GUEST_JUMP;
-        vcpu->args->target = 0x180000;
-        vcpu->args->stack = WORMHOLE_ZONE + 0x100000 + lane * 0x10000 + 0xe000;
-        int port = machine_run(vcpu);
-        EXPECT(port == PORT_FAULT + 6, "lane %lu: port %x", lane, (unsigned)port);
+    if (!has_avx()) {
+        printf("# this CPU has no AVX\n");
+        skip(name);
+        return;
     }
-    struct wormhole_view_stats stats = stats_of(&session);
-    EXPECT(!stats.lost && !stats.violations && !stats.suspensions &&
-               stats.strays == CALLEE_LANES + 2,
-           "lost %llu, suspended %llu, strays %llu", stats.lost, stats.suspensions, stats.strays);
-    EXPECT(works(&session), "the session");
+    session_open(&session);
+    allow_avx(vcpu, true);
+    MUST(ioctl(vcpu->fd, KVM_GET_XSAVE, &before));
+    before.region[128] |= 7; /* XSTATE_BV: x87, SSE, AVX */
+    for (int i = 0; i < 256; i++)
+        upper_halves(&before)[i] = (uint8_t)(i ^ 0x5a);
+    MUST(ioctl(vcpu->fd, KVM_SET_XSAVE, &before));
+    prepare(vcpu, &session, JOB_WORK, 400000, 4);
+    EXPECT(machine_run(vcpu) == PORT_DONE && vcpu->args->done == 4, "%lu done", vcpu->args->done);
+    MUST(ioctl(vcpu->fd, KVM_GET_XSAVE, &after));
+    EXPECT(!memcmp(upper_halves(&before), upper_halves(&after), 256), "they have changed");
+    EXPECT(stats_of(&session).suspensions > 0, "no call was suspended: the test shows nothing");
+    allow_avx(vcpu, false);
     session_close(&session);
-    verdict(good, "a stack pointer in a lane makes no call of an intruder");
-}
-
-/* From one view a callee may go nowhere in another. */
-void test_view_to_view(void)
-{
-    struct session attacker, victim, elsewhere;
-    struct wormhole_view_create wish;
-    struct wormhole_range ranges[2];
-    bool good = true;
-
-    session_open(&attacker);
-    session_open(&victim);
-    /* Its gate page is somewhere else: the attacker lands where it has nothing, on a stack in its
-     * lane. */
-    wish_for(&wish, ranges, &elsewhere);
-    wish.gate += PAGE;
-    elsewhere.view = (int)MUST(ioctl(device, WORMHOLE_VIEW_CREATE, &wish));
-    forget_code(&ranges[0]);
-    session_bind(&elsewhere);
-    struct vcpu *vcpu = &machine.vcpus[0];
-    prepare(vcpu, &attacker, JOB_SWITCH, elsewhere.index, 1);
-    vcpu->args->call.lane = 1;
-    int port = machine_run(vcpu);
-    EXPECT(port == PORT_FAULT + 6, "port %x, status %lu", (unsigned)port, vcpu->args->call.status);
-    EXPECT(stats_of(&elsewhere).lost == 0 && stats_of(&elsewhere).strays == 1,
-           "lost %llu, strays %llu", stats_of(&elsewhere).lost, stats_of(&elsewhere).strays);
-    session_close(&elsewhere);
-    prepare(vcpu, &attacker, JOB_SWITCH, victim.index, 1);
-    port = machine_run(vcpu);
-    EXPECT(port == PORT_FAULT + 6, "port %x, status %lu", (unsigned)port, vcpu->args->call.status);
-    struct wormhole_view_stats stats = stats_of(&victim);
-    EXPECT(stats.started == 0 && stats.lost == 0 && stats.strays == 1, "%llu started, %llu strays",
-           stats.started, stats.strays);
-    EXPECT(canaries_live(&victim) && works(&victim), "the victim");
-    session_close(&attacker);
-    session_close(&victim);
-    verdict(good, "a callee that switches to another session's view lands on nothing");
+    verdict(good, name);
 }

@@ -5,6 +5,7 @@
 #include "mini.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 /* A worker of its own: makes the view, passes it on, and waits to be killed. */
 static pid_t start_worker(struct session *session, int *keep)
@@ -50,11 +52,11 @@ static pid_t start_worker(struct session *session, int *keep)
 void test_worker_dies(void)
 {
     struct vcpu *vcpu = &machine.vcpus[0];
-    struct session session, bystander;
+    const uint32_t views = vm_stats().views;
+    struct session session;
     int keep[2];
     bool good = true;
 
-    session_open(&bystander);
     MUST(pipe(keep));
     pid_t worker = start_worker(&session, keep);
     session_bind(&session);
@@ -68,49 +70,170 @@ void test_worker_dies(void)
     int port = machine_wait(vcpu);
     EXPECT(port == PORT_DONE && vcpu->args->call.status == WORMHOLE_LOST, "port %x, status %lu",
            (unsigned)port, vcpu->args->call.status);
-    EXPECT(vm_stats().views == 1, "%u views", vm_stats().views);
-    EXPECT(works(&bystander), "the other session");
+    EXPECT(vm_stats().views == views, "%u views", vm_stats().views);
     close(keep[0]);
     close(keep[1]);
-    munmap(session.data, PAGE);
-    session_close(&bystander);
+    page_give(session.data);
     verdict(good, "a worker killed under a call: the client is told, the others go on");
+}
+
+/* A VM with a session and a vCPU in a call that does not end. */
+struct subject {
+    struct machine machine;
+    int vm;
+    struct session session;
+};
+
+static void open_subject(struct subject *subject)
+{
+    struct wormhole_vm_open open_vm;
+
+    machine_open(&subject->machine);
+    open_vm = (struct wormhole_vm_open){.kvm_fd = subject->machine.vm};
+    subject->vm = (int)MUST(ioctl(device, WORMHOLE_VM_OPEN, &open_vm));
+    session_create(&subject->session, 100000000000);
+    session_bind_to(&subject->session, subject->vm);
+    prepare(&subject->machine.vcpus[0], &subject->session, JOB_FOREVER, 0, 1);
+    machine_start(&subject->machine.vcpus[0]);
+    await_total(&subject->session, 1);
+}
+
+/* The call goes on: its client is in the guest, and its session takes others. */
+static bool is_calling(struct subject *subject, uint64_t lane)
+{
+    struct vcpu *second = &subject->machine.vcpus[1];
+    uint64_t before = stats_of(&subject->session).suspensions;
+
+    prepare(second, &subject->session, JOB_ECHO, 7, 1);
+    second->args->call.lane = lane;
+    while (stats_of(&subject->session).suspensions == before) /* it is resumed each time */
+        sched_yield();
+    return machine_run(second) == PORT_DONE && second->args->call.status == WORMHOLE_DONE &&
+           stats_of(&subject->session).lost == 0;
 }
 
 /* The daemon ends: bindings stay. All end: nothing stays, also with a vCPU in the guest. */
 void test_descriptors(void)
 {
-    struct vcpu *vcpu = &machine.vcpus[0];
-    struct wormhole_vm_open open_vm = {.kvm_fd = machine.vm};
-    struct session session;
-    struct wormhole_info info;
+    const struct wormhole_info before = info_now();
+    struct wormhole_vm_open open_vm;
+    struct subject subject;
+    struct vcpu *vcpu = &subject.machine.vcpus[0];
     bool good = true;
 
-    session_open(&session);
-    close(vm);
-    EXPECT(works(&session), "without the daemon's descriptor");
-    prepare(vcpu, &session, JOB_FOREVER, 0, 1);
-    machine_start(vcpu);
-    await_total(&session, 1);
-    session_close(&session);
+    open_subject(&subject);
+    close(subject.vm);
+    EXPECT(is_calling(&subject, 1), "without the daemon's descriptor");
+    session_close(&subject.session);
     int port = machine_wait(vcpu);
     /* Told while the module still knew the VM, #UD if it was too late. */
     EXPECT(port == PORT_FAULT + 6 ||
                (port == PORT_DONE && vcpu->args->call.status == WORMHOLE_LOST),
            "port %x", (unsigned)port);
-    do { /* cleaned by the module's own time */
-        MUST(ioctl(device, WORMHOLE_INFO, &info));
-        sched_yield();
-    } while (info.vms);
-    EXPECT(!info.views && !info.pinned_pages && !info.own_pages, "%u views, %llu pins, %llu pages",
-           info.views, info.pinned_pages, info.own_pages);
-    prepare(vcpu, &session, JOB_ECHO, 0, 1);
+    EXPECT(nothing_left(&before), "views, pins or pages");
+    prepare(vcpu, &subject.session, JOB_ECHO, 0, 1);
     EXPECT(machine_run(vcpu) == PORT_FAULT + 6, "VMFUNC still works");
-    vm = (int)MUST(ioctl(device, WORMHOLE_VM_OPEN, &open_vm));
-    session_open(&session);
-    EXPECT(works(&session), "opened again");
-    session_close(&session);
+    open_vm = (struct wormhole_vm_open){.kvm_fd = subject.machine.vm};
+    subject.vm = (int)MUST(ioctl(device, WORMHOLE_VM_OPEN, &open_vm));
+    session_create(&subject.session, 0);
+    session_bind_to(&subject.session, subject.vm);
+    EXPECT(works_on(vcpu, &subject.session), "opened again");
+    session_close(&subject.session);
+    close(subject.vm);
+    machine_close(&subject.machine);
+    EXPECT(nothing_left(&before), "at the end: views, pins or pages");
     verdict(good, "descriptors closed in any order leave the VM as it was");
+}
+
+/* With a call in the view: the daemon's descriptors close, the device's too, and last the view's.
+ */
+void test_closing(void)
+{
+    const struct wormhole_info before = info_now();
+    struct subject subject;
+    bool good = true;
+
+    open_subject(&subject);
+    close(subject.vm);
+    EXPECT(is_calling(&subject, 1), "the VM's descriptor is closed");
+    close(device);
+    EXPECT(is_calling(&subject, 2), "the device is closed");
+    EXPECT(beside_live(), "the others, without the device");
+    close(subject.session.view);
+    int port = machine_wait(&subject.machine.vcpus[0]);
+    EXPECT(port == PORT_FAULT + 6 ||
+               (port == PORT_DONE && subject.machine.vcpus[0].args->call.status == WORMHOLE_LOST),
+           "port %x", (unsigned)port);
+    page_give(subject.session.data);
+    device = (int)MUST(open("/dev/wormhole", O_RDWR | O_CLOEXEC));
+    machine_close(&subject.machine);
+    EXPECT(nothing_left(&before), "views, pins or pages");
+    verdict(good, "descriptors close under a call: it goes on until its view is closed");
+}
+
+static int module_users(void)
+{
+    int users = -1;
+    FILE *file = fopen("/sys/module/wormhole/refcnt", "r");
+
+    if (!file || fscanf(file, "%d", &users) != 1)
+        machine_die("the module's users");
+    fclose(file);
+    return users;
+}
+
+static void await_users(int users)
+{
+    while (module_users() > users)
+        nap();
+}
+
+/* As rmmod does it. */
+static bool stays(void)
+{
+    return module_users() > 0 && syscall(SYS_delete_module, "wormhole", O_NONBLOCK) < 0 &&
+           errno == EWOULDBLOCK;
+}
+
+/* Nothing but the one thing that is named holds the module, and it must. */
+void test_module(void)
+{
+    struct wormhole_vm_open open_vm = {.kvm_fd = machine.vm};
+    struct subject subject;
+    struct session session;
+    bool good = true;
+
+    beside_close();
+    close(vm);
+    close(device);
+    await_users(0);
+    device = (int)MUST(open("/dev/wormhole", O_RDWR | O_CLOEXEC));
+    EXPECT(stays() && module_users() == 1, "the device");
+    vm = (int)MUST(ioctl(device, WORMHOLE_VM_OPEN, &open_vm));
+    close(device);
+    EXPECT(stays(), "a VM");
+    device = (int)MUST(open("/dev/wormhole", O_RDWR | O_CLOEXEC));
+    close(vm);
+    session_create(&session, 0);
+    close(device);
+    await_users(1); /* the VM is cleaned */
+    EXPECT(stays(), "a view of no VM");
+    device = (int)MUST(open("/dev/wormhole", O_RDWR | O_CLOEXEC));
+    session_close(&session);
+    open_subject(&subject);
+    close(subject.vm);
+    close(device);
+    EXPECT(stays(), "a call in a view");
+    EXPECT(is_calling(&subject, 1), "the call");
+    machine_stop(&subject.machine.vcpus[0]);
+    EXPECT(stays(), "a bound view");
+    session_close(&subject.session);
+    machine_close(&subject.machine);
+    await_users(0);
+    device = (int)MUST(open("/dev/wormhole", O_RDWR | O_CLOEXEC));
+    vm = (int)MUST(ioctl(device, WORMHOLE_VM_OPEN, &open_vm));
+    beside_open();
+    verdict(good, "the module stays while there is a descriptor, a VM or a call");
 }
 
 /* Out of the guest at any time, its driver never finds a vCPU in a view, and may put it anywhere.
@@ -148,38 +271,22 @@ void test_pause_and_reset(void)
 /* A VM ends in the middle of calls; what it leaves goes with the descriptors. */
 void test_guest_dies(void)
 {
-    struct machine victim;
-    struct wormhole_vm_open open_vm;
-    struct wormhole_info info;
-    struct session session, bystander;
+    const struct wormhole_info before = info_now();
+    struct subject victim;
     bool good = true;
-    int own_vm = vm;
 
-    session_open(&bystander);
     for (int i = 0; i < 10; i++) {
-        machine_open(&victim);
-        open_vm = (struct wormhole_vm_open){.kvm_fd = victim.vm};
-        vm = (int)MUST(ioctl(device, WORMHOLE_VM_OPEN, &open_vm));
-        session_open(&session);
-        prepare(&victim.vcpus[0], &session, JOB_FOREVER, 0, 1);
-        machine_start(&victim.vcpus[0]);
-        await_total(&session, 1);
-        machine_stop(&victim.vcpus[0]);
-        machine_close(&victim);
+        open_subject(&victim);
+        machine_stop(&victim.machine.vcpus[0]);
+        machine_close(&victim.machine);
         if (i & 1)
-            session_close(&session);
-        close(vm);
+            session_close(&victim.session);
+        close(victim.vm);
         if (!(i & 1))
-            session_close(&session);
-        vm = own_vm;
-        EXPECT(works(&bystander), "the other VM");
+            session_close(&victim.session);
+        EXPECT(beside_live(), "the other VM");
     }
-    do { /* cleaned by the module's own time */
-        MUST(ioctl(device, WORMHOLE_INFO, &info));
-        sched_yield();
-    } while (info.vms > 1);
-    EXPECT(info.views == 1, "%u views", info.views);
-    session_close(&bystander);
+    EXPECT(nothing_left(&before), "views, pins or pages");
     verdict(good, "a VM that ends in a call leaves nothing behind");
 }
 
@@ -198,7 +305,7 @@ void test_service_vm(void)
     memcpy(service.memory + code_at, (void *)ranges[0].address, ranges[0].size);
     memcpy(service.memory + data_at, session.data, PAGE);
     forget_code(&ranges[0]);
-    munmap(session.data, PAGE);
+    page_give(session.data);
     session.data = (struct callee_data *)(service.memory + data_at);
     ranges[0].address = code_at;
     ranges[1].address = data_at;
@@ -252,41 +359,64 @@ void test_memlock(void)
     verdict(good, "a view counts against its maker's locked memory");
 }
 
-void test_cycles(void)
+static uint64_t next_random(void)
 {
+    static uint64_t state = 0x9e3779b97f4a7c15;
+
+    state ^= state << 13;
+    state ^= state >> 7;
+    return state ^= state << 17;
+}
+
+/* Its vCPU calls in this very view, which ends under it at any moment. */
+static bool run_cycle(int cycle)
+{
+    static const uint64_t jobs[] = {JOB_COUNT, JOB_COUNT, JOB_WORK, JOB_FOREVER};
     struct vcpu *vcpu = &machine.vcpus[1];
-    struct session base;
-    struct wormhole_info before, after;
+    struct session session;
+    const uint64_t job = jobs[cycle & 3];
     bool good = true;
 
-    session_open(&base);
-    prepare(vcpu, &base, JOB_COUNT, 0, 1u << 30);
-    MUST(ioctl(device, WORMHOLE_INFO, &before));
+    session_open(&session);
+    prepare(vcpu, &session, job, 300, 1u << 30);
+    vcpu->args->job = GUEST_UNTIL;
     machine_start(vcpu);
-    for (int i = 0; i < cycles; i++) {
-        struct session session;
-
-        session_open(&session);
-        if (i % 50 == 0)
-            EXPECT(works(&session), "cycle %d", i);
-        if (i & 1)
-            MUST(ioctl(vm, WORMHOLE_UNBIND, &session.index));
-        session_close(&session);
-    }
-    MUST(ioctl(device, WORMHOLE_INFO, &after));
-    EXPECT(after.views == before.views && after.pinned_pages == before.pinned_pages &&
-               after.own_pages == before.own_pages,
-           "%u views, %llu pins, %llu pages more", after.views - before.views,
-           after.pinned_pages - before.pinned_pages, after.own_pages - before.own_pages);
-    MUST(ioctl(vm, WORMHOLE_UNBIND, &base.index));
-    while (!*(volatile uint64_t *)&vcpu->args->other) /* the calls that follow are told so */
+    while (stats_of(&session).started == 0)
         sched_yield();
-    *(volatile uint64_t *)&vcpu->args->count = 0;
+    for (uint64_t spins = next_random() % 20000; spins; spins--)
+        asm volatile("");
+    if (cycle & 4)
+        MUST(ioctl(vm, WORMHOLE_UNBIND, &session.index));
+    else
+        MUST(close(session.view));
     int port = machine_wait(vcpu);
-    EXPECT(port == PORT_DONE && vcpu->args->done > 0 && vcpu->args->call.status == WORMHOLE_LOST,
-           "port %x, %lu done", (unsigned)port, vcpu->args->done);
-    printf("# %lu calls meanwhile\n", vcpu->args->done);
-    session_close(&base);
-    printf("# %d cycles\n", cycles);
-    verdict(good, "bind and unbind cycles beside a calling vCPU leave nothing behind");
+    uint64_t done = vcpu->args->done, count = session.data->lane[0].count;
+    EXPECT(port == PORT_DONE && vcpu->args->call.status == WORMHOLE_LOST && vcpu->args->other == 1,
+           "cycle %d: port %x, status %lu", cycle, (unsigned)port, vcpu->args->call.status);
+    /* The last call had been counted already, or had not. */
+    EXPECT(job != JOB_COUNT || count == done || count == done + 1,
+           "cycle %d: %lu done, %lu executed", cycle, done, count);
+    EXPECT(job != JOB_FOREVER || done == 0, "cycle %d: %lu done", cycle, done);
+    EXPECT(canaries_live(&session), "cycle %d: canaries", cycle);
+    if (cycle & 4)
+        MUST(close(session.view));
+    page_give(session.data);
+    return good;
+}
+
+void test_cycles(void)
+{
+    struct wormhole_info before;
+    bool good = run_cycle(0);
+
+    before = info_now();
+    EXPECT(before.list_pages >= 2 * MACHINE_VCPUS && before.own_pages, "what is counted is not");
+    for (int i = 0; i < cycles; i++) {
+        good &= run_cycle(i);
+        if (i % 50 == 0)
+            EXPECT(beside_live(), "cycle %d: the others", i);
+    }
+    EXPECT(nothing_left(&before), "views, pins or pages");
+    printf("# %d cycles, each with a call in the view\n", cycles);
+    verdict(good, "views bound, and unbound under their calls, leave nothing behind");
 }

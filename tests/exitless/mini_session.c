@@ -5,9 +5,11 @@
  */
 #include "mini.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 extern const uint8_t callee_binary[], callee_binary_end[];
@@ -23,9 +25,9 @@ void wish_for(struct wormhole_view_create *wish, struct wormhole_range ranges[2]
         mmap(NULL, code_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
     memcpy(code, callee_binary, (size_t)(callee_binary_end - callee_binary));
-    session->data = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    session->data = page_take();
     session->data->gate = GUEST_GATE;
-    for (size_t i = 0; i < 64; i++)
+    for (size_t i = 0; i < CANARIES; i++)
         session->data->canary[i] = CANARY;
     for (int i = 0; i < 4; i++)
         session->key[i] = seed = callee_mix(seed);
@@ -61,12 +63,17 @@ void session_create(struct session *session, uint64_t budget_ns)
     forget_code(&ranges[0]);
 }
 
-void session_bind(struct session *session)
+void session_bind_to(struct session *session, int to)
 {
     struct wormhole_bind bind = {.view_fd = session->view};
 
-    MUST(ioctl(vm, WORMHOLE_BIND, &bind));
+    MUST(ioctl(to, WORMHOLE_BIND, &bind));
     session->index = bind.index;
+}
+
+void session_bind(struct session *session)
+{
+    session_bind_to(session, vm);
 }
 
 void session_open(struct session *session)
@@ -78,7 +85,7 @@ void session_open(struct session *session)
 void session_close(struct session *session)
 {
     close(session->view);
-    munmap(session->data, PAGE);
+    page_give(session->data);
 }
 
 struct wormhole_view_stats stats_of(const struct session *session)
@@ -95,6 +102,40 @@ struct wormhole_vm_stats vm_stats(void)
 
     MUST(ioctl(vm, WORMHOLE_VM_STATS, &stats));
     return stats;
+}
+
+struct wormhole_info info_now(void)
+{
+    struct wormhole_info info;
+
+    MUST(ioctl(device, WORMHOLE_INFO, &info));
+    return info;
+}
+
+void nap(void)
+{
+    const struct timespec moment = {.tv_nsec = 10000000};
+
+    nanosleep(&moment, NULL);
+}
+
+bool nothing_left(const struct wormhole_info *before)
+{
+    struct wormhole_info info;
+    bool good = true;
+
+    do {
+        nap();
+        info = info_now();
+    } while (info.vms > before->vms);
+    EXPECT(info.views == before->views, "%u, and %u before", info.views, before->views);
+    EXPECT(info.pinned_pages == before->pinned_pages, "%llu, and %llu before", info.pinned_pages,
+           before->pinned_pages);
+    EXPECT(info.own_pages == before->own_pages, "%llu, and %llu before", info.own_pages,
+           before->own_pages);
+    EXPECT(info.list_pages == before->list_pages, "%llu, and %llu before", info.list_pages,
+           before->list_pages);
+    return good;
 }
 
 uint64_t sum(const __u64 *counts)
@@ -122,11 +163,22 @@ void prepare(struct vcpu *vcpu, const struct session *session, uint64_t first, u
     memcpy(args->call.key, session->key, sizeof(args->call.key));
 }
 
-/* One call on the first vCPU: the status, or -1 and where it stopped instead. */
-int64_t call(const struct session *session, uint64_t first, uint64_t second)
+void prepare_jump(const struct session *session, uint64_t target)
 {
-    struct vcpu *vcpu = &machine.vcpus[0];
+    struct guest_args *args = machine.vcpus[0].args;
 
+    prepare(&machine.vcpus[0], session, 0, 0, 1);
+    args->job = GUEST_JUMP;
+    args->target = target;
+    args->registers[RCX] = session->index;
+    args->registers[RDX] = JOB_COUNT;
+    args->registers[RBX] = 1;
+    for (int i = 0; i < 4; i++)
+        args->registers[R8 + i] = session->key[i];
+}
+
+int64_t call_on(struct vcpu *vcpu, const struct session *session, uint64_t first, uint64_t second)
+{
     prepare(vcpu, session, first, second, 1);
     if (machine_run(vcpu) != PORT_DONE) {
         machine_show(vcpu);
@@ -135,15 +187,25 @@ int64_t call(const struct session *session, uint64_t first, uint64_t second)
     return (int64_t)vcpu->args->call.status;
 }
 
+int64_t call(const struct session *session, uint64_t first, uint64_t second)
+{
+    return call_on(&machine.vcpus[0], session, first, second);
+}
+
+bool works_on(struct vcpu *vcpu, const struct session *session)
+{
+    return call_on(vcpu, session, JOB_ECHO, 7) == WORMHOLE_DONE &&
+           vcpu->args->call.value == callee_mix(7);
+}
+
 bool works(const struct session *session)
 {
-    return call(session, JOB_ECHO, 7) == WORMHOLE_DONE &&
-           machine.vcpus[0].args->call.value == callee_mix(7);
+    return works_on(&machine.vcpus[0], session);
 }
 
 bool canaries_live(const struct session *session)
 {
-    for (size_t i = 0; i < 64; i++)
+    for (size_t i = 0; i < CANARIES; i++)
         if (session->data->canary[i] != CANARY)
             return false;
     return true;

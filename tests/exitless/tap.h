@@ -7,6 +7,9 @@
 
 void verdict(bool good, const char *name);
 
+/* What cannot be tested here. */
+void skip(const char *name);
+
 /* Prints the plan; the program's exit status. */
 int conclude(void);
 
