@@ -92,6 +92,10 @@ __attribute__((section(".text.first"))) uint64_t callee(uint64_t job, uint64_t v
     case JOB_ROOT:
         asm volatile("mov %0, %%cr3" : : "r"(value) : "memory");
         return value;
+    case JOB_PAUSE:
+        for (uint64_t i = 0; i < value; i++)
+            asm volatile("pause");
+        return value;
     default:
         return ~0ull;
     }

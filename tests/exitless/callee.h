@@ -34,6 +34,7 @@ enum callee_job {
     JOB_SWITCH,   /* leave through the gate page, but to the view with that index */
     JOB_FUNCTION, /* ... by the VM function of that number */
     JOB_ROOT,     /* make that the page-table root, as only ring 0 may */
+    JOB_PAUSE,    /* that often, as who waits for a lock */
     JOBS,
 };
 

@@ -18,6 +18,7 @@
 #define EXIT_INTERRUPT 1
 #define EXIT_VMCALL    18
 #define EXIT_IO        30
+#define EXIT_PAUSE     40
 #define EXIT_EPT       48
 #define EXIT_TIMER     52
 #define EXIT_VMFUNC    59
@@ -148,6 +149,7 @@ void test_32bit(void);
 void test_ring0(void);
 void test_ring0_roots(void);
 void test_descriptor_table(void);
+void test_pause(void);
 void test_avx(void);
 void test_closing(void);
 void test_module(void);

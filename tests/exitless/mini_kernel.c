@@ -126,7 +126,7 @@ static int land_in_zone(const struct session *session, uint64_t address)
 /* The guest's kernel is a client too. It may be in ring 0 in a view, at any of its instructions. */
 void test_ring0(void)
 {
-    const uint64_t gate = 512, callee = 512;
+    const uint64_t gate = 512, callee = is_short() ? 64 : 512;
     const struct vcpu *vcpu = &machine.vcpus[0];
     struct session session;
     uint64_t back = 0, undefined = 0, shut_down = 0, other = 0, inside = 0;
@@ -216,4 +216,23 @@ void test_descriptor_table(void)
         session_close(&session);
     }
     verdict(good, "an event that is delivered in a view ends there, whatever delivers it");
+}
+
+/* Ring 0's PAUSE may be an exit after which KVM goes on behind it: in the view there is no behind.
+ */
+void test_pause(void)
+{
+    const uint64_t count = 200000;
+    struct vcpu *vcpu = &machine.vcpus[0];
+    struct session session;
+    bool good = true;
+
+    session_open(&session);
+    machine_mode(vcpu, MODE_RING0);
+    EXPECT(call(&session, JOB_PAUSE, count) == WORMHOLE_DONE && vcpu->args->call.value == count,
+           "status %lu, value %lu", vcpu->args->call.status, vcpu->args->call.value);
+    machine_mode(vcpu, MODE_USUAL);
+    printf("# %llu exits by PAUSE\n", stats_of(&session).exits[EXIT_PAUSE]);
+    session_close(&session);
+    verdict(good, "a callee that waits is suspended where it stands");
 }
