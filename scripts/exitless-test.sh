@@ -10,14 +10,15 @@
 # a stock guest), service_cuda (the same, with daemon and worker in another), and with two or three such guests of two vCPUs
 # each: order (calls at once, in order), sessions (many that come and go), killed (whatever can end or stop does, in calls).
 # --here: on this machine itself, by root, if its CPU has VMFUNC; the kernel gets the module while the tests run.
-# KERNEL=6.12 in the environment: with the newest Debian kernel of that line, or KERNEL=RELEASE, instead of the installed headers'.
+# KERNEL=6.12 in the environment: with the newest Debian kernel of that line instead of the installed headers'; or KERNEL=RELEASE,
+# also of one that vm/exitless/debug-kernel.sh has built.
 # --short: some six minutes on two free cores. CALLS, STEPS, VMS, VCPUS, CYCLES, SESSIONS, SECONDS_LIMIT and JOBS in the
 # environment override what it and the long form have. Logs are left in build/exitless. The last line is 'N passed, M failed',
 # with ', K skipped' when some were.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-cycles=1000 sessions=1000 calls=1000000 steps=55000 vcpus=2 vms=2 seconds=3600 cpus=1 killed=killed here='' wanted=() parts=()
+cycles=1000 sessions=1000 calls=1000000 steps=55000 vcpus=2 vms=2 seconds=3600 cpus='' killed=killed here='' wanted=() parts=()
 while [ $# -gt 0 ]; do
     case $1 in
     --here) here=yes ;;
@@ -97,8 +98,9 @@ fetch_headers() {
     sed -i "s,^include /usr/,include $PWD/$out/headers-$1/usr/," "$headers/Makefile"
 }
 
-# newest KERNEL: the release with that name, or the newest of that line.
+# newest KERNEL: the release with that name, which may have been built here, or the newest of that line.
 newest() {
+    [ ! -d "$out/kernel-$1" ] || { echo "$1" && return; }
     apt-cache pkgnames linux-headers- | sed -n 's/^linux-headers-\([0-9].*-cloud-amd64\)$/\1/p' |
         awk -v want="$1" '$0 == want || index($0, want ".") == 1' | sort -V | tail -n 1
 }
@@ -369,11 +371,10 @@ done
 
 # One emulated machine takes one core.
 run_host() {
-    local start=$SECONDS memory=2048 count=$cpus
+    local start=$SECONDS memory=2048 count=${cpus:-1}
     # What mini is there to show happens between CPUs.
     if [ "$1" = mini ]; then
-        memory=512
-        [ "$count" -gt 1 ] || count=2
+        memory=512 count=${cpus:-2}
     fi
     if [ -n "$here" ]; then
         vm/exitless/here.sh --root "$out/$1.root" --log "$out/$1.log" --seconds "$seconds"
