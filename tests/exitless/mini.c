@@ -84,5 +84,10 @@ int main(int argc, char **argv)
     }
     verdict(whole,
             "after each test the other VM and the other session work on, their memory is whole");
+    beside_close();
+    close(vm);
+    machine_close(&machine);
+    close(device);
+    await_users(0);
     return conclude();
 }

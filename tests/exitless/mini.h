@@ -86,8 +86,10 @@ void session_close(struct session *session);
 struct wormhole_view_stats stats_of(const struct session *session);
 struct wormhole_vm_stats vm_stats(void);
 struct wormhole_info info_now(void);
-/* While the module cleans a VM, by its own time, of which no event tells. */
-void nap(void);
+/* Who holds the module; await_users waits until they are no more than that: it cleans a VM by its
+ * own time, of which no event tells. */
+int module_users(void);
+void await_users(int users);
 /* Whether the module has no more than it had before; waits for VMs that are being cleaned. */
 bool nothing_left(const struct wormhole_info *before);
 uint64_t sum(const __u64 *counts);
@@ -95,6 +97,8 @@ void prepare(struct vcpu *vcpu, const struct session *session, uint64_t first, u
              uint64_t count);
 /* GUEST_JUMP on the first vCPU, with the registers of a call of JOB_COUNT. */
 void prepare_jump(const struct session *session, uint64_t target);
+/* Runs that, and enters again as a client's stub does when an interrupt came; the port. */
+int jump_in(void);
 /* One call: the status, or -1 and where it stopped instead. */
 int64_t call_on(struct vcpu *vcpu, const struct session *session, uint64_t first, uint64_t second);
 int64_t call(const struct session *session, uint64_t first,

@@ -98,7 +98,7 @@ static bool enter_everywhere(const struct session *session, const struct round *
         registers[RDI] = round->lane;
         registers[RSI] = round->token;
         registers[R11] ^= round->bad_key;
-        int port = machine_run(vcpu);
+        int port = jump_in();
         if (port == PORT_BACK && offset == WORMHOLE_ENTER &&
             machine_registers(vcpu).rdx == round->status)
             inside++;
@@ -170,7 +170,7 @@ static int step_in(const struct session *session, uint64_t rax, uint64_t rcx, ui
     prepare_jump(session, GUEST_GATE + WORMHOLE_ENTER - WORMHOLE_VMFUNC_SIZE);
     vcpu->args->registers[RAX] = rax;
     vcpu->args->registers[RCX] = rcx;
-    int port = machine_run(vcpu);
+    int port = jump_in();
     *status = machine_registers(vcpu).rdx;
     return port;
 }

@@ -49,7 +49,7 @@ static timer_t start_timer(pid_t thread, long nanoseconds)
 
 void test_exactly_once(void)
 {
-    const uint64_t count = 50000;
+    const uint64_t count = is_short() ? 50000 : 500000;
     struct vcpu *vcpu = &machine.vcpus[0];
     struct session session;
     bool good = true;

@@ -226,7 +226,7 @@ void test_flags(void)
         vcpu->args->flags = cases[i].flags;
         vcpu->args->registers[RDX] = JOB_ECHO;
         vcpu->args->registers[RBX] = i;
-        int port = machine_run(vcpu);
+        int port = jump_in();
         struct kvm_regs regs = machine_registers(vcpu);
         EXPECT(port == cases[i].port, "%s: port %x", cases[i].name, (unsigned)port);
         if (port != 0x11)

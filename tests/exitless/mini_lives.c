@@ -171,23 +171,6 @@ void test_closing(void)
     verdict(good, "descriptors close under a call: it goes on until its view is closed");
 }
 
-static int module_users(void)
-{
-    int users = -1;
-    FILE *file = fopen("/sys/module/wormhole/refcnt", "r");
-
-    if (!file || fscanf(file, "%d", &users) != 1)
-        machine_die("the module's users");
-    fclose(file);
-    return users;
-}
-
-static void await_users(int users)
-{
-    while (module_users() > users)
-        nap();
-}
-
 /* As rmmod does it. */
 static bool stays(void)
 {

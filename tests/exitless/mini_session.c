@@ -9,7 +9,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 extern const uint8_t callee_binary[], callee_binary_end[];
@@ -114,11 +113,21 @@ struct wormhole_info info_now(void)
     return info;
 }
 
-void nap(void)
+int module_users(void)
 {
-    const struct timespec moment = {.tv_nsec = 10000000};
+    int users = -1;
+    FILE *file = fopen("/sys/module/wormhole/refcnt", "r");
 
-    nanosleep(&moment, NULL);
+    if (!file || fscanf(file, "%d", &users) != 1)
+        machine_die("the module's users");
+    fclose(file);
+    return users;
+}
+
+void await_users(int users)
+{
+    while (module_users() > users)
+        sched_yield();
 }
 
 bool nothing_left(const struct wormhole_info *before)
@@ -127,8 +136,8 @@ bool nothing_left(const struct wormhole_info *before)
     bool good = true;
 
     do {
-        nap();
         info = info_now();
+        sched_yield();
     } while (info.vms > before->vms);
     EXPECT(info.views == before->views, "%u, and %u before", info.views, before->views);
     EXPECT(info.pinned_pages == before->pinned_pages, "%llu, and %llu before", info.pinned_pages,
@@ -177,6 +186,21 @@ void prepare_jump(const struct session *session, uint64_t target)
     args->registers[RBX] = 1;
     for (int i = 0; i < 4; i++)
         args->registers[R8 + i] = session->key[i];
+}
+
+int jump_in(void)
+{
+    struct vcpu *vcpu = &machine.vcpus[0];
+
+    for (;;) {
+        int port = machine_run(vcpu);
+        struct kvm_regs regs = machine_registers(vcpu);
+
+        if (port != PORT_BACK || (regs.rdx != WORMHOLE_RETRY && regs.rdx != WORMHOLE_SUSPENDED))
+            return port;
+        if (regs.rdx == WORMHOLE_SUSPENDED)
+            vcpu->args->registers[RSI] = regs.rsi;
+    }
 }
 
 int64_t call_on(struct vcpu *vcpu, const struct session *session, uint64_t first, uint64_t second)

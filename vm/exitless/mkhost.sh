@@ -4,7 +4,7 @@
 # Makes a CD from which an emulated host boots: Debian's kernel, its KVM modules, and files of the caller's in an
 # initramfs whose init runs /run. Or only a folder with those files, for here.sh. Changes nothing but OUT or ROOT.
 #
-#   mkhost.sh --kernel DIR {--out OUT.iso | --root ROOT} [--file HOSTPATH[:PATH]]...
+#   mkhost.sh --kernel DIR {--out OUT.iso | --root ROOT} [--append WORDS] [--file HOSTPATH[:PATH]]...
 #
 # DIR is an unpacked kernel package. The initramfs is not compressed: under emulation unpacking costs more than reading.
 set -euo pipefail
@@ -15,12 +15,13 @@ fail() {
     exit 1
 }
 
-kernel='' out='' kept='' files=()
+kernel='' out='' kept='' append='' files=()
 while [ $# -gt 0 ]; do
     case $1 in
     --kernel) kernel=$2 ;;
     --out) out=$2 ;;
     --root) kept=$2 ;;
+    --append) append=$2 ;; # to the kernel's command line
     --file) files+=("$2") ;;
     *) fail "unknown: $1" ;;
     esac
@@ -71,7 +72,7 @@ TIMEOUT 1
 LABEL host
   KERNEL /vmlinuz
   INITRD /initrd
-  APPEND console=ttyS0,115200 nokaslr mitigations=off quiet panic=-1 cryptomgr.notests initcall_blacklist=load_system_certificate_list,trace_eval_init
+  APPEND console=ttyS0,115200 nokaslr mitigations=off quiet panic=-1 cryptomgr.notests initcall_blacklist=load_system_certificate_list,trace_eval_init $append
 END
 xorriso -as mkisofs -quiet -o "$out" -b isolinux/isolinux.bin -c isolinux/boot.cat -no-emul-boot -boot-load-size 4 \
     -boot-info-table "$iso" 2>/dev/null
