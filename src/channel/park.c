@@ -16,6 +16,7 @@
 #define MANY_CORES      4     /* both sides may spin, and the program has some left */
 #define ROUND_SPINS     64    /* looks at the word between two looks at the clock */
 #define YIELD_COST_NS   15000 /* a yield that took longer ran somebody else */
+#define DOUBT_NAP_US    1000u
 #define WAKE_COST_NS \
     40000 /* to sleep and be woken; a wait that took that long may have been short */
 
@@ -87,24 +88,50 @@ static void futex_wait(_Atomic uint32_t *word, uint32_t value, uint32_t longest_
     syscall(SYS_futex, word, FUTEX_WAIT, value, longest_us ? &limit : NULL, NULL, 0);
 }
 
+/* Longer each time. */
+static struct timespec nap_of(unsigned round, uint32_t longest_us)
+{
+    uint64_t us = round < 16 ? 20ull << round / 2 : longest_us;
+    return from_us(us < longest_us ? us : longest_us);
+}
+
 static void nap(const struct wh_park *park, unsigned round)
 {
-    uint64_t us = round < 16 ? 20ull << round / 2 : park->longest_us;
-    if (us > park->longest_us)
-        us = park->longest_us;
-    struct timespec time = from_us(us);
+    struct timespec time = nap_of(round, park->longest_us);
     nanosleep(&time, NULL);
 }
 
-/* Sleeps until somebody rings the eventfd; all sleepers wake, and each looks at its word again. */
-static void wait_for_eventfd(int fd)
+/* Sleeps until somebody rings the eventfd, or for so long; all sleepers wake, and each looks at its
+ * word again. Whether it was rung. */
+static bool wait_for_eventfd(int fd, const struct timespec *longest)
 {
     struct pollfd ready = {.fd = fd, .events = POLLIN};
-    if (poll(&ready, 1, -1) <= 0)
-        return;
+    if (ppoll(&ready, 1, longest, NULL) <= 0)
+        return false;
     uint64_t count;
     ssize_t ignored = read(fd, &count, sizeof(count));
     (void)ignored;
+    return true;
+}
+
+/*
+ * A nap that a ring ends. The first ones are short: a message may follow the last one sooner than
+ * its ring. Others sleep by the same eventfd, and one of them may have taken the ring.
+ */
+static void nap_by_eventfd(const struct wh_park *park, _Atomic uint32_t *word, uint32_t value,
+                           unsigned round)
+{
+    struct wh_hearing *hearing = park->hearing;
+    uint32_t heard = atomic_load(&hearing->heard), longest = park->longest_us;
+    if (atomic_load(word) != value) /* before that many were heard */
+        return;
+    if (atomic_load(&hearing->missed) == heard + 1 && longest > DOUBT_NAP_US)
+        longest = DOUBT_NAP_US;
+    struct timespec time = nap_of(round, longest);
+    if (wait_for_eventfd(park->fd, &time))
+        atomic_fetch_add(&hearing->heard, 1);
+    else if (atomic_load(word) != value) /* its ring was lost, or is on its way */
+        atomic_store(&hearing->missed, heard + 1);
 }
 
 void wh_spin_learn(struct wh_spin *spin, uint64_t waited_ns)
@@ -127,7 +154,10 @@ void wh_park_while(const struct wh_park *park, _Atomic uint32_t *word, uint32_t 
         futex_wait(word, value, park->longest_us);
         break;
     case WH_PARK_EVENTFD:
-        wait_for_eventfd(park->fd);
+        if (park->longest_us)
+            nap_by_eventfd(park, word, value, (*naps)++);
+        else
+            (void)wait_for_eventfd(park->fd, NULL);
         break;
     case WH_PARK_NAP:
         nap(park, (*naps)++);

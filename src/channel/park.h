@@ -13,16 +13,25 @@
 
 enum wh_park_kind {
     WH_PARK_FUTEX,   /* both sides share one kernel */
-    WH_PARK_EVENTFD, /* the other side rings `fd` */
+    WH_PARK_EVENTFD, /* the other side rings `fd`, or somebody passes its ring on */
     WH_PARK_NAP,     /* nobody can ring: sleep a little, longer each time */
+};
+
+/* What those who sleep by one eventfd know of rings that may get lost. All zero at the start. */
+struct wh_hearing {
+    _Atomic uint32_t heard;  /* rings that somebody took */
+    _Atomic uint32_t missed; /* that number + 1 when something was found for which none had come */
 };
 
 /* How one side sleeps. */
 struct wh_park {
     enum wh_park_kind kind;
-    int fd;              /* WH_PARK_EVENTFD */
-    uint32_t longest_us; /* WH_PARK_NAP: the longest nap; WH_PARK_FUTEX: the longest sleep, 0
-                            without end */
+    int fd;                     /* WH_PARK_EVENTFD */
+    uint32_t longest_us;        /* WH_PARK_NAP: the longest nap; WH_PARK_FUTEX: the longest sleep, 0
+                                   without end; WH_PARK_EVENTFD: 0 without end, or the longest nap, for
+                                   rings may get lost */
+    struct wh_hearing *hearing; /* with such naps, which are short from a ring that was missed to
+                                   the next one */
 };
 
 /* How the other side is woken. */

@@ -9,7 +9,7 @@
 #include "daemon/log_limit.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -305,6 +305,16 @@ static void on_range(struct wh_agent *agent, const uint64_t *numbers)
                                                                     .flags = (uint32_t)numbers[3]};
 }
 
+static bool listen_to_bells(struct wh_agent *agent, bool wanted)
+{
+    return agent->handlers.listen && agent->handlers.listen(agent->handlers.context, wanted);
+}
+
+static void on_bells(struct wh_agent *agent, uint64_t wanted)
+{
+    tell(agent, "bells", listen_to_bells(agent, wanted == 1), "");
+}
+
 static void on_end(struct wh_agent *agent, uint64_t number)
 {
     struct wh_agent_view **at = find_view(agent, number);
@@ -317,6 +327,7 @@ static void on_end(struct wh_agent *agent, uint64_t number)
 static void on_agent(struct wh_agent *agent, uint64_t version)
 {
     wh_agent_end_views(agent);
+    (void)listen_to_bells(agent, false);
     agent->offer = (struct offer){0};
     tell(agent, "host", WORMHOLE_VERSION,
          version == WORMHOLE_VERSION ? "" : "the agent is of another version");
@@ -356,6 +367,8 @@ static void on_line(struct wh_agent *agent, char *line)
         on_end(agent, numbers[0]);
     else if (n == 1 && strcmp(line, "agent") == 0)
         on_agent(agent, numbers[0]);
+    else if (n == 1 && strcmp(line, "bells") == 0)
+        on_bells(agent, numbers[0]);
     else
         spoil(agent, EINVAL, "a line was not understood");
 }
@@ -377,6 +390,23 @@ static void take(struct wh_agent *agent, const char *bytes, size_t size)
 const struct wh_agent_view *wh_agent_views(const struct wh_agent *agent)
 {
     return agent->views;
+}
+
+bool wh_agent_has_read(const struct wh_agent *agent)
+{
+    int unread = 0;
+    return ioctl(agent->port, SIOCOUTQ, &unread) < 0 || unread == 0;
+}
+
+/* All in one piece: a Unix socket takes it as a whole or not at all. */
+void wh_agent_ring(struct wh_agent *agent, const uint32_t *peers, unsigned npeers)
+{
+    char lines[WH_AGENT_BELLS * 16];
+    size_t length = 0;
+    for (unsigned i = 0; i < npeers && i < WH_AGENT_BELLS; i++)
+        length += (size_t)snprintf(lines + length, sizeof(lines) - length, "ring %x\n", peers[i]);
+    if (send(agent->port, lines, length, MSG_DONTWAIT | MSG_NOSIGNAL) != (ssize_t)length)
+        wh_debug("a service VM's agent does not read its port");
 }
 
 int wh_agent_port(const struct wh_agent *agent)

@@ -11,10 +11,12 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define WH_AGENT_RANGES 64u /* of one view */
 #define WH_AGENT_VIEWS  64u /* of one agent */
+#define WH_AGENT_BELLS  65u /* told of at once */
 
 /* A view of the service VM's memory, to be bound to whose calls run there. */
 struct wh_agent_view {
@@ -43,6 +45,9 @@ struct wh_agent_handlers {
     /* Nobody can call there any more when this returns. That the view is closed afterwards does not
      * see to it: a child of this process may hold it for a while. */
     void (*ending)(void *context, struct wh_agent_view *view);
+    /* The agent wants to be told of rings of the client's VM, or not any more: whether it is from
+     * here on. NULL: it is never. */
+    bool (*listen)(void *context, bool wanted);
     void *context;
 };
 
@@ -61,6 +66,13 @@ int wh_agent_read(struct wh_agent *agent);
 
 /* Its views, until it is read again or ends some. */
 const struct wh_agent_view *wh_agent_views(const struct wh_agent *agent);
+
+/* The VM has read all that it was told; rings wait for that, so that one who does not read is told
+ * of each bell once. */
+bool wh_agent_has_read(const struct wh_agent *agent);
+
+/* Tells it whose bells were rung, of so many peers. */
+void wh_agent_ring(struct wh_agent *agent, const uint32_t *peers, unsigned npeers);
 
 /* Those who call there are gone, all of them. */
 void wh_agent_end_views(struct wh_agent *agent);

@@ -42,7 +42,7 @@ struct wh_vm_server {
     unsigned nends;
     int memory;
     uint8_t *map;
-    int bells[WH_REGION_BELLS];
+    int bells[WH_REGION_BELLS];      /* -1: nobody would hear them */
     struct wh_gate_vm *gate;         /* the VM on the exitless path, while it is there */
     struct wh_source agents;         /* where the service VM's QEMU connects its agent's port */
     struct wh_agent_server *agent;   /* that, while there is one */
@@ -53,6 +53,7 @@ struct wh_vm_server {
 
 static void drop_region(struct wh_vm_server *vm)
 {
+    wh_agent_server_forget_bells(vm->agent);
     for (unsigned i = 0; i < WH_REGION_BELLS; i++) {
         wh_close_fd(&vm->bells[i]);
         vm->bells[i] = -1;
@@ -64,9 +65,15 @@ static void drop_region(struct wh_vm_server *vm)
     vm->memory = -1;
 }
 
+/* Who serves a region here hears its bells; a service VM's daemon can be told of them. */
+static bool has_bells(const struct wh_vm_server *vm)
+{
+    return vm->nends == 1 || vm->config->agent;
+}
+
 static int make_bells(struct wh_vm_server *vm, struct wh_error *error)
 {
-    for (unsigned i = 0; i < WH_REGION_BELLS && vm->nends == 1; i++) {
+    for (unsigned i = 0; i < WH_REGION_BELLS && has_bells(vm); i++) {
         vm->bells[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
         if (vm->bells[i] < 0)
             return wh_error_set(error, errno,
@@ -128,7 +135,8 @@ static int introduce(const struct end *end, int socket)
     if (send_message(socket, PROTOCOL_VERSION, -1) < 0 || send_message(socket, end->peer, -1) < 0 ||
         send_message(socket, SHARED_MEMORY, vm->memory) < 0)
         return -1;
-    for (unsigned peer = 0; peer < WH_REGION_BELLS && vm->nends == 1; peer++)
+    bool rings = end == &vm->ends[0] && has_bells(vm);
+    for (unsigned peer = 0; peer < WH_REGION_BELLS && rings; peer++)
         if (send_message(socket, peer, vm->bells[peer]) < 0)
             return -1;
     return send_message(socket, end->peer, end->own_bell);
@@ -281,7 +289,8 @@ static void on_agent(struct wh_source *source, uint32_t events)
         wh_log("vm %s: a second agent's port at %s is turned away", vm->config->name,
                vm->config->agent);
         close(socket);
-    } else if (wh_agent_serve(vm->server, socket, vm->config, &vm->gate, &vm->agent, &error) < 0) {
+    } else if (wh_agent_serve(vm->server, socket, vm->config, &vm->gate, vm->bells, &vm->agent,
+                              &error) < 0) {
         wh_log("vm %s: %s", vm->config->name, error.text);
     }
 }

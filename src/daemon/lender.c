@@ -20,7 +20,7 @@
 #define BUDGET_MS 1000u
 
 /* The first line ends what a daemon before this one may have left half written. */
-#define HELLO "?\nagent 1\n"
+#define HELLO "?\nagent 1\nbells 1\n"
 
 #define START_MS  5000u  /* so long the host may take to answer before anybody is served */
 #define HELLO_MS  10000u /* and then it is told every so often that there is somebody */
@@ -59,7 +59,8 @@ struct wh_lender {
     struct wh_timer tick; /* while the host owes an answer */
     uint64_t region;      /* guest-physical address of the region */
     uint64_t end;         /* of the memory that sessions may get: ledgers lie behind it */
-    bool answered; /* there is a host, and what was shown before this daemon is not any more */
+    bool answered;    /* there is a host, and what was shown before this daemon is not any more */
+    bool hears_rings; /* it tells of the clients' doorbells */
     bool told_silent, told_full;
     uint64_t hello_ns; /* when it was last told that there is somebody */
     uint64_t asked_ns; /* when it was first asked something after it last said something; or 0 */
@@ -437,14 +438,53 @@ static void on_host(struct wh_lender *lender, const char *text)
     release_region(lender);
 }
 
+/* A whole line that is a number to its end; for glued ones see on_made. */
+static bool read_number(const char *text, uint32_t *number)
+{
+    size_t digits = strspn(text, "0123456789abcdef");
+    if (text[digits] || !digits || digits > 8)
+        return false;
+    *number = (uint32_t)strtoul(text, NULL, 16);
+    return true;
+}
+
+static void hear_rings(struct wh_lender *lender, bool hears)
+{
+    bool news = hears != lender->hears_rings;
+    lender->hears_rings = hears;
+    if (news && lender->server->region)
+        wh_region_relay(lender->server->region, hears);
+}
+
+static void on_bells(struct wh_lender *lender, const char *text)
+{
+    uint32_t many;
+    if (read_number(text, &many) && many <= 1)
+        hear_rings(lender, many == 1);
+}
+
+static void on_ring(struct wh_lender *lender, const char *text)
+{
+    uint32_t peer;
+    if (read_number(text, &peer) && lender->hears_rings && lender->server->region)
+        wh_region_ring(lender->server->region, peer);
+}
+
 static void on_line(struct wh_host_port *port, const char *line)
 {
     static const struct {
         const char *word;
         void (*take)(struct wh_lender *lender, const char *text);
-    } answers[] = {
-        {"made ", on_made}, {"refused ", on_refused}, {"ended ", on_ended}, {"host ", on_host}};
+    } answers[] = {{"made ", on_made},
+                   {"refused ", on_refused},
+                   {"ended ", on_ended},
+                   {"host ", on_host},
+                   {"bells ", on_bells}};
     struct wh_lender *lender = WH_CONTAINER(port, struct wh_lender, port);
+    if (strncmp(line, "ring ", 5) == 0) { /* no answer to anything */
+        on_ring(lender, line + 5);
+        return;
+    }
     for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++) {
         size_t length = strlen(answers[i].word);
         if (strncmp(line, answers[i].word, length) != 0)
@@ -472,6 +512,7 @@ static void on_hang_up(struct wh_host_port *port, const char *why)
             view_is_gone(piece);
     }
     release_region(lender);
+    hear_rings(lender, false);
 }
 
 /* ---- the port ---- */
@@ -549,6 +590,11 @@ bool wh_lender_await(struct wh_server *server)
         wh_host_port_wait(&lender->port, TICK_MS);
     }
     return true;
+}
+
+bool wh_lender_hears_rings(const struct wh_server *server)
+{
+    return server->lender && server->lender->hears_rings;
 }
 
 void wh_lender_close(struct wh_server *server)

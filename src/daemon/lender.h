@@ -28,6 +28,10 @@ int wh_lender_start(struct wh_server *server, int port, struct wh_fixed *fixed, 
  * before this daemon may still be; wh_region_release is called when it is not. */
 bool wh_lender_await(struct wh_server *server);
 
+/* Whether the host tells of the client VM's doorbells; when that changes later, and of each ring,
+ * the region hears. */
+bool wh_lender_hears_rings(const struct wh_server *server);
+
 /* The views stay as they are, for the sessions do, too. Harmless when it was never opened. */
 void wh_lender_close(struct wh_server *server);
 

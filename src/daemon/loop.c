@@ -46,6 +46,12 @@ void wh_loop_await_writable(struct wh_loop *loop, struct wh_source *source, bool
     (void)epoll_ctl(loop->epoll, EPOLL_CTL_MOD, source->fd, &event);
 }
 
+void wh_loop_mute(struct wh_loop *loop, struct wh_source *source, bool muted)
+{
+    struct epoll_event event = {.events = muted ? 0 : EPOLLIN, .data.ptr = source};
+    (void)epoll_ctl(loop->epoll, EPOLL_CTL_MOD, source->fd, &event);
+}
+
 void wh_loop_remove(struct wh_loop *loop, struct wh_source *source)
 {
     if (source->ready && source->fd >= 0)

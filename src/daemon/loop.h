@@ -42,6 +42,8 @@ int wh_loop_add(struct wh_loop *loop, struct wh_source *source, int fd,
                 void (*ready)(struct wh_source *source, uint32_t events), struct wh_error *error);
 /* Whether `ready` is called when it can be written to, as well. */
 void wh_loop_await_writable(struct wh_loop *loop, struct wh_source *source, bool wanted);
+/* Whether `ready` is not called for a while, whatever there is. */
+void wh_loop_mute(struct wh_loop *loop, struct wh_source *source, bool muted);
 /* Before the descriptor is closed; harmless when it was never added. */
 void wh_loop_remove(struct wh_loop *loop, struct wh_source *source);
 

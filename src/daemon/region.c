@@ -13,13 +13,15 @@
 #include <linux/futex.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#define PAGE         4096u
-#define KILL_MS      1000u /* a worker that does not end by itself */
-#define IDLE_LOOK_MS 20u   /* between looks at the mailboxes where nobody can ring */
-#define BUSY_LOOK_MS 5u
+#define PAGE                 4096u
+#define KILL_MS              1000u /* a worker that does not end by itself */
+#define IDLE_LOOK_MS         20u   /* between looks at the mailboxes where nobody can ring */
+#define BUSY_LOOK_MS         5u
+#define RELAYED_IDLE_LOOK_MS 500u /* where rings are passed on */
 
 enum slot_state {
     SLOT_IDLE,
@@ -35,6 +37,7 @@ struct slot {
     enum slot_state state;
     struct wh_served *served;
     int life; /* closed to end the worker */
+    int bell; /* rings that are passed on; -1: none is yet */
     uint64_t offset, size;
     uint64_t since_ns; /* of the state, or of an unfinished handshake; 0: none */
     char boot[sizeof(((struct wh_hello *)0)->boot)];
@@ -49,6 +52,8 @@ struct wh_region_server {
     struct wh_timer tick;
     uint64_t beat_ns;
     bool ending;
+    bool relays; /* rings are passed on, */
+    bool doubt;  /* but one got lost, and none has come since */
     struct slot slots[WH_REGION_MAILBOXES];
 };
 
@@ -207,26 +212,37 @@ static void refuse(struct slot *slot, const struct wh_error *why)
     atomic_store_explicit(&mailbox->state, WH_MAILBOX_REFUSED, memory_order_release);
 }
 
+/* The worker's, or -1: nobody can ring it. */
+static int bell_of(struct slot *slot)
+{
+    const struct wh_region_server *region = slot->owner;
+    if (region->setup.bells)
+        return region->setup.bells[WH_PEER_SESSION + (slot - region->slots)];
+    if (region->relays && slot->bell < 0)
+        slot->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    return region->relays ? slot->bell : -1;
+}
+
 static int start_worker(struct slot *slot, const struct wh_hello *hello, struct wh_error *error)
 {
     struct wh_region_server *region = slot->owner;
-    unsigned number = (unsigned)(slot - region->slots);
+    const int bell = bell_of(slot);
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
         return wh_error_set(error, errno, "the server cannot make a socket: %s", strerror(errno));
-    struct wh_session_request request = {
-        .tenant = region->tenant,
-        .hello = hello,
-        .transport = "ivshmem",
-        .life = pair[1],
-        .memory = region->setup.fd,
-        .bell = region->setup.bells ? region->setup.bells[WH_PEER_SESSION + number] : -1,
-        .offset = slot->offset,
-        .size = slot->size,
-        .gate = wh_gate_device(region->setup.gate),
-        .gate_vm = region->setup.gate,
-        .ended = on_end_of_session,
-        .owner = slot};
+    struct wh_session_request request = {.tenant = region->tenant,
+                                         .hello = hello,
+                                         .transport = "ivshmem",
+                                         .life = pair[1],
+                                         .memory = region->setup.fd,
+                                         .bell = bell,
+                                         .relayed = bell >= 0 && !region->setup.bells,
+                                         .offset = slot->offset,
+                                         .size = slot->size,
+                                         .gate = wh_gate_device(region->setup.gate),
+                                         .gate_vm = region->setup.gate,
+                                         .ended = on_end_of_session,
+                                         .owner = slot};
     slot->served = wh_session_start(region->server, &request, error);
     close(pair[1]);
     slot->life = pair[0];
@@ -244,9 +260,8 @@ static void announce(struct slot *slot, const struct wh_hello *hello)
     memcpy(slot->boot, hello->boot, sizeof(slot->boot));
     mailbox->offset = slot->offset;
     mailbox->size = slot->size;
-    mailbox->peer = slot->owner->setup.bells
-                        ? WH_PEER_SESSION + (uint32_t)(slot - slot->owner->slots)
-                        : UINT32_MAX;
+    mailbox->peer =
+        bell_of(slot) >= 0 ? WH_PEER_SESSION + (uint32_t)(slot - slot->owner->slots) : UINT32_MAX;
     atomic_store_explicit(&mailbox->owner, 0, memory_order_relaxed);
     /* Release pairs with the client's acquire: it may use the segment. */
     atomic_store_explicit(&mailbox->state, WH_MAILBOX_OPEN, memory_order_release);
@@ -289,7 +304,9 @@ static void answer(struct slot *slot)
         announce(slot, &hello);
     else if (!some_leave(slot->owner))
         refuse(slot, &error);
-    /* else: the mailbox stays as it is, and is looked at again when those who leave are gone */
+    else
+        slot->since_ns = wh_now_ns();
+    /* then the mailbox stays as it is, and is looked at again when those who leave are gone */
 }
 
 /* ---- looking at the mailboxes ---- */
@@ -363,9 +380,31 @@ static void beat(struct wh_region_server *region)
     atomic_fetch_add_explicit(&region->region->beat, 1, memory_order_relaxed);
 }
 
+/* Somebody asks whom no ring has told of. */
+static bool has_missed(const struct wh_region_server *region)
+{
+    for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++)
+        if (region->slots[i].state == SLOT_IDLE && !region->slots[i].since_ns &&
+            atomic_load(&region->region->mailboxes[i].state) == WH_MAILBOX_ASKED)
+            return true;
+    return false;
+}
+
 static void on_tick(struct wh_timer *timer)
 {
-    look(WH_CONTAINER(timer, struct wh_region_server, tick));
+    struct wh_region_server *region = WH_CONTAINER(timer, struct wh_region_server, tick);
+    region->doubt |= has_missed(region); /* its ring may yet come */
+    look(region);
+}
+
+/* When to look without being rung; 0: not at all. */
+static uint64_t next_look_ms(const struct wh_region_server *region, bool busy)
+{
+    if (region->setup.bells)
+        return busy ? WH_REGION_BEAT_MS : 0;
+    if (region->relays && !region->doubt)
+        return busy ? WH_REGION_BEAT_MS : RELAYED_IDLE_LOOK_MS;
+    return busy ? BUSY_LOOK_MS : IDLE_LOOK_MS;
 }
 
 /* Looks at all mailboxes; comes back by itself while there is anything to watch. */
@@ -376,11 +415,9 @@ static void look(struct wh_region_server *region)
     bool busy = is_busy(region);
     if (busy)
         beat(region);
-    if (!region->setup.bells)
-        wh_loop_set_timer(&region->server->loop, &region->tick, busy ? BUSY_LOOK_MS : IDLE_LOOK_MS,
-                          on_tick);
-    else if (busy)
-        wh_loop_set_timer(&region->server->loop, &region->tick, WH_REGION_BEAT_MS, on_tick);
+    uint64_t ms = next_look_ms(region, busy);
+    if (ms)
+        wh_loop_set_timer(&region->server->loop, &region->tick, ms, on_tick);
 }
 
 static void on_doorbell(struct wh_source *source, uint32_t events)
@@ -443,7 +480,7 @@ static void write_header(struct wh_region_server *server)
     atomic_store_explicit(&region->magic, 0, memory_order_release);
     memset(region, 0, sizeof(*region));
     region->protocol = WH_PROTOCOL;
-    region->server_peer = setup->bells ? WH_PEER_SERVER : UINT32_MAX;
+    region->server_peer = setup->bells || server->relays ? WH_PEER_SERVER : UINT32_MAX;
     region->size = setup->size;
     (void)snprintf(region->version, sizeof(region->version), "%s", WH_VERSION);
     for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++)
@@ -465,10 +502,11 @@ struct wh_region_server *wh_region_serve(struct wh_server *server,
     }
     region->server = server;
     region->setup = *setup;
+    region->relays = setup->relays;
     region->region = (struct wh_region *)(void *)setup->memory;
     region->doorbell.fd = -1;
     for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++)
-        region->slots[i] = (struct slot){.owner = region, .life = -1};
+        region->slots[i] = (struct slot){.owner = region, .life = -1, .bell = -1};
     if (setup->bells && wh_loop_add(&server->loop, &region->doorbell, setup->bells[WH_PEER_SERVER],
                                     on_doorbell, error) < 0) {
         free(region);
@@ -491,6 +529,25 @@ void wh_region_release(struct wh_region_server *region)
     look(region);
 }
 
+void wh_region_relay(struct wh_region_server *region, bool relays)
+{
+    region->relays = relays;
+    region->doubt = false;
+    /* Clients read it when they come. */
+    *(volatile uint32_t *)&region->region->server_peer = relays ? WH_PEER_SERVER : UINT32_MAX;
+    look(region);
+}
+
+void wh_region_ring(struct wh_region_server *region, uint32_t peer)
+{
+    const uint64_t one = 1;
+    region->doubt = false;
+    if (peer == WH_PEER_SERVER)
+        look(region);
+    else if (peer < WH_REGION_BELLS && region->slots[peer - WH_PEER_SESSION].bell >= 0)
+        (void)!write(region->slots[peer - WH_PEER_SESSION].bell, &one, sizeof(one));
+}
+
 void wh_region_end(struct wh_region_server *region, const char *reason)
 {
     atomic_store_explicit(&region->region->magic, 0, memory_order_release);
@@ -501,7 +558,8 @@ void wh_region_end(struct wh_region_server *region, const char *reason)
     for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++) {
         struct slot *slot = &region->slots[i];
         wh_close_fd(&slot->life);
-        slot->life = -1;
+        wh_close_fd(&slot->bell);
+        slot->life = slot->bell = -1;
     }
     free_when_done(region);
 }
@@ -549,13 +607,14 @@ int wh_region_map_device(struct wh_server *server, const char *url, struct wh_er
     return 0;
 }
 
-int wh_region_serve_device(struct wh_server *server, bool hold, struct wh_error *error)
+int wh_region_serve_device(struct wh_server *server, bool hold, bool relays, struct wh_error *error)
 {
     struct wh_ivshmem_device *device = &server->device;
     struct wh_region_setup setup = {.name = device->address,
                                     .memory = device->memory,
                                     .fd = device->memory_fd,
                                     .size = device->size,
+                                    .relays = relays,
                                     .hold = hold};
     server->region = wh_region_serve(server, &setup, error);
     if (!server->region)

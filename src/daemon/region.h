@@ -28,6 +28,7 @@ struct wh_region_setup {
     uint64_t size;
     const int *bells; /* WH_REGION_BELLS eventfds by peer number, or NULL: nobody can ring here */
     struct wh_gate_vm *gate; /* the VM on the exitless path, or NULL */
+    bool relays;             /* see wh_region_relay, for a start */
     bool hold; /* segments that a view of before this server showed go to nobody before
                 * wh_region_release */
 };
@@ -44,13 +45,22 @@ struct wh_region_server *wh_region_serve(struct wh_server *server,
  */
 void wh_region_end(struct wh_region_server *region, const char *reason);
 
+/*
+ * Where nobody can ring, somebody may hear of rings and pass them on: whether it is so from here
+ * on. Then he says which peer's bell it was. Sessions that are there already nap as before, and
+ * all are looked after, more slowly, also when no ring comes through.
+ */
+void wh_region_relay(struct wh_region_server *region, bool relays);
+void wh_region_ring(struct wh_region_server *region, uint32_t peer);
+
 /* What was shown before is not any more. */
 void wh_region_release(struct wh_region_server *region);
 
 /* In a service VM: maps the region of this machine's ivshmem device; serves it, as long as the
  * server runs. */
 int wh_region_map_device(struct wh_server *server, const char *url, struct wh_error *error);
-int wh_region_serve_device(struct wh_server *server, bool hold, struct wh_error *error);
+int wh_region_serve_device(struct wh_server *server, bool hold, bool relays,
+                           struct wh_error *error);
 
 /* Ends the sessions that the region's mailboxes tell of, without having served them: one of its two
  * VMs is gone. */

@@ -102,7 +102,7 @@ static int serve_device(struct wh_server *server, struct wh_error *error)
         (config->agent && wh_lender_open(server, config->agent, error) < 0))
         return -1;
     bool hold = server->lender && !wh_lender_await(server);
-    return wh_region_serve_device(server, hold, error);
+    return wh_region_serve_device(server, hold, wh_lender_hears_rings(server), error);
 }
 
 static int start(struct wh_server *server, struct wh_error *error)

@@ -18,7 +18,8 @@ struct wh_session_request {
     const struct wh_hello *hello; /* a private, checked copy */
     const char *transport;        /* "unix" or "ivshmem" */
     int life, memory;
-    int bell; /* or -1: the worker naps */
+    int bell;     /* or -1: the worker naps */
+    bool relayed; /* this daemon rings it, when it hears of a ring */
     uint64_t offset, size;
     int ledger; /* or -1; of this, what is the session's: filled in when it starts */
     uint32_t account;

@@ -299,6 +299,8 @@ static void execute(const struct wh_config *config, const struct wh_session_requ
     }
     if (request->bell < 0 && strcmp(request->transport, "ivshmem") == 0)
         arguments[n++] = "--nap";
+    if (request->relayed)
+        arguments[n++] = "--relayed";
     if (request->gate >= 0)
         arguments[n++] = "--gate";
     if (request->is_fixed) {

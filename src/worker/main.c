@@ -2,10 +2,10 @@
 /*
  * wormhole-worker: one process that serves one session and ends with it. Started by the daemon
  * only, with fixed descriptors: 3 is the sign of life of client or server (for `unix` the client's
- * own socket), 4 the shared memory, 5 the eventfd that the guest rings (`ivshmem`), 6 its tenant's
- * ledger, 7 the socket through which sessions of one tenant exchange things, 8 the exitless path's
- * module, or in a service VM the memory for views, when there is one. It must never outlive
- * its client, and never touch descriptors that it was not given.
+ * own socket), 4 the shared memory, 5 the eventfd that the guest or the daemon rings (`ivshmem`), 6
+ * its tenant's ledger, 7 the socket through which sessions of one tenant exchange things, 8 the
+ * exitless path's module, or in a service VM the memory for views, when there is one. It must never
+ * outlive its client, and never touch descriptors that it was not given.
  */
 #include "backend/cuda/backend.h"
 #include "backend/nvml/backend.h"
@@ -37,11 +37,13 @@
 #define GATE_FD   8
 
 #define LONGEST_NAP_US 1000u
+#define RELAYED_NAP_US 100000u /* at most so late is a message whose ring was lost */
 
 /* What the daemon asks for, and what came of it. */
 struct job {
     bool ivshmem;  /* else unix */
     bool nap;      /* nobody can ring: no eventfd */
+    bool relayed;  /* who rings has to hear of it from others */
     bool ledger;   /* there is one */
     bool gate;     /* the session gets a view, if it can */
     bool is_fixed; /* of memory in descriptor 8, from there on */
@@ -49,6 +51,7 @@ struct job {
     uint32_t session, account, accounts;
     uint64_t offset, size, api_hash, ledger_offset;
     const char *api;
+    struct wh_hearing hearing;
     struct wh_shm *shm;
     struct wh_worker worker;
     struct wh_backend backend;
@@ -77,6 +80,7 @@ enum {
     OPTION_ACCOUNTS,
     OPTION_LEDGER,
     OPTION_NAP,
+    OPTION_RELAYED,
     OPTION_GATE,
     OPTION_FIXED
 };
@@ -92,6 +96,8 @@ static const struct argp_option options[] = {
     {"accounts", OPTION_ACCOUNTS, "N", 0, "How many accounts are in there", 0},
     {"ledger", OPTION_LEDGER, "BYTES", 0, "Where it starts in descriptor 6", 0},
     {"nap", OPTION_NAP, NULL, 0, "Nobody can ring: look at the ring now and then", 0},
+    {"relayed", OPTION_RELAYED, NULL, 0, "Rings come by way of another machine: some may get lost",
+     0},
     {"gate", OPTION_GATE, NULL, 0, "The client may be let into a view of this process", 0},
     {"fixed", OPTION_FIXED, "BYTES", 0,
      "In a service VM: descriptor 8 is memory that never moves, and there is this session's", 0},
@@ -144,6 +150,9 @@ static error_t parse_option(int key, char *value, struct argp_state *state)
         return 0;
     case OPTION_NAP:
         job->nap = true;
+        return 0;
+    case OPTION_RELAYED:
+        job->relayed = true;
         return 0;
     case OPTION_GATE:
         job->gate = true;
@@ -252,6 +261,10 @@ static int welcome(struct job *job, struct wh_error *error)
         shm->park = (struct wh_park){.kind = WH_PARK_EVENTFD, .fd = BELL_FD};
         if (job->nap)
             shm->park = (struct wh_park){.kind = WH_PARK_NAP, .longest_us = LONGEST_NAP_US};
+        if (job->relayed) {
+            shm->park.longest_us = RELAYED_NAP_US;
+            shm->park.hearing = &job->hearing;
+        }
         shm->bell.kind = shm->listener_bell.kind = WH_BELL_NONE;
     }
     /* Release pairs with the client's acquire: the control area is set up. */

@@ -4,7 +4,8 @@
  * runs kernels and prints what they computed, `cuda_calls query COUNT` makes that many calls of the
  * driver API that the driver has to be asked, and checks each answer; `cuda_calls memory COUNT` the
  * same with allocations, small copies and events, `cuda_calls launch COUNT` with launches of a
- * small kernel; `cuda_calls loop` asks until somebody ends it, or its session ends. `cuda_calls
+ * small kernel; `cuda_calls left COUNT` makes calls that only the worker can, with pauses between
+ * them; `cuda_calls loop` asks until somebody ends it, or its session ends. `cuda_calls
  * vmcall COUNT` makes hypercalls, for comparison. Around the loop it says "start" and "done NAME
  * TICKS", and waits for a line each time; ticks of the emulated clock are instructions.
  */
@@ -12,6 +13,7 @@
 
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #define N 1000
 
@@ -222,6 +224,29 @@ static void modules(void)
     CHECK(cuMemFree_v2(a));
 }
 
+/* ---- what makes and ends objects, now and then: the worker sleeps meanwhile ---- */
+
+static void left(unsigned long count)
+{
+    const struct timespec pause = {.tv_nsec = 30000000};
+    CUstream stream;
+    unsigned flags;
+    uint64_t slept = 0;
+    CHECK(cuCtxSynchronize());
+    say("start");
+    uint64_t since = ticks();
+    for (unsigned long i = 0; i < count; i++) {
+        uint64_t now = ticks();
+        nanosleep(&pause, NULL);
+        slept += ticks() - now;
+        CHECK(cuStreamCreate(&stream, i % 2 ? CU_STREAM_NON_BLOCKING : CU_STREAM_DEFAULT));
+        CHECK(cuStreamGetFlags(stream, &flags));
+        expect(flags == (i % 2 ? CU_STREAM_NON_BLOCKING : CU_STREAM_DEFAULT), "flags", i);
+        CHECK(cuStreamDestroy_v2(stream));
+    }
+    finish("left", since + slept);
+}
+
 /* Right answers, then errors only. */
 static void loop(void)
 {
@@ -299,6 +324,8 @@ int main(int argc, char **argv)
         launch(count);
     else if (strcmp(argv[1], "modules") == 0)
         modules();
+    else if (strcmp(argv[1], "left") == 0)
+        left(count);
     else if (strcmp(argv[1], "fork") == 0)
         forked();
     else if (strcmp(argv[1], "loop") == 0) {

@@ -169,12 +169,15 @@ static bool is_of_vcpu(const char *path)
 
 struct guest_counts guests_counts(int view)
 {
-    struct guest_counts counts;
+    struct guest_counts counts = {.at_ns = 0};
+    struct timespec now;
 
-    if (ioctl(client.vm, WORMHOLE_VM_STATS, &counts.client) ||
+    if ((client.vm >= 0 && ioctl(client.vm, WORMHOLE_VM_STATS, &counts.client)) ||
         ioctl(service.vm, WORMHOLE_VM_STATS, &counts.service) ||
-        ioctl(view, WORMHOLE_VIEW_STATS, &counts.view))
+        (view >= 0 && ioctl(view, WORMHOLE_VIEW_STATS, &counts.view)))
         die("the module's counters");
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    counts.at_ns = (unsigned long long)now.tv_sec * 1000000000 + (unsigned long long)now.tv_nsec;
     counts.kvm_exits = sum_of("/sys/kernel/debug/kvm/%d-*/exits", service.qemu, any);
     counts.ran_ns = sum_of("/proc/%d/task/*/schedstat", service.qemu, is_of_vcpu);
     return counts;
@@ -186,19 +189,32 @@ static bool is_of_idling(int reason)
     return is_from_outside(reason) || reason == 12 || reason == 31 || reason == 32;
 }
 
-bool guests_compare_service(const struct guest_counts *before, const struct guest_counts *after)
+static bool compare_service(const struct guest_counts *before, const struct guest_counts *after,
+                            bool rung)
 {
+    const int io = 30;
     static const __u64 nothing[WORMHOLE_REASONS];
     bool idle = true;
 
     printf(
-        "# the service VM meanwhile: %llu entries, %llu exits by KVM's count, its vCPU ran %llu us; ",
-        after->service.entries - before->service.entries, after->kvm_exits - before->kvm_exits,
-        (after->ran_ns - before->ran_ns) / 1000);
+        "# the service VM meanwhile (%llu ms): %llu entries, %llu exits by KVM's count, its vCPU ran %llu us; ",
+        (after->at_ns - before->at_ns) / 1000000, after->service.entries - before->service.entries,
+        after->kvm_exits - before->kvm_exits, (after->ran_ns - before->ran_ns) / 1000);
     print_exits(&before->service, &after->service, nothing, nothing);
     for (int i = 0; i < WORMHOLE_REASONS; i++)
-        idle = idle && (after->service.exits[i] == before->service.exits[i] || is_of_idling(i));
+        idle = idle && (after->service.exits[i] == before->service.exits[i] || is_of_idling(i) ||
+                        (rung && i == io));
     return idle;
+}
+
+bool guests_compare_service(const struct guest_counts *before, const struct guest_counts *after)
+{
+    return compare_service(before, after, false);
+}
+
+bool guests_compare_rung(const struct guest_counts *before, const struct guest_counts *after)
+{
+    return compare_service(before, after, true);
 }
 
 bool guests_compare_client(const struct guest_counts *before, const struct guest_counts *after)
@@ -212,6 +228,14 @@ bool guests_compare_client(const struct guest_counts *before, const struct guest
         innocent =
             innocent && (after->view.exits[i] == before->view.exits[i] || is_from_outside(i));
     return innocent;
+}
+
+unsigned guests_service_sleeps(const struct guest_counts *before, const struct guest_counts *after)
+{
+    const int hlt = 12;
+
+    return (unsigned)((after->service.exits[hlt] - before->service.exits[hlt]) * 1000000000 /
+                      (after->at_ns - before->at_ns + 1));
 }
 
 bool guests_service_stood(const struct guest_counts *before, const struct guest_counts *after)

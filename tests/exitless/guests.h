@@ -50,14 +50,21 @@ struct guest_counts {
     struct wormhole_view_stats view;
     unsigned long long kvm_exits; /* the service VM's, as KVM counts them */
     unsigned long long ran_ns;    /* its vCPUs' threads */
+    unsigned long long at_ns;
 };
 
+/* Without a view (-1) or the client's VM, the rest. */
 struct guest_counts guests_counts(int view);
 
 /* Print what happened between. Whether the service VM did nothing but to idle; whether no exit of
  * the client's VM was caused by a call. */
 bool guests_compare_service(const struct guest_counts *before, const struct guest_counts *after);
+/* The same of one that may be rung meanwhile, through its serial port. */
+bool guests_compare_rung(const struct guest_counts *before, const struct guest_counts *after);
 bool guests_compare_client(const struct guest_counts *before, const struct guest_counts *after);
+
+/* How often in a second the service VM had nothing to do any more. */
+unsigned guests_service_sleeps(const struct guest_counts *before, const struct guest_counts *after);
 
 /* Whether the service VM did nothing at all. */
 bool guests_service_stood(const struct guest_counts *before, const struct guest_counts *after);

@@ -19,7 +19,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define VIEW "anon_inode:[wormhole-view]"
+#define SLEEPS 500 /* a second: an idle kernel has tens, one whose processes nap a thousand */
+#define VIEW   "anon_inode:[wormhole-view]"
 
 /* The one view that there is, from the daemon; -1: there is none. */
 static int view_of(pid_t daemon)
@@ -56,6 +57,15 @@ static unsigned long long shown_entries(void)
     return views == 1 ? entries : 0;
 }
 
+static void part_sleep(const struct guest_counts *before, const struct guest_counts *after,
+                       const char *what)
+{
+    unsigned sleeps = guests_service_sleeps(before, after);
+
+    printf("# the service VM went to sleep %u times a second\n", sleeps);
+    verdict(sleeps < SLEEPS, what);
+}
+
 /* A program's loop; the service VM may be stopped meanwhile. */
 static void part_loop(pid_t daemon, unsigned long count, bool stopped)
 {
@@ -82,11 +92,33 @@ static void part_loop(pid_t daemon, unsigned long count, bool stopped)
     verdict(after.view.calls - before.view.calls >= count, "every call of the loop enters it");
     verdict(shown == after.view.started, "wormhole top shows how many did");
     verdict(guests_compare_client(&before, &after), "no exit of the client VM is caused by a call");
-    if (stopped)
+    if (stopped) {
         verdict(guests_service_stood(&before, &after),
                 "a service VM that is stopped is not entered, nor left, nor run at all");
-    else
-        verdict(guests_compare_service(&before, &after), "the service VM does nothing but to idle");
+    } else {
+        verdict(guests_compare_rung(&before, &after),
+                "the service VM does nothing but to idle and be rung");
+        part_sleep(&before, &after, "it sleeps, with its worker and its daemon");
+    }
+}
+
+/* Calls that only the worker can make, now and then; the host's daemon may be stopped, and with it
+ * the rings. */
+static void part_left(pid_t daemon, bool unrung)
+{
+    guest_await(&client, "start");
+    if (unrung)
+        kill(daemon, SIGSTOP);
+    struct guest_counts before = guests_counts(-1), after;
+    guest_order(&client, "on");
+    verdict(strncmp(guest_await(&client, "done "), "left ", 5) == 0,
+            unrung ? "so do they while nobody passes rings on"
+                   : "calls that are left to a worker that sleeps come back");
+    after = guests_counts(-1);
+    kill(daemon, SIGCONT);
+    guest_order(&client, "on");
+    (void)guests_compare_client(&before, &after);
+    (void)guests_compare_rung(&before, &after);
 }
 
 static void part_lost(pid_t daemon, const char *name)
@@ -117,14 +149,22 @@ int main(int argc, char **argv)
     guest_start(&service);
     guest_await(&service, "wormhole: the host makes views");
     guest_name_to_module(&service, device);
+    struct guest_counts before = guests_counts(-1), after;
     guest_start(&client);
     guest_await(&client, "part query");
+    after = guests_counts(-1);
+    (void)guests_compare_rung(&before, &after);
+    part_sleep(&before, &after, "a service VM without sessions sleeps");
     guest_name_to_module(&client, device);
     part_loop(daemon, count, false);
     guest_await(&client, "part stopped");
     part_loop(daemon, count / 4, true);
     guest_await(&client, "part memory");
     part_loop(daemon, count / 10, false);
+    guest_await(&client, "part left");
+    part_left(daemon, false);
+    guest_await(&client, "part unrung");
+    part_left(daemon, true);
     verdict(strcmp(guest_await(&client, "computed "), argv[3]) == 0,
             "a program's results are as they are natively");
     part_lost(daemon, "kill worker");

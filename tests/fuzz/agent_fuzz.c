@@ -19,10 +19,17 @@ static int no_device(void *context)
     abort();
 }
 
+static bool listen_to_bells(void *context, bool wanted)
+{
+    (void)context;
+    return wanted;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     const struct wh_agent_limits limits = {.pages = 256, .budget_ms = 10000};
-    const struct wh_agent_handlers handlers = {.device = no_device};
+    const struct wh_agent_handlers handlers = {.device = no_device, .listen = listen_to_bells};
+    const uint32_t peer = 64;
     int pair[2];
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair))
         return 0;
@@ -31,6 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         size_t now = size < 256 ? size : 256;
         if (write(pair[0], bytes, now) != (ssize_t)now || wh_agent_read(agent) < 0)
             break;
+        if (wh_agent_has_read(agent))
+            wh_agent_ring(agent, &peer, 1);
         bytes += now;
         size -= now;
     }

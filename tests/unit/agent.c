@@ -168,6 +168,63 @@ static void unread(void **state)
     close(guest);
 }
 
+static int listens; /* what it was asked for; -1: nothing */
+static bool can_listen;
+
+static bool listen_to_bells(void *context, bool wanted)
+{
+    (void)context;
+    listens = wanted;
+    return wanted && can_listen;
+}
+
+static void bells(void **state)
+{
+    static const struct {
+        bool can;
+        const char *lines, *answer;
+        int listens;
+    } table[] = {
+        {true, "bells 1\n", "bells 1\n", 1},
+        {false, "bells 1\n", "bells 0\n", 1},
+        {true, "bells 0\n", "bells 0\n", 0},
+        {true, "bells 2\n", "bells 0\n", 0},
+        {true, "bells ffffffffffffffff\n", "bells 0\n", 0},
+        {true, "agent 1\nbells 1\n", "host 1\nbells 1\n", 1},
+        {true, "bells 1\nagent 1\n", "bells 1\nhost 1\n", 0}, /* the next may not want it */
+        {true, "bells\nbells x\nbells 1 1\nbells -1\nring 1\n", "", -1},
+    };
+    const struct wh_agent_limits limits = {.pages = 256, .budget_ms = 10000};
+    const struct wh_agent_handlers handlers = {.device = no_device, .listen = listen_to_bells};
+    int pair[2];
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+    guest = pair[0];
+    struct wh_agent *agent = wh_agent_new(pair[1], &limits, &handlers);
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+        can_listen = table[i].can;
+        listens = -1;
+        assert_string_equal(ask(agent, table[i].lines, 512), table[i].answer);
+        assert_int_equal(listens, table[i].listens);
+    }
+    /* What it was told waits for the guest to read it, all of it. */
+    static const uint32_t peers[] = {0, 0x41, 7};
+    char first;
+    assert_true(wh_agent_has_read(agent));
+    wh_agent_ring(agent, peers, 3);
+    assert_false(wh_agent_has_read(agent));
+    assert_int_equal(read(guest, &first, 1), 1);
+    assert_false(wh_agent_has_read(agent));
+    assert_string_equal(ask(agent, "", 1), "ing 0\nring 41\nring 7\n");
+    assert_true(wh_agent_has_read(agent));
+    wh_agent_free(agent);
+    close(guest);
+    agent = open_agent();
+    assert_string_equal(ask(agent, "bells 1\n", 512), "bells 0\n"); /* there are none */
+    wh_agent_free(agent);
+    close(guest);
+}
+
 static void hang_up(void **state)
 {
     struct wh_agent *agent = open_agent();
@@ -182,10 +239,8 @@ static void hang_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(offers),
-        cmocka_unit_test(too_much),
-        cmocka_unit_test(unread),
-        cmocka_unit_test(hang_up),
+        cmocka_unit_test(offers), cmocka_unit_test(too_much), cmocka_unit_test(unread),
+        cmocka_unit_test(bells),  cmocka_unit_test(hang_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

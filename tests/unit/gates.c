@@ -177,6 +177,7 @@ static const char *ask(const char *text)
 static void ended(void **state)
 {
     const struct wh_config_vm config = {.name = "guest", .views = 1 << 20};
+    const int no_bells[] = {-1};
     struct wh_agent_server *agent = NULL;
     struct wh_error error;
     int pair[2];
@@ -186,7 +187,7 @@ static void ended(void **state)
     struct wh_gate_vm *vm = wh_gate_vm_new("guest", -1);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
     guest = pair[0];
-    assert_int_equal(wh_agent_serve(&server, pair[1], &config, &vm, &agent, &error), 0);
+    assert_int_equal(wh_agent_serve(&server, pair[1], &config, &vm, no_bells, &agent, &error), 0);
     bound = 4;
     assert_memory_equal(ask(OFFER), "made 7 5 ", 9);
     assert_int_equal(wh_agent_server_views(agent)->index, 5);

@@ -38,6 +38,7 @@ static int logs[2];
 static struct wh_exchange_letter answered;
 static int status;
 static unsigned finished, released;
+static char relayed[256]; /* what the region was told of rings */
 
 void wh_exchange_answer(struct wh_served *session, struct wh_exchange_letter *letter, int code)
 {
@@ -58,6 +59,24 @@ void wh_region_release(struct wh_region_server *region)
     released++;
 }
 
+static void relay(const char *format, unsigned number)
+{
+    size_t used = strlen(relayed);
+    (void)snprintf(relayed + used, sizeof(relayed) - used, format, number);
+}
+
+void wh_region_relay(struct wh_region_server *region, bool relays)
+{
+    (void)region;
+    relay("relays %x|", relays);
+}
+
+void wh_region_ring(struct wh_region_server *region, uint32_t peer)
+{
+    (void)region;
+    relay("%x|", peer);
+}
+
 static int open_lender(void **state)
 {
     struct wh_error error;
@@ -72,6 +91,7 @@ static int open_lender(void **state)
     assert_int_equal(ftruncate(memory, 2 * WH_EXCHANGE_FIXED), 0);
     fixed.memory = mmap(NULL, fixed.size, PROT_READ | PROT_WRITE, MAP_SHARED, memory, 0);
     finished = released = 0;
+    *relayed = 0;
     clock_step_ns = 0;
     assert_int_equal(pipe2(logs, O_CLOEXEC | O_NONBLOCK), 0);
     wh_log_to(logs[1]);
@@ -214,7 +234,7 @@ static void no_host(void **state)
     (void)state;
     uint64_t offset;
     /* No number goes on with what ends the half line that may stand there. */
-    assert_string_equal(written(), "?\nagent 1\n");
+    assert_string_equal(written(), "?\nagent 1\nbells 1\n");
     assert_int_equal(begin(&session, SEGMENTS).gate, -1);
     assert_int_equal(make(&session), EINVAL);
     assert_int_equal(wh_lender_reserve(&server, 4096, &offset), -1);
@@ -502,6 +522,46 @@ static void hang_up(void **state)
     pass(60);
 }
 
+static void rings(void **state)
+{
+    (void)state;
+    say("host 1\nring 5\n"); /* nobody said that there would be rings */
+    say("bells 0\nring 5\nbells 2\nbells\nbells x\nbells 1bells 1\nbells 100000001\n");
+    assert_string_equal(relayed, "");
+    assert_false(wh_lender_hears_rings(&server));
+    say("bells 1\nbells 1\n");
+    assert_true(wh_lender_hears_rings(&server));
+    say("ring 0\nring 41\nring ffffffff\n");
+    assert_string_equal(relayed, "relays 1|0|41|ffffffff|");
+    say("ring\nring \nring -1\nring 0x5\nring 5 \nring 5ring 6\nring 100000000\nring g\n"
+        "ring 5 6\nrings 5\nRING 5\n ring 5\n");
+    assert_string_equal(relayed, "relays 1|0|41|ffffffff|");
+    server.region = NULL; /* it is not served yet, or not any more */
+    say("ring 5\nbells 0\nring 5\nbells 1\n");
+    server.region = (struct wh_region_server *)&server;
+    assert_string_equal(relayed, "relays 1|0|41|ffffffff|");
+    shutdown(host, SHUT_WR);
+    run_until(has_hung_up);
+    assert_string_equal(relayed, "relays 1|0|41|ffffffff|relays 0|");
+    assert_false(wh_lender_hears_rings(&server));
+}
+
+/* Who rings has not answered anything. */
+static void rings_and_silence(void **state)
+{
+    struct wh_served first, second;
+    (void)state;
+    say("host 1\nbells 1\n");
+    show(&first, 1);
+    assert_true(wh_lender_release(&first));
+    for (unsigned i = 0; i < 10; i++) {
+        say("ring 5\n");
+        pass(1);
+    }
+    assert_int_equal(finished, 0);
+    assert_false(begin(&second, SEGMENTS).is_fixed);
+}
+
 /* Who will have no view leaves the memory to others. */
 static void give_back(void **state)
 {
@@ -533,7 +593,8 @@ static void give_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(no_host), TEST(start),     TEST(ranges), TEST(life),    TEST(reserve),  TEST(silence),
-        TEST(late),    TEST(slow_line), TEST(glued),  TEST(hang_up), TEST(give_back)};
+        TEST(no_host),   TEST(start), TEST(ranges),           TEST(life),  TEST(reserve),
+        TEST(silence),   TEST(late),  TEST(slow_line),        TEST(glued), TEST(hang_up),
+        TEST(give_back), TEST(rings), TEST(rings_and_silence)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

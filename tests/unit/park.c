@@ -67,6 +67,87 @@ static void test_eventfd(void **state)
     close(fd);
 }
 
+static struct wh_hearing hearing;
+
+static bool in_doubt(void)
+{
+    return atomic_load(&hearing.missed) == atomic_load(&hearing.heard) + 1;
+}
+
+static bool other_hears;
+
+static void *change(void *argument)
+{
+    (void)argument;
+    sem_wait(&shared.ready);
+    if (other_hears)
+        atomic_fetch_add(&hearing.heard, 1);
+    atomic_store(&shared.word, 1);
+    return NULL;
+}
+
+/* The word changes during a nap, or just before it, and nobody rings. */
+static void miss_a_ring(const struct wh_park *park)
+{
+    unsigned naps = 0;
+    pthread_t thread;
+    sem_init(&shared.ready, 0, 0);
+    atomic_store(&shared.word, 0);
+    assert_int_equal(pthread_create(&thread, NULL, change, NULL), 0);
+    sem_post(&shared.ready);
+    while (atomic_load(&shared.word) == 0)
+        wh_park_while(park, &shared.word, 0, &naps);
+    pthread_join(thread, NULL);
+}
+
+/* Rings that may get lost: a nap ends by itself, or when one comes; what was missed is remembered
+ * until one does. */
+static void test_relayed(void **state)
+{
+    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    struct wh_park park = {
+        .kind = WH_PARK_EVENTFD, .fd = fd, .longest_us = 1000, .hearing = &hearing};
+    unsigned naps = 0;
+    (void)state;
+    for (unsigned i = 0; i < 50; i++)
+        wake(park, (struct wh_bell){.kind = WH_BELL_EVENTFD, .fd = fd}, 3);
+    for (unsigned i = 0; i < 50; i++)
+        wake(park, (struct wh_bell){.kind = WH_BELL_NONE}, 3);
+    struct wh_bell bell = {.kind = WH_BELL_EVENTFD, .fd = fd};
+    uint32_t heard = atomic_load(&hearing.heard);
+    atomic_store(&shared.word, 0);
+    wh_bell_ring(&bell, NULL, 1);
+    park.longest_us = UINT32_MAX; /* this would take an hour */
+    naps = 16;
+    wh_park_while(&park, &shared.word, 0, &naps);
+    assert_int_equal(naps, 17);
+    assert_int_equal(atomic_load(&hearing.heard), heard + 1);
+    assert_false(in_doubt());
+    naps = 0;
+    wh_park_while(&park, &shared.word, 0, &naps); /* nobody rang, nothing is there */
+    assert_false(in_doubt());
+    park.longest_us = 1000;
+    while (!in_doubt())
+        miss_a_ring(&park);
+    other_hears = true; /* another sleeper took the ring */
+    for (unsigned i = 0; i < 50; i++) {
+        miss_a_ring(&park);
+        assert_false(in_doubt());
+    }
+    other_hears = false;
+    while (!in_doubt())
+        miss_a_ring(&park);
+    park.longest_us = UINT32_MAX;
+    atomic_store(&shared.word, 0);
+    naps = 16;
+    wh_park_while(&park, &shared.word, 0, &naps); /* short, as long as there is doubt */
+    assert_true(in_doubt());
+    wh_bell_ring(&bell, NULL, 1);
+    wh_park_while(&park, &shared.word, 0, &naps);
+    assert_false(in_doubt());
+    close(fd);
+}
+
 /* Nobody can ring: naps end by themselves. */
 static void test_naps(void **state)
 {
@@ -202,6 +283,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_futex),
         cmocka_unit_test(test_eventfd),
+        cmocka_unit_test(test_relayed),
         cmocka_unit_test(test_naps),
         cmocka_unit_test(test_bounded_futex),
         cmocka_unit_test(test_changed_before),

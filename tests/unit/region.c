@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #define AT(n)    (WH_REGION_START + (n) * (uint64_t)WH_SEGMENT_LEAST)
 #define SEGMENTS 5u
@@ -26,6 +27,7 @@ static struct wh_server server;
 static struct wh_tenant tenant = {.name = "guest"};
 static struct wh_served served[WH_REGION_MAILBOXES];
 static unsigned nserved;
+static struct wh_session_request wanted; /* the last session's */
 static struct wh_region *region;
 static struct wh_region_setup setup;
 
@@ -74,6 +76,7 @@ struct wh_served *wh_session_start(struct wh_server *of, const struct wh_session
 {
     (void)of;
     (void)error;
+    wanted = *request;
     served[nserved] = (struct wh_served){.ended = request->ended, .owner = request->owner};
     return &served[nserved++];
 }
@@ -216,10 +219,78 @@ static void lies(void **state)
     assert_int_equal(open_session(), AT(0));
 }
 
+static bool has_rung(int bell)
+{
+    uint64_t rings;
+    return read(bell, &rings, sizeof(rings)) == sizeof(rings);
+}
+
+/* Rings that are passed on: clients are told to ring, workers have something to wait for, and a
+ * ring that is lost costs time only. */
+static void relayed(void **state)
+{
+    (void)state;
+    setup.hold = false;
+    serve();
+    assert_int_equal(region->server_peer, UINT32_MAX);
+    assert_int_equal(open_session(), AT(0));
+    assert_int_equal(asked->peer, UINT32_MAX);
+    assert_int_equal(wanted.bell, -1);
+    assert_false(wanted.relayed);
+    wh_region_ring(server.region, WH_PEER_SESSION); /* it has none */
+    wh_region_relay(server.region, true);
+    assert_int_equal(region->server_peer, WH_PEER_SERVER);
+    assert_int_equal(open_session(), AT(1)); /* though nobody rings */
+    assert_int_equal(asked->peer, WH_PEER_SESSION + 1);
+    assert_true(wanted.bell >= 0 && wanted.relayed);
+    const uint32_t none[] = {WH_PEER_SERVER, WH_PEER_SESSION,     WH_PEER_SESSION + 2,
+                             WH_PEER_VM,     WH_REGION_BELLS + 1, UINT32_MAX};
+    for (unsigned i = 0; i < sizeof(none) / sizeof(*none); i++)
+        wh_region_ring(server.region, none[i]);
+    assert_false(has_rung(wanted.bell));
+    wh_region_ring(server.region, WH_PEER_SESSION + 1);
+    assert_true(has_rung(wanted.bell));
+    wh_region_relay(server.region, false);
+    assert_int_equal(region->server_peer, UINT32_MAX);
+    wh_region_ring(server.region, WH_PEER_SESSION + 1);
+    assert_true(has_rung(wanted.bell)); /* who has a bell keeps it */
+    assert_int_equal(open_session(), AT(2));
+    assert_int_equal(asked->peer, UINT32_MAX);
+    assert_int_equal(wanted.bell, -1);
+    /* The next server knows from its start. */
+    stop();
+    setup.relays = true;
+    serve();
+    assert_int_equal(region->server_peer, WH_PEER_SERVER);
+    atomic_store(&asked->state, WH_MAILBOX_FREE);
+    assert_int_equal(open_session(), AT(0));
+    assert_int_equal(asked->peer, WH_PEER_SESSION);
+}
+
+/* It is looked at at once, without the loop. */
+static void rung(void **state)
+{
+    const struct wh_bell bell = {.kind = WH_BELL_NONE};
+    struct wh_error error = {0};
+    struct wh_hello hello;
+    (void)state;
+    setup.relays = true;
+    serve();
+    wh_hello_init(&hello, "test", 1, 0);
+    asked = wh_ivshmem_claim(region, &hello, &bell, &error);
+    asked->hello = hello;
+    atomic_store(&asked->state, WH_MAILBOX_ASKED);
+    wh_region_ring(server.region, WH_PEER_SESSION);
+    assert_int_equal(atomic_load(&asked->state), WH_MAILBOX_ASKED);
+    wh_region_ring(server.region, WH_PEER_SERVER);
+    assert_int_equal(atomic_load(&asked->state), WH_MAILBOX_OPEN);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_region, close_region)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(held), TEST(not_held), TEST(lies)};
+    const struct CMUnitTest tests[] = {TEST(held), TEST(not_held), TEST(lies), TEST(relayed),
+                                       TEST(rung)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
