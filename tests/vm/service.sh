@@ -9,6 +9,7 @@ set -u
 skipped=77
 
 work=$(mktemp -d)
+touch "$work/daemon.log" "$work/service.log" "$work/client.log" # whoever awaits a line may be there before its writer
 daemon='' service='' client=''
 clean_up() {
     for pid in $client $service $daemon; do
