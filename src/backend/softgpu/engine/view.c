@@ -13,8 +13,7 @@
 #include <string.h>
 
 #define STEPS      16384u      /* instructions of warps, of a launch: some milliseconds */
-#define MOST_STEPS (4 * STEPS) /* of all launches that one caller comes to run: his time is short \
-                                */
+#define MOST_STEPS (4 * STEPS) /* of all launches that one caller comes to run */
 #define MOST_BYTES (8u << 20)  /* of registers that are cleared, which takes time too: */
 #define WARP_BYTES 8192u       /* so many of a warp, and its own */
 #define GIVES_UP   3u          /* a kernel that was put back so often is not tried again */
