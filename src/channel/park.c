@@ -101,17 +101,17 @@ static void nap(const struct wh_park *park, unsigned round)
     nanosleep(&time, NULL);
 }
 
+enum waited { WAITED, WOKEN, RUNG }; /* for nothing; by a ring that another took; or took it */
+
 /* Sleeps until somebody rings the eventfd, or for so long; all sleepers wake, and each looks at its
- * word again. Whether it was rung. */
-static bool wait_for_eventfd(int fd, const struct timespec *longest)
+ * word again. */
+static enum waited wait_for_eventfd(int fd, const struct timespec *longest)
 {
     struct pollfd ready = {.fd = fd, .events = POLLIN};
+    uint64_t count[64]; /* a pipe has one for each ring */
     if (ppoll(&ready, 1, longest, NULL) <= 0)
-        return false;
-    uint64_t count;
-    ssize_t ignored = read(fd, &count, sizeof(count));
-    (void)ignored;
-    return true;
+        return WAITED;
+    return read(fd, count, sizeof(count)) > 0 ? RUNG : WOKEN;
 }
 
 /*
@@ -128,9 +128,10 @@ static void nap_by_eventfd(const struct wh_park *park, _Atomic uint32_t *word, u
     if (atomic_load(&hearing->missed) == heard + 1 && longest > DOUBT_NAP_US)
         longest = DOUBT_NAP_US;
     struct timespec time = nap_of(round, longest);
-    if (wait_for_eventfd(park->fd, &time))
+    enum waited waited = wait_for_eventfd(park->fd, &time);
+    if (waited == RUNG && !atomic_exchange(&hearing->own, 0))
         atomic_fetch_add(&hearing->heard, 1);
-    else if (atomic_load(word) != value) /* its ring was lost, or is on its way */
+    else if (waited == WAITED && atomic_load(word) != value) /* its ring was lost, or is coming */
         atomic_store(&hearing->missed, heard + 1);
 }
 

@@ -13,13 +13,14 @@
 
 enum wh_park_kind {
     WH_PARK_FUTEX,   /* both sides share one kernel */
-    WH_PARK_EVENTFD, /* the other side rings `fd`, or somebody passes its ring on */
+    WH_PARK_EVENTFD, /* the other side rings `fd`, or somebody passes its ring on, by a pipe */
     WH_PARK_NAP,     /* nobody can ring: sleep a little, longer each time */
 };
 
-/* What those who sleep by one eventfd know of rings that may get lost. All zero at the start. */
+/* What those who sleep by one descriptor know of rings that may get lost. All zero at the start. */
 struct wh_hearing {
     _Atomic uint32_t heard;  /* rings that somebody took */
+    _Atomic uint32_t own;    /* 1: the next one that is taken is this side's own */
     _Atomic uint32_t missed; /* that number + 1 when something was found for which none had come */
 };
 

@@ -361,6 +361,8 @@ static bool worker_vacate(struct wh_channel *channel, bool *leads)
     if (stop_leading(shm, leads)) {
         if (shm->park.kind == WH_PARK_EVENTFD)
             own = (struct wh_bell){.kind = WH_BELL_EVENTFD, .fd = shm->park.fd};
+        if (shm->park.hearing)
+            atomic_store(&shm->park.hearing->own, 1);
         atomic_fetch_add(&shm->calls.control->door, 1);
         wh_bell_ring(&own, &shm->calls.control->door, 1);
     }

@@ -53,8 +53,9 @@ static bool listen_to_bells(void *context, bool wanted)
     struct wh_error error = {0};
     if (!wanted)
         wh_ringer_stop(&self->ringer);
-    else if (wh_ringer_start(&self->ringer, &self->server->loop, self->agent, self->bells, &error) <
-             0)
+    else if (!wh_ringer_listens(&self->ringer) &&
+             wh_ringer_start(&self->ringer, &self->server->loop, self->agent, self->bells, &error) <
+                 0)
         wh_log("vm %s: its service VM cannot be rung: %s", self->name, error.text);
     return wh_ringer_listens(&self->ringer);
 }

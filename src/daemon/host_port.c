@@ -118,6 +118,7 @@ int wh_host_port_start(struct wh_host_port *port, struct wh_loop *loop, int fd,
                        struct wh_error *error)
 {
     port->loop = loop;
+    port->is_terminal = isatty(fd);
     return wh_loop_add(loop, &port->source, fd, on_ready, error);
 }
 

@@ -17,6 +17,7 @@
 struct wh_host_port {
     struct wh_loop *loop;
     struct wh_source source; /* its descriptor is -1 when the port is gone */
+    bool is_terminal;        /* then it is hung up by somebody in this VM, never by the host */
     void (*on_line)(struct wh_host_port *port, const char *line);
     void (*on_hang_up)(struct wh_host_port *port, const char *why); /* it is closed already */
     char line[WH_HOST_PORT_LINE];

@@ -497,22 +497,27 @@ static void on_line(struct wh_host_port *port, const char *line)
     }
 }
 
-/* As the VM hangs up for its host, so does the host for it: with the port went all views. */
+/* As the VM hangs up for its host, so does the host for it: with the port went all views. But a
+ * terminal is hung up by someone in this VM: then the views are still there, and nobody will say
+ * when they are not. */
 static void on_hang_up(struct wh_host_port *port, const char *why)
 {
     struct wh_lender *lender = WH_CONTAINER(port, struct wh_lender, port);
     wh_log("the host's port is lost: %s; new sessions have no views", why);
+    hear_rings(lender, false);
     lender->answered = false;
     lender->asked_ns = 0;
     for (uint32_t i = 0; i < lender->npieces; i++) {
         struct piece *piece = &lender->pieces[i];
         if (piece->state == PIECE_ASKED)
             wh_exchange_answer(piece->session, &piece->letter, EIO);
-        if (piece->state >= PIECE_ASKED)
+        if (piece->state >= PIECE_ASKED && !port->is_terminal)
             view_is_gone(piece);
+        else if (piece->state == PIECE_ASKED)
+            end_view(lender, piece); /* it may be made yet */
     }
-    release_region(lender);
-    hear_rings(lender, false);
+    if (!port->is_terminal)
+        release_region(lender);
 }
 
 /* ---- the port ---- */
@@ -589,7 +594,7 @@ bool wh_lender_await(struct wh_server *server)
             (void)say_hello(lender);
         wh_host_port_wait(&lender->port, TICK_MS);
     }
-    return true;
+    return lender->answered || !lender->port.is_terminal;
 }
 
 bool wh_lender_hears_rings(const struct wh_server *server)

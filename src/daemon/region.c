@@ -13,7 +13,6 @@
 #include <linux/futex.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -37,7 +36,8 @@ struct slot {
     enum slot_state state;
     struct wh_served *served;
     int life; /* closed to end the worker */
-    int bell; /* rings that are passed on; -1: none is yet */
+    int bell; /* where rings are passed on, and */
+    int ear;  /* where this session's worker hears them; -1: none is yet */
     uint64_t offset, size;
     uint64_t since_ns; /* of the state, or of an unfinished handshake; 0: none */
     char boot[sizeof(((struct wh_hello *)0)->boot)];
@@ -129,10 +129,18 @@ static bool stalled(const struct slot *slot, uint64_t ms)
     return slot->since_ns && wh_now_ns() - slot->since_ns > ms * 1000000u;
 }
 
+static void close_bell(struct slot *slot)
+{
+    wh_close_fd(&slot->bell);
+    wh_close_fd(&slot->ear);
+    slot->bell = slot->ear = -1;
+}
+
 static void make_idle(struct slot *slot)
 {
     struct wh_mailbox *mailbox = mailbox_of(slot);
     clear_segment(slot);
+    close_bell(slot); /* the worker may have given it away */
     slot->state = SLOT_IDLE;
     slot->since_ns = 0;
     atomic_store_explicit(&mailbox->owner, 0, memory_order_relaxed);
@@ -212,6 +220,22 @@ static void refuse(struct slot *slot, const struct wh_error *why)
     atomic_store_explicit(&mailbox->state, WH_MAILBOX_REFUSED, memory_order_release);
 }
 
+/* A pipe, of which the worker gets a description of its own, to read and, as it rings itself, to
+ * write: whatever it does to that, and to the pipe, ringing never waits. */
+static void make_bell(struct slot *slot)
+{
+    char name[32];
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0)
+        return;
+    (void)snprintf(name, sizeof(name), "/proc/self/fd/%d", ends[0]);
+    slot->ear = open(name, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+    close(ends[0]);
+    slot->bell = ends[1];
+    if (slot->ear < 0)
+        close_bell(slot);
+}
+
 /* The worker's, or -1: nobody can ring it. */
 static int bell_of(struct slot *slot)
 {
@@ -219,8 +243,8 @@ static int bell_of(struct slot *slot)
     if (region->setup.bells)
         return region->setup.bells[WH_PEER_SESSION + (slot - region->slots)];
     if (region->relays && slot->bell < 0)
-        slot->bell = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return region->relays ? slot->bell : -1;
+        make_bell(slot);
+    return region->relays ? slot->ear : -1;
 }
 
 static int start_worker(struct slot *slot, const struct wh_hello *hello, struct wh_error *error)
@@ -506,7 +530,7 @@ struct wh_region_server *wh_region_serve(struct wh_server *server,
     region->region = (struct wh_region *)(void *)setup->memory;
     region->doorbell.fd = -1;
     for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++)
-        region->slots[i] = (struct slot){.owner = region, .life = -1, .bell = -1};
+        region->slots[i] = (struct slot){.owner = region, .life = -1, .bell = -1, .ear = -1};
     if (setup->bells && wh_loop_add(&server->loop, &region->doorbell, setup->bells[WH_PEER_SERVER],
                                     on_doorbell, error) < 0) {
         free(region);
@@ -558,8 +582,8 @@ void wh_region_end(struct wh_region_server *region, const char *reason)
     for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++) {
         struct slot *slot = &region->slots[i];
         wh_close_fd(&slot->life);
-        wh_close_fd(&slot->bell);
-        slot->life = slot->bell = -1;
+        slot->life = -1;
+        close_bell(slot);
     }
     free_when_done(region);
 }

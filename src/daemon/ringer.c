@@ -65,6 +65,7 @@ int wh_ringer_start(struct wh_ringer *ringer, struct wh_loop *loop, struct wh_ag
     if (wh_loop_add(loop, &ringer->rung, all, on_rung, error) < 0)
         return -1;
     (void)wh_steal_fd(&all);
+    rest(ringer, REST_MS); /* also for who starts again and again */
     return 0;
 }
 

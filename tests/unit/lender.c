@@ -77,6 +77,15 @@ void wh_region_ring(struct wh_region_server *region, uint32_t peer)
     relay("%x|", peer);
 }
 
+/* Whether the port is a serial line. */
+static bool is_terminal;
+
+int isatty(int fd)
+{
+    (void)fd;
+    return is_terminal;
+}
+
 static int open_lender(void **state)
 {
     struct wh_error error;
@@ -103,9 +112,16 @@ static int open_lender(void **state)
     return 0;
 }
 
+static int open_terminal(void **state)
+{
+    is_terminal = true;
+    return open_lender(state);
+}
+
 static int close_lender(void **state)
 {
     (void)state;
+    is_terminal = false;
     wh_lender_close(&server);
     wh_lender_close(&server);
     wh_loop_free(&server.loop);
@@ -522,6 +538,27 @@ static void hang_up(void **state)
     pass(60);
 }
 
+/* By somebody in this VM: the host still shows what it showed. */
+static void hang_up_of_a_terminal(void **state)
+{
+    struct wh_served first, second;
+    (void)state;
+    say("host 1\n");
+    show(&first, 1);
+    (void)begin(&second, SEGMENTS);
+    assert_int_equal(make(&second), EINPROGRESS);
+    assert_true(wh_lender_release(&first));
+    const unsigned before = released;
+    shutdown(host, SHUT_WR);
+    run_until(has_hung_up);
+    assert_int_equal(status, EIO);
+    assert_true(wh_lender_release(&second));
+    pass(60);
+    assert_int_equal(finished, 0);
+    assert_int_equal(released, before);
+    assert_false(begin(&second, SEGMENTS).is_fixed);
+}
+
 static void rings(void **state)
 {
     (void)state;
@@ -593,8 +630,19 @@ static void give_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(no_host),   TEST(start), TEST(ranges),           TEST(life),  TEST(reserve),
-        TEST(silence),   TEST(late),  TEST(slow_line),        TEST(glued), TEST(hang_up),
-        TEST(give_back), TEST(rings), TEST(rings_and_silence)};
+        TEST(no_host),
+        TEST(start),
+        TEST(ranges),
+        TEST(life),
+        TEST(reserve),
+        TEST(silence),
+        TEST(late),
+        TEST(slow_line),
+        TEST(glued),
+        TEST(hang_up),
+        TEST(give_back),
+        TEST(rings),
+        TEST(rings_and_silence),
+        cmocka_unit_test_setup_teardown(hang_up_of_a_terminal, open_terminal, close_lender)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

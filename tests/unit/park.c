@@ -142,6 +142,10 @@ static void test_relayed(void **state)
     naps = 16;
     wh_park_while(&park, &shared.word, 0, &naps); /* short, as long as there is doubt */
     assert_true(in_doubt());
+    atomic_store(&hearing.own, 1); /* its own ring says nothing of others' */
+    wh_bell_ring(&bell, NULL, 1);
+    wh_park_while(&park, &shared.word, 0, &naps);
+    assert_true(in_doubt());
     wh_bell_ring(&bell, NULL, 1);
     wh_park_while(&park, &shared.word, 0, &naps);
     assert_false(in_doubt());

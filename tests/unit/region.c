@@ -15,6 +15,7 @@
 #include "daemon/session.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -254,6 +255,12 @@ static void relayed(void **state)
     assert_int_equal(region->server_peer, UINT32_MAX);
     wh_region_ring(server.region, WH_PEER_SESSION + 1);
     assert_true(has_rung(wanted.bell)); /* who has a bell keeps it */
+    /* A worker cannot make the daemon wait for it. */
+    const uint64_t most = UINT64_MAX - 1;
+    while (write(wanted.bell, &most, sizeof(most)) == sizeof(most))
+        ;
+    assert_int_equal(fcntl(wanted.bell, F_SETFL, 0), 0);
+    wh_region_ring(server.region, WH_PEER_SESSION + 1);
     assert_int_equal(open_session(), AT(2));
     assert_int_equal(asked->peer, UINT32_MAX);
     assert_int_equal(wanted.bell, -1);
