@@ -15,7 +15,8 @@
 #define KERNEL   22u
 #define LIBRARY  21u
 
-/* A kernel of one line; one with a loop, barriers, shared memory and atomics; and some that cannot
+/* A kernel of one line; one with a loop, barriers, shared memory and atomics, in which no thread
+ * touches another's words, for the worker's blocks run at once; and some that cannot
  * come to an end in a view: too long, of memory that is not there, of none at all. */
 static const char ptx[] =
     ".version 7.0\n.target sm_70\n.address_size 64\n"
@@ -32,12 +33,13 @@ static const char ptx[] =
     "  .reg .pred %p; .reg .b32 %r<16>; .reg .b64 %d<8>; .shared .align 4 .b32 s[64];\n"
     "  ld.param.u64 %d1, [a]; ld.param.u64 %d2, [b]; ld.param.u32 %r1, [n];\n"
     "  mov.u32 %r4, %tid.x; shl.b32 %r5, %r4, 2; mov.u32 %r6, s; add.s32 %r6, %r6, %r5;\n"
-    "  st.shared.u32 [%r6], 0; mov.u32 %r7, %r4;\n"
+    "  st.shared.u32 [%r6], 0; mov.u32 %r12, %ctaid.x; mov.u32 %r13, %ntid.x;\n"
+    "  mov.u32 %r14, %nctaid.x; mul.lo.u32 %r14, %r14, %r13; mad.lo.u32 %r7, %r12, %r13, %r4;\n"
     "again: setp.ge.u32 %p, %r7, %r1; @%p bra done;\n"
     "  mul.wide.u32 %d3, %r7, 4; add.s64 %d3, %d3, %d1; ld.global.u32 %r8, [%d3];\n"
     "  ld.shared.u32 %r9, [%r6]; add.s32 %r9, %r9, %r8; st.shared.u32 [%r6], %r9;\n"
     "  st.global.u8 [%d3], %r7;\n"
-    "  add.s32 %r7, %r7, 64; bra again;\n"
+    "  add.u32 %r7, %r7, %r14; bra again;\n"
     "done: bar.sync 0; xor.b32 %r5, %r5, 4; mov.u32 %r6, s; add.s32 %r6, %r6, %r5;\n"
     "  ld.shared.u32 %r9, [%r6]; shfl.sync.bfly.b32 %r10, %r9, 16, 31, -1; add.s32 %r9, %r9, %r10;\n"
     "  atom.global.add.u32 %r11, [%d2], %r9; ret;\n}\n"
