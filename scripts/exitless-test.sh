@@ -22,7 +22,7 @@ cycles=1000 sessions=1000 calls=1000000 steps=55000 vcpus=2 vms=2 seconds=3600 c
 while [ $# -gt 0 ]; do
     case $1 in
     --here) here=yes ;;
-    --short) cycles=20 sessions=12 calls=100000 steps=1000 vcpus=1 vms=1 seconds=900 killed=killed-some ;;
+    --short) cycles=20 sessions=12 calls=100000 steps=500 vcpus=1 vms=1 seconds=900 killed=killed-some ;;
     --cpus)
         cpus=$2
         shift

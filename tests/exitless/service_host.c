@@ -227,7 +227,7 @@ int main(int argc, char **argv)
     guest_name_to_module(&client, device);
     connect_client();
     part_calls(count);
-    part_stopped(count);
+    part_stopped(count / 4);
     part_end("kill worker", "the worker dies: its client is told");
     connect_client();
     part_end("kill agent", "the agent dies: its worker's client is told");
