@@ -147,17 +147,15 @@ bool wh_cuda_jit_crosses(unsigned option);
 
 /* ---- small copies from the device (bounce.c) ---- */
 
-#define WH_CUDA_BOUNCE_MOST 1024u
-
 struct wh_cuda_bounce *wh_cuda_bounce_new(void);
 
 /* The driver has ended a context, and with it what was registered there. */
 void wh_cuda_bounce_forget(const struct wh_cuda_state *state, const void *context);
 
-/* A place of `size` bytes that the driver copies to quickly, to be put back by any thread; NULL:
- * there is none. */
-void *wh_cuda_bounce_take(struct wh_call *call, size_t size);
-void wh_cuda_bounce_put(struct wh_call *call, const void *place);
+/* Copies from the device and waits until the bytes have come, with all that the stream had to do
+ * before. May be called from several threads. */
+CUresult wh_cuda_fetch(struct wh_call *call, void *bytes, CUdeviceptr from, size_t size,
+                       CUstream stream);
 
 /* ---- words (words.c) ---- */
 

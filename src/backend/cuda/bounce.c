@@ -1,16 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Places for what small copies bring from the device: registered with the driver, which moves bytes
- * into them with less ado than into ordinary memory. Where there is none to be had the copy goes to
- * ordinary memory as it would without them.
+ * Small copies from the device, by way of places that are registered with the driver, which moves
+ * bytes into them with less ado than into ordinary memory. Where there is none to be had the copy
+ * goes to ordinary memory as it would without them.
+ *
+ * What fits into one word is waited for at the place itself. A mark is laid there before the copy,
+ * and once it is gone the bytes have come, and with them all that the stream had to do before:
+ * measured on an H200, 2 us before the driver says so. Bytes that happen to be the mark, and a copy
+ * that does not come, are left to the driver.
  */
 #include "backend/cuda/backend.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define PLACES 32u /* at once; a bit each */
-#define PLACE  WH_CUDA_BOUNCE_MOST
+#include "base/util.h"
+#include "channel/park.h"
+
+#define PLACES    32u /* at once; a bit each */
+#define PLACE     1024u
+#define SPIN_NS   20000u
+#define MARK_STEP UINT64_C(0x9e3779b97f4a7c15) /* odd, and no two marks in a row alike anywhere */
 
 struct wh_cuda_bounce {
     _Alignas(4096) uint8_t places[PLACES][PLACE];
@@ -18,6 +28,8 @@ struct wh_cuda_bounce {
     const void *_Atomic context; /* in which they are registered; NULL: they are not */
     const void *refused;         /* the context in which that failed */
     _Atomic uint32_t taken;
+    _Atomic uint64_t mark;
+    struct wh_spin spin;
 };
 
 struct wh_cuda_bounce *wh_cuda_bounce_new(void)
@@ -27,6 +39,7 @@ struct wh_cuda_bounce *wh_cuda_bounce_new(void)
         return NULL;
     memset(bounce, 0, sizeof(*bounce));
     pthread_mutex_init(&bounce->lock, NULL);
+    wh_spin_init(&bounce->spin, SPIN_NS, SPIN_NS);
     return bounce;
 }
 
@@ -62,9 +75,9 @@ static bool is_registered(struct wh_call *call, struct wh_cuda_bounce *bounce)
     return bounce->context != NULL;
 }
 
-void *wh_cuda_bounce_take(struct wh_call *call, size_t size)
+/* A place to be given back by put(); NULL: there is none. */
+static void *take(struct wh_call *call, struct wh_cuda_bounce *bounce, size_t size)
 {
-    struct wh_cuda_bounce *bounce = wh_cuda_state(call)->bounce;
     if (size > PLACE || !is_registered(call, bounce))
         return NULL;
     uint32_t taken = bounce->taken;
@@ -76,9 +89,77 @@ void *wh_cuda_bounce_take(struct wh_call *call, size_t size)
     return NULL;
 }
 
-void wh_cuda_bounce_put(struct wh_call *call, const void *place)
+static void put(struct wh_cuda_bounce *bounce, const void *place)
 {
-    struct wh_cuda_bounce *bounce = wh_cuda_state(call)->bounce;
     size_t i = (size_t)((const uint8_t *)place - bounce->places[0]) / PLACE;
     atomic_fetch_and(&bounce->taken, ~(1u << i));
+}
+
+/*
+ * The size of the aligned word that bytes lie in, 4 or 8; 0: in none. The device writes half a word
+ * at once.
+ */
+static size_t word_around(CUdeviceptr from, size_t size)
+{
+#ifdef __SANITIZE_THREAD__
+    return 0; /* a device that is made of threads would race with who looks */
+#endif
+    if (size == 0 || size > 8)
+        return 0;
+    return from % 4 + size <= 4 ? 4 : from % 8 + size <= 8 ? 8 : 0;
+}
+
+/* Whether both (or the one) of a word's halves came before it did not pay any longer to look. */
+static bool came(struct wh_cuda_bounce *bounce, _Atomic uint32_t *halves, size_t word,
+                 uint64_t mark)
+{
+    return wh_spin_while(&bounce->spin, &halves[0], (uint32_t)mark) &&
+           (word == 4 || wh_spin_while(&bounce->spin, &halves[1], (uint32_t)(mark >> 32)));
+}
+
+static CUresult fetch_word(const struct wh_cuda_state *state, void *bytes, CUdeviceptr from,
+                           size_t size, size_t word, CUstream stream, void *place)
+{
+    struct wh_cuda_bounce *bounce = state->bounce;
+    _Atomic uint32_t *halves = place;
+    uint64_t mark = atomic_fetch_add_explicit(&bounce->mark, MARK_STEP, memory_order_relaxed);
+    atomic_store_explicit(&halves[0], (uint32_t)mark, memory_order_relaxed);
+    atomic_store_explicit(&halves[1], (uint32_t)(mark >> 32), memory_order_relaxed);
+    uint64_t start = wh_now_ns();
+    CUresult result = state->f.cuMemcpyDtoHAsync_v2(place, from / word * word, word, stream);
+    if (result == CUDA_SUCCESS && !came(bounce, halves, word, mark)) {
+        result = state->f.cuStreamSynchronize(stream);
+        wh_spin_learn(&bounce->spin, wh_now_ns() - start);
+    }
+    if (result == CUDA_SUCCESS)
+        memcpy(bytes, (const uint8_t *)place + from % word, size);
+    return result;
+}
+
+static CUresult fetch_bytes(const struct wh_cuda_state *state, void *bytes, CUdeviceptr from,
+                            size_t size, CUstream stream, void *place)
+{
+    CUresult result = state->f.cuMemcpyDtoHAsync_v2(place ? place : bytes, from, size, stream);
+    if (result == CUDA_SUCCESS)
+        result = state->f.cuStreamSynchronize(stream);
+    if (place && result == CUDA_SUCCESS)
+        memcpy(bytes, place, size);
+    return result;
+}
+
+CUresult wh_cuda_fetch(struct wh_call *call, void *bytes, CUdeviceptr from, size_t size,
+                       CUstream stream)
+{
+    const struct wh_cuda_state *state = wh_cuda_state(call);
+    void *place = take(call, state->bounce, size);
+    size_t word = place ? word_around(from, size) : 0;
+    CUresult result = CUDA_ERROR_INVALID_VALUE;
+    if (word)
+        result = fetch_word(state, bytes, from, size, word, stream, place);
+    /* A word may end behind the memory that the program was given. */
+    if (!word || (result == CUDA_ERROR_INVALID_VALUE && word != size))
+        result = fetch_bytes(state, bytes, from, size, stream, place);
+    if (place)
+        put(state->bounce, place);
+    return result;
 }

@@ -69,15 +69,12 @@ CUcontext wh_cuda_current(struct wh_call *call)
     return (CUcontext)soft_callee()->current;
 }
 
-void *wh_cuda_bounce_take(struct wh_call *call, size_t size)
+CUresult wh_cuda_fetch(struct wh_call *call, void *bytes, CUdeviceptr from, size_t size,
+                       CUstream stream)
 {
-    (void)call, (void)size; /* ordinary memory is as good here */
-    return NULL;
-}
-
-void wh_cuda_bounce_put(struct wh_call *call, const void *place)
-{
-    (void)call, (void)place;
+    (void)call; /* ordinary memory is as good here */
+    CUresult result = cuMemcpyDtoHAsync_v2(bytes, from, size, stream);
+    return result == CUDA_SUCCESS ? cuStreamSynchronize(stream) : result;
 }
 
 int wh_exchange_drop(const uint8_t token[WH_EXCHANGE_TOKEN])

@@ -307,19 +307,11 @@ CUresult wh_cuda_do_copy_from_device(struct wh_call *call, size_t size, void *by
 CUresult wh_cuda_do_read(struct wh_call *call, size_t size, void *bytes, CUdeviceptr from,
                          CUstream stream)
 {
-    const struct wh_cuda_functions_table *f = wh_cuda_driver(call);
     if (wh_cuda_stream_captures(call, stream))
         return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
     if (!bytes)
         return CUDA_ERROR_INVALID_VALUE;
-    void *place = wh_cuda_bounce_take(call, size);
-    CUresult result = f->cuMemcpyDtoHAsync_v2(place ? place : bytes, from, size, stream);
-    if (result == CUDA_SUCCESS)
-        result = f->cuStreamSynchronize(stream);
-    if (place && result == CUDA_SUCCESS)
-        memcpy(bytes, place, size);
-    if (place)
-        wh_cuda_bounce_put(call, place);
+    CUresult result = wh_cuda_fetch(call, bytes, from, size, stream);
     /* Another thread's message came between: a graph has the address of the reply's bytes. */
     if (result >= CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED && result <= CUDA_ERROR_CAPTURED_EVENT)
         wh_call_fault(call, "a stream begins to capture while it is read from");
