@@ -18,6 +18,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/personality.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -189,6 +190,21 @@ static int place_descriptors(const struct wh_session_request *request)
     return close_range(FIRST_FD + NFDS, ~0u, 0);
 }
 
+/*
+ * A worker maps memory that it shares with its client at the client's own address. Where the system
+ * puts mappings from above, those of the two would meet now and then: the worker has its own from a
+ * third of all addresses upwards. Where that is forbidden (it is in some containers) the rare
+ * meeting makes the worker refuse that memory.
+ */
+static void keep_away_from_clients(void)
+{
+#ifndef __SANITIZE_THREAD__ /* has that part of the addresses for itself */
+    int now = personality(0xffffffff);
+    if (now >= 0)
+        (void)personality((unsigned long)now | ADDR_COMPAT_LAYOUT);
+#endif
+}
+
 static void reset_process(void)
 {
     struct sigaction standard = {.sa_handler = SIG_DFL};
@@ -317,6 +333,7 @@ static _Noreturn void run_child(const struct wh_config *config,
 {
     struct wh_error error;
     reset_process();
+    keep_away_from_clients();
     bool placed = place_descriptors(request) == 0;
     /* A private daemon's clients have its files already. */
     bool own_shm = !config->private && wh_shm_enter(home, identity->uid, identity->gid);

@@ -73,6 +73,16 @@ int main()
     CHECK(cudaMemcpy(counts, device_counts, sizeof(counts), cudaMemcpyDeviceToHost));
     CHECK(cudaDeviceSynchronize());
     expect("arguments counted", counts[0] == 3 && counts[1] == 0);
+    printf("the host prints behind copies\n");
+    fflush(stdout);
+    /* One that waits is enough for what was printed to be there. */
+    for (int i = 500; i < 503; i++) {
+        print_line<<<1, 1>>>(i);
+        for (int k = 0; k < 3; k++)
+            CHECK(cudaMemcpy(counts, device_counts, sizeof(int), cudaMemcpyDeviceToHost));
+        printf("the host knows of kernel %d\n", i);
+        fflush(stdout);
+    }
     printf("the host prints last\n");
     CHECK(cudaFree(device_counts));
     return verdict();

@@ -62,6 +62,7 @@ struct wh_cuda_state {
     struct wh_cuda_bounce *bounce; /* for small copies from the device */
     struct wh_cuda_shares *shares; /* with other sessions */
     uint32_t calls;                /* entered so far; the leading thread's */
+    _Atomic uint32_t others;       /* of them, those that do more than move a few bytes */
     struct wh_cuda_memory_info memory_info;
     struct wh_cuda_words words; /* the leading thread's */
     struct wh_cuda_graphs *graphs;

@@ -7,7 +7,9 @@
  * What fits into one word is waited for at the place itself. A mark is laid there before the copy,
  * and once it is gone the bytes have come, and with them all that the stream had to do before:
  * measured on an H200, 2 us before the driver says so. Bytes that happen to be the mark, and a copy
- * that does not come, are left to the driver.
+ * that does not come, are left to the driver. So is the first copy from a stream after anything else
+ * was called, be it in another stream: with its wait the driver does more, as to send the text that
+ * kernels have printed.
  */
 #include "backend/cuda/backend.h"
 
@@ -19,6 +21,7 @@
 
 #define PLACES    32u /* at once; a bit each */
 #define PLACE     1024u
+#define STREAMS   16u
 #define SPIN_NS   20000u
 #define MARK_STEP UINT64_C(0x9e3779b97f4a7c15) /* odd, and no two marks in a row alike anywhere */
 
@@ -30,6 +33,7 @@ struct wh_cuda_bounce {
     _Atomic uint32_t taken;
     _Atomic uint64_t mark;
     struct wh_spin spin;
+    _Atomic uint64_t waited[STREAMS]; /* a stream, and the count of other calls then */
 };
 
 struct wh_cuda_bounce *wh_cuda_bounce_new(void)
@@ -117,19 +121,34 @@ static bool came(struct wh_cuda_bounce *bounce, _Atomic uint32_t *halves, size_t
            (word == 4 || wh_spin_while(&bounce->spin, &halves[1], (uint32_t)(mark >> 32)));
 }
 
+/* A stream as a number of 32 bits, and behind it what had been called before a wait for it. */
+static uint64_t waited(CUstream stream, uint32_t others)
+{
+    return ((uintptr_t)stream * MARK_STEP >> 32 << 32) | others;
+}
+
+static _Atomic uint64_t *waited_place(struct wh_cuda_bounce *bounce, CUstream stream)
+{
+    return &bounce->waited[(uintptr_t)stream * MARK_STEP >> 60];
+}
+
 static CUresult fetch_word(const struct wh_cuda_state *state, void *bytes, CUdeviceptr from,
                            size_t size, size_t word, CUstream stream, void *place)
 {
     struct wh_cuda_bounce *bounce = state->bounce;
     _Atomic uint32_t *halves = place;
     uint64_t mark = atomic_fetch_add_explicit(&bounce->mark, MARK_STEP, memory_order_relaxed);
+    uint64_t now = waited(stream, atomic_load_explicit(&state->others, memory_order_relaxed));
+    bool only_reads = atomic_load(waited_place(bounce, stream)) == now;
     atomic_store_explicit(&halves[0], (uint32_t)mark, memory_order_relaxed);
     atomic_store_explicit(&halves[1], (uint32_t)(mark >> 32), memory_order_relaxed);
     uint64_t start = wh_now_ns();
     CUresult result = state->f.cuMemcpyDtoHAsync_v2(place, from / word * word, word, stream);
-    if (result == CUDA_SUCCESS && !came(bounce, halves, word, mark)) {
+    if (result == CUDA_SUCCESS && !(only_reads && came(bounce, halves, word, mark))) {
         result = state->f.cuStreamSynchronize(stream);
-        wh_spin_learn(&bounce->spin, wh_now_ns() - start);
+        if (only_reads)
+            wh_spin_learn(&bounce->spin, wh_now_ns() - start);
+        atomic_store(waited_place(bounce, stream), now);
     }
     if (result == CUDA_SUCCESS)
         memcpy(bytes, (const uint8_t *)place + from % word, size);

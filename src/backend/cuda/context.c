@@ -43,12 +43,19 @@ static void give_words(struct wh_call *call, CUcontext next)
         wh_call_defer(call, result);
 }
 
+static bool moves_few_bytes(const struct wh_call *call)
+{
+    return call->desc->number == WH_CUDA_wh_read || call->desc->number == WH_CUDA_wh_write;
+}
+
 void wh_cuda_enter(struct wh_call *call)
 {
     struct wh_worker *worker = call->worker;
     struct wh_cuda_state *state = worker->state;
     struct wh_cuda_contexts *contexts = state->contexts;
     state->calls++;
+    if (!moves_few_bytes(call))
+        atomic_fetch_add_explicit(&state->others, 1, memory_order_relaxed);
     /* Acquire pairs with the release in end_memory, and comes before the context is looked up: with
      * the generation of a context's end goes that it is none any more. */
     uint32_t generation = atomic_load_explicit(&contexts->generation, memory_order_acquire);
