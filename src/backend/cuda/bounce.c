@@ -7,9 +7,9 @@
  * What fits into one word is waited for at the place itself. A mark is laid there before the copy,
  * and once it is gone the bytes have come, and with them all that the stream had to do before:
  * measured on an H200, 2 us before the driver says so. Bytes that happen to be the mark, and a copy
- * that does not come, are left to the driver. So is the first copy from a stream after anything else
- * was called, be it in another stream: with its wait the driver does more, as to send the text that
- * kernels have printed.
+ * that does not come, are left to the driver. So is the first copy from a stream after anything
+ * else was called, be it in another stream: with its wait the driver does more, as to send the text
+ * that kernels have printed.
  */
 #include "backend/cuda/backend.h"
 
