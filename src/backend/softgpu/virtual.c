@@ -19,7 +19,6 @@
 /* Where reservations are made: above the devices' own memory, below what the system places (from
  * above in a program, from a third of all addresses upwards in a worker), and where neither
  * sanitizers nor Wormhole's clients and workers have anything of their own. */
- * sanitizers nor Wormhole's clients and workers have anything of their own. */
 #ifdef __SANITIZE_THREAD__
 #define FIRST_ADDRESS UINT64_C(0x566000000000)
 #define LAST_ADDRESS  UINT64_C(0x568000000000)
