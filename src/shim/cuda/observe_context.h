@@ -18,6 +18,14 @@ struct wh_observed_base {
     unsigned users;
 };
 
+/* What timing itself takes, in nanoseconds of the device's. */
+struct wh_observed_cost {
+    bool known;
+    double behind; /* the event behind a work */
+    double before; /* where the device was idle: until it has begun with the work */
+    double least;  /* the shortest work that there is */
+};
+
 struct wh_observed_context {
     struct wh_observed_context *next;
     CUcontext context;
@@ -27,6 +35,7 @@ struct wh_observed_context {
     struct wh_observed_base *oldest, *newest;
     uint64_t based; /* when the newest was made */
     struct wh_cuda_clock clock;
+    struct wh_observed_cost cost;
 
     struct wh_cuda_work *first, **last; /* pending works, in order */
     unsigned pending;

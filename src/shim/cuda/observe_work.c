@@ -399,7 +399,8 @@ static double least_lag(const struct wh_cuda_clock *clock, const struct wh_cuda_
  * driver has been given the work: that is no part of it. One that is busy comes late to the event,
  * and has the work by then.
  */
-static void leave_out_idleness(const struct wh_cuda_clock *clock, struct wh_cuda_work *works)
+static void leave_out_idleness(const struct wh_cuda_clock *clock,
+                               const struct wh_observed_cost *cost, struct wh_cuda_work *works)
 {
     double least = least_lag(clock, works);
     for (struct wh_cuda_work *work = works; work; work = work->next) {
@@ -407,9 +408,115 @@ static void leave_out_idleness(const struct wh_cuda_clock *clock, struct wh_cuda
             continue;
         double late = lag_of(clock, work->begin, work->taken) - least;
         double idle = work->next_taken - work->taken - late;
-        if (idle > 0)
-            work->begin = work->begin + idle < work->end ? work->begin + idle : work->end;
+        double begin = idle > 0 ? work->begin + idle + cost->before : work->begin;
+        double end = work->end - cost->behind;
+        if (end - begin < cost->least)
+            begin = end - cost->least;
+        work->begin = begin > work->begin ? begin : work->begin;
+        work->end = end > work->begin ? end : work->end;
     }
+}
+
+/* ---- what timing itself takes ---- */
+
+enum { TRIALS = 8 };
+
+/* Events at once, so that the device comes to one right behind the other. */
+static bool cost_of_event(struct wh_observed_context *observed, const CUevent *events, double *cost)
+{
+    wh_cuda_moment moments[2 * TRIALS];
+    for (unsigned i = 0; i < 2 * TRIALS; i++)
+        if (!wh_observed_record(events[i], observed->stream))
+            return false;
+    if (cuEventSynchronize(events[2 * TRIALS - 1]) != CUDA_SUCCESS ||
+        wh_observed_read(events[0], events, 2 * TRIALS, moments) != CUDA_SUCCESS)
+        return false;
+    *cost = INFINITY;
+    for (unsigned i = TRIALS; i < 2 * TRIALS; i++) {
+        double between = (moments[i].milliseconds - moments[i - 1].milliseconds) * 1e6;
+        if (moments[i].status != CUDA_SUCCESS)
+            return false;
+        *cost = between < *cost ? between : *cost;
+    }
+    return *cost >= 0;
+}
+
+/* The newest of those whose time is known. */
+static struct wh_observed_base *known_base(const struct wh_observed_context *observed)
+{
+    struct wh_observed_base *known = NULL;
+    for (struct wh_observed_base *base = observed->oldest; base && base->known; base = base->next)
+        known = base;
+    return known;
+}
+
+/* Posted: nobody is told of it. */
+static bool fill(CUdeviceptr memory, CUstream stream)
+{
+    uint64_t a[] = {memory, 0, 4, (uintptr_t)stream};
+    return wh_cuda_post(WH_CUDA_cuMemsetD8Async, a) == CUDA_SUCCESS;
+}
+
+/* How long `n` fills of a few bytes take, timed as the program's work is: the shortest time. */
+static bool time_fills(struct wh_observed_context *observed, const CUevent *events,
+                       CUdeviceptr memory, int n, double *time)
+{
+    struct wh_observed_base *base = known_base(observed);
+    const struct wh_observed_cost none = {0};
+    wh_cuda_moment moments[2 * TRIALS];
+    struct wh_cuda_work works[TRIALS] = {0};
+    bool good = true;
+    for (unsigned i = 0; i < TRIALS && good; i++) {
+        good = wh_observed_record(events[2 * i], observed->stream);
+        for (int k = 0; k < n && good; k++)
+            good = fill(memory, observed->stream);
+        good = good && wh_observed_record(events[2 * i + 1], observed->stream) &&
+               cuEventSynchronize(events[2 * i + 1]) == CUDA_SUCCESS;
+    }
+    if (!good || !base ||
+        wh_observed_read(base->event, events, 2 * TRIALS, moments) != CUDA_SUCCESS)
+        return false;
+    for (unsigned i = 0; i < TRIALS; i++) {
+        if (moments[2 * i].status != CUDA_SUCCESS || moments[2 * i + 1].status != CUDA_SUCCESS)
+            return false;
+        works[i].base = base;
+        works[i].told.what = WH_OBSERVE_SETS;
+        works[i].next = i + 1 < TRIALS ? &works[i + 1] : NULL;
+        take_times(&works[i], &moments[2 * i], &moments[2 * i + 1]);
+    }
+    leave_out_idleness(&observed->clock, &none, works);
+    *time = INFINITY;
+    for (unsigned i = 0; i < TRIALS; i++)
+        *time = works[i].end - works[i].begin < *time ? works[i].end - works[i].begin : *time;
+    return true;
+}
+
+/*
+ * Found out once in a context. Two fills at once take a fill longer than one does, and what one
+ * takes beyond that is the cost. Where it cannot be found out, nothing is left out. The lock is
+ * held.
+ */
+static void find_cost(struct wh_observed_context *observed)
+{
+    CUevent events[2 * TRIALS];
+    CUdeviceptr memory = 0;
+    double event, one, two;
+    unsigned n = 0;
+    observed->cost.known = true;
+    while (n < 2 * TRIALS && (events[n] = wh_observed_event(observed)))
+        n++;
+    if (n == 2 * TRIALS && cuMemAlloc_v2(&memory, 512) == CUDA_SUCCESS &&
+        cost_of_event(observed, events, &event) && time_fills(observed, events, memory, 1, &one) &&
+        time_fills(observed, events, memory, 2, &two)) {
+        double least = two > one ? two - one : 0;
+        observed->cost.least = least < one ? least : one;
+        observed->cost.behind =
+            event < one - observed->cost.least ? event : one - observed->cost.least;
+        observed->cost.before = one - observed->cost.least - observed->cost.behind;
+    }
+    while (n > 0)
+        wh_observed_event_back(observed, events[--n]);
+    (void)cuMemFree_v2(memory);
 }
 
 /* How far the times are to be moved, for the clocks were compared a little wrong if a work began
@@ -515,13 +622,16 @@ static void collect(struct wh_observed_context *observed)
     put_back(observed, &r);
     if (r.works && wh_observed_compare(observed, &moment))
         wh_cuda_clock_compared(&observed->clock, &moment);
+    if (r.works && !observed->cost.known)
+        find_cost(observed);
     struct wh_cuda_clock clock = observed->clock;
+    struct wh_observed_cost cost = observed->cost;
     for (work = r.done; work; work = work->next)
         if (!work->wait)
             give_back(work);
     pthread_mutex_unlock(&state.lock);
     wh_observed_leave(visit);
-    leave_out_idleness(&clock, r.done);
+    leave_out_idleness(&clock, &cost, r.done);
     tell(&clock, r.done);
     free_works(r.done);
     lose(r.lost);
