@@ -176,16 +176,18 @@ static void carry_out(struct wh_call *call)
     const void *const *functions = backend->functions;
     uint16_t flags = call->desc->flags;
     bool by_hand = (flags & (WH_CALL_HAND_WORKER | WH_CALL_MESSAGE)) != 0;
+    if (backend->enter)
+        backend->enter(call); /* what came before is due, whatever becomes of this one */
     if (!by_hand && !functions[call->desc->number]) {
         refuse(call);
         return;
     }
     if (call->beyond) {
         answer(call, backend->api->invalid_value);
+        if (backend->unmade)
+            backend->unmade(call);
         return;
     }
-    if (backend->enter)
-        backend->enter(call);
     if ((flags & (WH_CALL_RETAIN | WH_CALL_RELEASE)) && count_reference(call))
         return;
     if (flags & WH_CALL_BLOCKS)

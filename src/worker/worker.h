@@ -48,6 +48,9 @@ struct wh_backend {
     /* Before the library is called: puts the client thread's own state (its current context) in
      * place on the calling one, which leads. */
     void (*enter)(struct wh_call *call);
+    /* In the place of a call that is not made because it is `beyond`, entered: whoever waits for
+     * what it would have done is told that it was not. NULL: nobody ever waits. */
+    void (*unmade)(struct wh_call *call);
     /* Whether the session may use `size` bytes of device memory at `address` (WH_MEMORY). */
     bool (*reaches)(struct wh_worker *worker, uint64_t address, uint64_t size);
     /* Whether the device has nothing to do. NULL: no call of this backend may run in a view. */

@@ -378,6 +378,40 @@ static void false_places(void **state)
     cuda_expect_neighbour();
 }
 
+/* What a copy names was freed while it was on its way: it is not made, and the client, which waits
+ * for its token or place, is told. */
+static void copies_of_what_went(void **state)
+{
+    struct cuda_session session;
+    (void)state;
+    cuda_begin(&session);
+    const struct wh_segment *segment = session.shm->segment;
+    const uint64_t gone = session.memory;
+    const _Atomic uint32_t *places = (const void *)(session.shm->channel.arena + CUDA_STAGES);
+    assert_int_equal(CUDA_ASK(&session, cuMemFree_v2, gone), 0);
+    assert_int_equal(CUDA_ASK(&session, wh_copy_to_device, gone, 16, 0, 0, 5),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(atomic_load(&segment->tokens[5]), WH_TOKEN_BROKEN);
+    assert_int_equal(CUDA_ASK(&session, wh_copy_from_device, 16, 0, gone, 0, 6),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(atomic_load(&segment->tokens[6]), WH_TOKEN_BROKEN);
+    assert_int_equal(CUDA_ASK(&session, wh_stage_to_device, gone, 16, CUDA_STAGES + 4096, 0, 3, 77),
+                     CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(atomic_load(&places[3]), 77);
+    assert_int_equal(
+        CUDA_ASK(&session, wh_stage_from_device, 16, CUDA_STAGES + 4096, gone, 0, 4, 78),
+        CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(atomic_load(&places[4]), 78);
+    /* And it names no more than others may. */
+    assert_int_equal(CUDA_ASK(&session, wh_copy_to_device, gone, 16, 0, 0, WH_TOKENS), INT32_MAX);
+    cuda_expect_end(&session, "a token", "a transfer token does not exist");
+    cuda_begin(&session);
+    assert_int_equal(
+        CUDA_ASK(&session, wh_stage_to_device, 4096, 16, 0, 0, WH_CUDA_STAGE_PLACES, 1), INT32_MAX);
+    cuda_expect_end(&session, "a place", "a place for big copies does not exist");
+    cuda_expect_neighbour();
+}
+
 static void false_threads(void **state)
 {
     struct cuda_session session;
@@ -440,6 +474,7 @@ int main(void)
         cmocka_unit_test(memory_of_the_worker),
         cmocka_unit_test(false_tokens),
         cmocka_unit_test(false_places),
+        cmocka_unit_test(copies_of_what_went),
         cmocka_unit_test(false_threads),
         cmocka_unit_test(things_that_went),
     };

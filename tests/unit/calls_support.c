@@ -396,6 +396,18 @@ static bool reaches(struct wh_worker *worker, uint64_t address, uint64_t size)
            size <= MEMORY_SIZE - (address - MEMORY);
 }
 
+static void enter(struct wh_call *call)
+{
+    (void)call;
+    lib.entered++;
+}
+
+static void unmade(struct wh_call *call)
+{
+    assert_true(call->beyond);
+    lib.unmade++;
+}
+
 uint64_t wh_sample_invoke(uint16_t number, uint64_t *a)
 {
     struct wh_session *session = lives->session;
@@ -431,7 +443,9 @@ struct life *new_life(void)
     life->backend = (struct wh_backend){.api = &wh_sample_api,
                                         .thunks = wh_sample_thunks,
                                         .functions = &functions,
-                                        .reaches = reaches};
+                                        .reaches = reaches,
+                                        .enter = enter,
+                                        .unmade = unmade};
     life->worker = (struct wh_worker){
         .channel = &life->pair.worker->channel, .backend = &life->backend, .table = wh_table_new()};
     life->session = wh_session_over(&shim, &life->pair.client->channel, &error);

@@ -31,7 +31,8 @@ struct thing {
 
 /* What it was given last, and what it is to answer. */
 struct library {
-    unsigned calls; /* of all functions but the counting ones */
+    unsigned calls;           /* of all functions but the counting ones */
+    unsigned entered, unmade; /* calls, by the backend's hooks */
     sm_scalars scalars;
     uint32_t code;
     bool was_null;

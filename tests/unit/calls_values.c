@@ -404,7 +404,8 @@ static void test_memory_is_the_sessions(void **state)
     assert_int_equal(seen, 0x5ee);
     assert_int_equal(smTouch(MEMORY + 8, MEMORY_SIZE / 2 - 4, MEMORY + MEMORY_SIZE - 1, NULL), 0);
     assert_int_equal(smTouch(1, 0, 0, NULL), 0); /* nothing is touched */
-    unsigned calls = lib.calls;
+    assert_int_equal(lib.unmade, 0);
+    unsigned calls = lib.calls, entered = lib.entered, n = 0;
     static const struct {
         uint64_t address, size, any;
     } bad[] = {
@@ -422,8 +423,11 @@ static void test_memory_is_the_sessions(void **state)
         seen = 0x77;
         assert_int_equal(smTouch(bad[i].address, bad[i].size, bad[i].any, &seen), SM_BAD_VALUE);
         assert_int_equal(seen, 0x77);
+        n++;
     }
-    assert_int_equal(lib.calls, calls); /* the library saw none of them */
+    assert_int_equal(lib.calls, calls);         /* the library saw none of them, */
+    assert_int_equal(lib.unmade, n);            /* the backend all, */
+    assert_int_equal(lib.entered, entered + n); /* in the place of their threads */
 }
 
 /* ---- handles that are numbers ---- */

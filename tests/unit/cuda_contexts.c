@@ -269,6 +269,17 @@ static void test_words_before_all_else(void **state)
     assert_null(current);
 }
 
+/* The last of them is not the session's memory any more, and is not made. */
+static void test_words_before_what_is_not_made(void **state)
+{
+    struct wh_call call = {.worker = &worker, .desc = &a_write, .thread = 1, .beyond = true};
+    (void)state;
+    write_word(7, WH_NO_SLOT, NULL);
+    wh_cuda_enter(&call);
+    assert_int_equal(given, 1);
+    assert_ptr_equal(given_in, CONTEXT);
+}
+
 static void test_words_that_are_refused(void **state)
 {
     (void)state;
@@ -295,6 +306,7 @@ int main(void)
         cmocka_unit_test_setup(test_words_are_kept, words_setup),
         cmocka_unit_test_setup(test_words_of_another_stream, words_setup),
         cmocka_unit_test_setup(test_words_before_all_else, words_setup),
+        cmocka_unit_test_setup(test_words_before_what_is_not_made, words_setup),
         cmocka_unit_test_setup(test_words_that_are_refused, words_setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

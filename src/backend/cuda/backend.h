@@ -121,6 +121,17 @@ bool wh_cuda_attribute_is_plain(unsigned id);
 /* Events inside of attributes travel beside them, and a window of memory must be the session's. */
 CUresult wh_cuda_check_attribute(struct wh_call *call, CUlaunchAttribute *attribute, CUevent event);
 
+/* ---- copies through the arena (memory.c, unmade.c) ---- */
+
+/* Whether the client may name this transfer token, WH_NO_TOKEN included; else a fault. */
+bool wh_cuda_token_is_good(struct wh_call *call, uint32_t token);
+
+/* Tells the client that the block behind a token is its own again (`failed`: nothing to copy). */
+void wh_cuda_finish_token(struct wh_call *call, uint32_t token, bool failed);
+
+/* The backend's hook for calls that are not made. */
+void wh_cuda_unmade(struct wh_call *call);
+
 /* ---- copies (copy2d.c) ---- */
 
 /* A copy one side of which is staged. */
@@ -175,7 +186,8 @@ CUresult wh_cuda_words_give(struct wh_cuda_state *state);
 
 struct wh_cuda_stages *wh_cuda_stages_new(void);
 
-/* Whether the device is done with a place, or soon will be. */
+/* A piece that was to pass through a place does not come: the place is the client's again. */
+void wh_cuda_stage_unmade(struct wh_call *call, unsigned place, unsigned number);
 
 /* The context is gone, and what was made in it. */
 void wh_cuda_stages_forget(const struct wh_cuda_state *state, const void *context);

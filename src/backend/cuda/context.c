@@ -33,7 +33,7 @@ CUcontext wh_cuda_current(struct wh_call *call)
 static void give_words(struct wh_call *call, CUcontext next)
 {
     struct wh_cuda_state *state = wh_cuda_state(call);
-    if (call->desc->number == WH_CUDA_wh_write && next == state->words.context)
+    if (call->desc->number == WH_CUDA_wh_write && !call->beyond && next == state->words.context)
         return;
     if (told != state->words.context && state->f.cuCtxSetCurrent(state->words.context) != 0)
         return; /* never: who leads has been in it since, and it was not ended */

@@ -223,6 +223,7 @@ int wh_cuda_open(struct wh_worker *worker, struct wh_backend *backend, struct wh
                                    .functions = &state->f,
                                    .forget = forget,
                                    .enter = wh_cuda_enter,
+                                   .unmade = wh_cuda_unmade,
                                    .reaches = reaches};
     find_soft_state(state, backend, library);
     worker->backend = backend;

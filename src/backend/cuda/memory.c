@@ -243,8 +243,7 @@ CUresult wh_cuda_do_unpin(struct wh_call *call, size_t size, void *bytes)
 
 /* ---- copies between device and arena ---- */
 
-/* Tells the client that the block behind a token is its own again (`failed`: nothing to copy). */
-static void finish_token(struct wh_call *call, uint32_t token, bool failed)
+void wh_cuda_finish_token(struct wh_call *call, uint32_t token, bool failed)
 {
     struct wh_channel *channel = call->worker->channel;
     if (token == WH_NO_TOKEN)
@@ -252,7 +251,7 @@ static void finish_token(struct wh_call *call, uint32_t token, bool failed)
     channel->ops->set_token(channel, failed ? token | WH_TOKEN_FAILED : token);
 }
 
-static bool token_is_good(struct wh_call *call, uint32_t token)
+bool wh_cuda_token_is_good(struct wh_call *call, uint32_t token)
 {
     if (token == WH_NO_TOKEN || token < WH_TOKENS)
         return true;
@@ -267,10 +266,10 @@ static bool token_is_good(struct wh_call *call, uint32_t token)
 CUresult wh_cuda_do_copy_to_device(struct wh_call *call, CUdeviceptr to, size_t size, void *bytes,
                                    CUstream stream, uint32_t token)
 {
-    if (!token_is_good(call, token))
+    if (!wh_cuda_token_is_good(call, token))
         return CUDA_ERROR_INVALID_VALUE;
     CUresult result = wh_cuda_driver(call)->cuMemcpyHtoDAsync_v2(to, bytes, size, stream);
-    finish_token(call, token, result != CUDA_SUCCESS);
+    wh_cuda_finish_token(call, token, result != CUDA_SUCCESS);
     return result;
 }
 
@@ -278,14 +277,15 @@ CUresult wh_cuda_do_copy_to_device(struct wh_call *call, CUdeviceptr to, size_t 
 CUresult wh_cuda_do_write(struct wh_call *call, CUdeviceptr to, size_t size, const void *bytes,
                           CUstream stream)
 {
-    if (!bytes)
-        return CUDA_ERROR_INVALID_VALUE;
-    if (wh_cuda_stream_captures(call, stream))
-        return CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
-    if (wh_cuda_is_word(to, size))
+    CUresult result = !bytes ? CUDA_ERROR_INVALID_VALUE
+                      : wh_cuda_stream_captures(call, stream)
+                          ? CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED
+                          : CUDA_SUCCESS;
+    if (result == CUDA_SUCCESS && wh_cuda_is_word(to, size))
         return wh_cuda_words_keep(call, to, size, bytes, stream);
     CUresult kept = wh_cuda_words_give(wh_cuda_state(call));
-    CUresult result = wh_cuda_driver(call)->cuMemcpyHtoDAsync_v2(to, bytes, size, stream);
+    if (result == CUDA_SUCCESS)
+        result = wh_cuda_driver(call)->cuMemcpyHtoDAsync_v2(to, bytes, size, stream);
     return kept == CUDA_SUCCESS ? result : kept;
 }
 
@@ -294,13 +294,13 @@ CUresult wh_cuda_do_copy_from_device(struct wh_call *call, size_t size, void *by
                                      CUdeviceptr from, CUstream stream, uint32_t token)
 {
     const struct wh_cuda_functions_table *f = wh_cuda_driver(call);
-    if (!token_is_good(call, token))
+    if (!wh_cuda_token_is_good(call, token))
         return CUDA_ERROR_INVALID_VALUE;
     wh_call_vacate(call);
     CUresult result = f->cuMemcpyDtoHAsync_v2(bytes, from, size, stream);
     if (result == CUDA_SUCCESS)
         result = f->cuStreamSynchronize(stream);
-    finish_token(call, token, result != CUDA_SUCCESS);
+    wh_cuda_finish_token(call, token, result != CUDA_SUCCESS);
     return result;
 }
 

@@ -170,6 +170,12 @@ CUresult wh_cuda_do_stage_from_device(struct wh_call *call, size_t size, void *b
     return follow(call, place, number, stream, result);
 }
 
+void wh_cuda_stage_unmade(struct wh_call *call, unsigned place, unsigned number)
+{
+    if (is_open(call, place))
+        (void)follow(call, place, number, NULL, CUDA_ERROR_INVALID_VALUE);
+}
+
 /* ---- waiting ---- */
 
 CUresult wh_cuda_do_stage_wait(struct wh_call *call, unsigned i)
