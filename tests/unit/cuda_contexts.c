@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Contexts in the worker: while the driver ends one, other threads carry out calls, and none of
- * them makes it current any more. And the words that are kept for the driver, which get there in
- * their own context before anything else is done. */
+ * them makes it current any more, nor looks at an event of it. And the words that are kept for the
+ * driver, which get there in their own context before anything else is done. */
 #include "support.h"
 
 #include "backend/cuda/backend.h"
@@ -42,10 +42,12 @@ void wh_cuda_shares_forget_context(const struct wh_cuda_state *state, const void
     (void)gone;
 }
 
-void wh_cuda_stages_forget(const struct wh_cuda_state *state, const void *gone)
+static bool vacated;
+
+void wh_call_vacate(struct wh_call *call)
 {
-    (void)state;
-    (void)gone;
+    (void)call;
+    vacated = true;
 }
 
 void wh_cuda_bounce_forget(const struct wh_cuda_state *state, const void *gone)
@@ -120,6 +122,7 @@ static int setup(void **state)
     cuda.f.cuCtxDestroy_v2 = end_context;
     cuda.ranges = wh_cuda_ranges_new();
     cuda.contexts = wh_cuda_contexts_new();
+    cuda.stages = wh_cuda_stages_new();
     context.real = CONTEXT;
     taken = CONTEXT;
     assert_int_equal(wh_cuda_do_set_current(&call, CONTEXT), CUDA_SUCCESS);
@@ -296,6 +299,154 @@ static void test_words_that_are_refused(void **state)
     assert_int_equal(deferred, CUDA_ERROR_ILLEGAL_ADDRESS);
 }
 
+/* ---- places of big copies ---- */
+
+#define PLACE  3u
+#define STREAM ((CUstream)(void *)&cuda)
+#define EVENT  ((CUevent)(void *)&worker)
+
+static _Alignas(4096) _Atomic uint32_t words[2 * 4096 / 4];
+static bool is_busy;    /* what is on the stream */
+static bool is_alive;   /* the event, and its context */
+static bool is_strange; /* the stream, to the context */
+static pthread_t waiter;
+
+static CUresult register_memory(void *memory, size_t size, unsigned flags)
+{
+    (void)memory;
+    (void)size;
+    (void)flags;
+    return CUDA_SUCCESS;
+}
+
+static CUresult copy_to_place(void *to, CUdeviceptr from, size_t size, CUstream stream)
+{
+    (void)to;
+    (void)from;
+    (void)size;
+    (void)stream;
+    is_busy = true;
+    return CUDA_SUCCESS;
+}
+
+static CUresult exchange_mode(CUstreamCaptureMode *mode)
+{
+    (void)mode;
+    return CUDA_SUCCESS;
+}
+
+static CUresult create_event(CUevent *event, unsigned flags)
+{
+    (void)flags;
+    *event = EVENT;
+    return CUDA_SUCCESS;
+}
+
+static CUresult record_event(CUevent event, CUstream stream)
+{
+    (void)event;
+    (void)stream;
+    return is_strange ? CUDA_ERROR_INVALID_HANDLE : CUDA_SUCCESS;
+}
+
+static CUresult query_event(CUevent event)
+{
+    assert_ptr_equal(event, EVENT);
+    assert_true(is_alive);
+    return is_busy && !is_strange ? CUDA_ERROR_NOT_READY : CUDA_SUCCESS;
+}
+
+static void look_at_places(void)
+{
+    struct wh_call call = {.worker = &worker, .desc = &some_call};
+    assert_int_equal(wh_cuda_do_stage_look(&call), CUDA_SUCCESS);
+}
+
+static void *wait_for_place(void *unused)
+{
+    struct wh_call call = {.worker = &worker, .desc = &some_call};
+    (void)unused;
+    assert_int_equal(wh_cuda_do_stage_wait(&call, PLACE), CUDA_SUCCESS);
+    assert_int_equal(words[PLACE], 9);
+    return NULL;
+}
+
+/* Another thread looks, and one waits, when the driver's events are gone and the device is not yet
+ * done. */
+static CUresult end_busy_context(CUcontext ended)
+{
+    (void)ended;
+    is_alive = false;
+    look_at_places();
+    assert_int_equal(pthread_create(&waiter, NULL, wait_for_place, NULL), 0);
+    assert_int_equal(words[PLACE], 0);
+    is_busy = false;
+    return CUDA_SUCCESS;
+}
+
+static CUresult synchronize_stream(CUstream stream)
+{
+    assert_ptr_equal(stream, STREAM);
+    look_at_places();
+    assert_int_equal(words[PLACE], 0);
+    is_busy = false;
+    return CUDA_SUCCESS;
+}
+
+static int places_setup(void **state)
+{
+    struct wh_call call = {.worker = &worker, .desc = &some_call, .thread = 1};
+    setup(state);
+    cuda.f.cuMemHostRegister_v2 = register_memory;
+    cuda.f.cuMemcpyDtoHAsync_v2 = copy_to_place;
+    cuda.f.cuThreadExchangeStreamCaptureMode = exchange_mode;
+    cuda.f.cuEventCreate = create_event;
+    cuda.f.cuEventRecord = record_event;
+    cuda.f.cuEventQuery = query_event;
+    cuda.f.cuStreamSynchronize = synchronize_stream;
+    cuda.f.cuCtxDestroy_v2 = end_busy_context;
+    is_busy = is_strange = vacated = false;
+    is_alive = true;
+    words[PLACE] = 0;
+    wh_cuda_enter(&call);
+    return wh_cuda_do_stage_open(&call, sizeof(words), words) == CUDA_SUCCESS ? 0 : -1;
+}
+
+static void read_to_place(void)
+{
+    struct wh_call call = {.worker = &worker, .desc = &some_call, .thread = 1};
+    assert_int_equal(
+        wh_cuda_do_stage_from_device(&call, 4096, words + 1024, 4096, STREAM, PLACE, 9),
+        CUDA_SUCCESS);
+}
+
+static void test_places_of_a_context_that_ends(void **state)
+{
+    struct wh_call call = {.worker = &worker, .entries = {&context}};
+    (void)state;
+    read_to_place();
+    assert_int_equal(words[PLACE], 0);
+    assert_int_equal(wh_cuda_do_context_destroy(&call, CONTEXT), CUDA_SUCCESS);
+    assert_int_equal(words[PLACE], 9);
+    pthread_join(waiter, NULL);
+    look_at_places();
+}
+
+/* The event of an earlier use says nothing of a piece on another context's stream. */
+static void test_places_that_are_waited_for(void **state)
+{
+    (void)state;
+    read_to_place();
+    is_busy = false;
+    look_at_places();
+    assert_int_equal(words[PLACE], 9);
+    words[PLACE] = 0;
+    is_strange = true;
+    read_to_place();
+    assert_true(vacated);
+    assert_int_equal(words[PLACE], 9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +459,8 @@ int main(void)
         cmocka_unit_test_setup(test_words_before_all_else, words_setup),
         cmocka_unit_test_setup(test_words_before_what_is_not_made, words_setup),
         cmocka_unit_test_setup(test_words_that_are_refused, words_setup),
+        cmocka_unit_test_setup(test_places_of_a_context_that_ends, places_setup),
+        cmocka_unit_test_setup(test_places_that_are_waited_for, places_setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -189,7 +189,10 @@ struct wh_cuda_stages *wh_cuda_stages_new(void);
 /* A piece that was to pass through a place does not come: the place is the client's again. */
 void wh_cuda_stage_unmade(struct wh_call *call, unsigned place, unsigned number);
 
-/* The context is gone, and what was made in it. */
+/* The context is about to go: its events are no longer looked at. */
+void wh_cuda_stages_leave(const struct wh_cuda_state *state, const void *context);
+
+/* It is gone: what of it was under way is over. */
 void wh_cuda_stages_forget(const struct wh_cuda_state *state, const void *context);
 
 /* ---- between sessions (share.c) ---- */

@@ -129,6 +129,7 @@ static struct wh_cuda_ranges *begin_end(struct wh_call *call, struct wh_entry *e
 {
     if (entry)
         entry->real = NULL;
+    wh_cuda_stages_leave(wh_cuda_state(call), context);
     return take_memory(call, context);
 }
 

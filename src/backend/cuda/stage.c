@@ -14,15 +14,17 @@
 #define PAGE   4096u
 
 struct place {
-    CUevent event;     /* behind the last piece; NULL: none was made */
-    CUcontext context; /* the event's */
-    uint32_t number;   /* the client's, of the last use */
-    bool pending;      /* the client was not told that the place is free */
-    unsigned waiters;  /* the event stays as long as some wait for it */
+    CUevent event;      /* behind the last piece; NULL: none was made */
+    CUcontext context;  /* the event's */
+    uint32_t number;    /* the client's, of the last use */
+    bool pending;       /* the client was not told that the place is free */
+    const void *keeper; /* a call or an ending context, which will tell in the event's stead */
+    unsigned waiters;   /* the event stays as long as some wait for it */
 };
 
 struct wh_cuda_stages {
     pthread_mutex_t lock;
+    pthread_cond_t told;     /* a place is the client's again */
     uint8_t *memory;         /* in the arena, by the client's leave; NULL: not opened */
     _Atomic uint32_t *words; /* its first page */
     CUcontext context;       /* in which it is registered; NULL: it is not */
@@ -34,19 +36,9 @@ struct wh_cuda_stages *wh_cuda_stages_new(void)
     struct wh_cuda_stages *stages = calloc(1, sizeof(*stages));
     if (stages)
         pthread_mutex_init(&stages->lock, NULL);
+    if (stages)
+        pthread_cond_init(&stages->told, NULL);
     return stages;
-}
-
-void wh_cuda_stages_forget(const struct wh_cuda_state *state, const void *context)
-{
-    struct wh_cuda_stages *stages = state->stages;
-    pthread_mutex_lock(&stages->lock);
-    if (stages->context == context)
-        stages->context = NULL;
-    for (unsigned i = 0; i < PLACES; i++)
-        if (stages->places[i].context == context)
-            stages->places[i].event = NULL; /* went with the context */
-    pthread_mutex_unlock(&stages->lock);
 }
 
 CUresult wh_cuda_do_stage_open(struct wh_call *call, size_t size, void *memory)
@@ -79,7 +71,37 @@ CUresult wh_cuda_do_stage_open(struct wh_call *call, size_t size, void *memory)
 static void give_back(struct wh_cuda_stages *stages, unsigned i)
 {
     stages->places[i].pending = false;
+    stages->places[i].keeper = NULL;
     atomic_store_explicit(&stages->words[i], stages->places[i].number, memory_order_release);
+    pthread_cond_broadcast(&stages->told);
+}
+
+void wh_cuda_stages_leave(const struct wh_cuda_state *state, const void *context)
+{
+    struct wh_cuda_stages *stages = state->stages;
+    pthread_mutex_lock(&stages->lock);
+    for (unsigned i = 0; i < PLACES; i++) {
+        struct place *place = &stages->places[i];
+        if (!place->event || place->context != context)
+            continue;
+        place->event = NULL; /* goes with the context */
+        if (place->pending && !place->keeper)
+            place->keeper = context;
+    }
+    pthread_mutex_unlock(&stages->lock);
+}
+
+void wh_cuda_stages_forget(const struct wh_cuda_state *state, const void *context)
+{
+    struct wh_cuda_stages *stages = state->stages;
+    wh_cuda_stages_leave(state, context); /* whoever was in it still may have made more */
+    pthread_mutex_lock(&stages->lock);
+    if (stages->context == context)
+        stages->context = NULL;
+    for (unsigned i = 0; i < PLACES; i++)
+        if (stages->places[i].keeper == context && stages->places[i].pending)
+            give_back(stages, i);
+    pthread_mutex_unlock(&stages->lock);
 }
 
 /* Looks at all places that the device had, which is no business of a capture that some thread has
@@ -91,9 +113,7 @@ static void look(struct wh_call *call)
     wh_cuda_driver(call)->cuThreadExchangeStreamCaptureMode(&mode);
     for (unsigned i = 0; i < PLACES; i++) {
         struct place *place = &stages->places[i];
-        if (!place->pending)
-            continue;
-        if (!place->event ||
+        if (place->pending && !place->keeper &&
             wh_cuda_driver(call)->cuEventQuery(place->event) != CUDA_ERROR_NOT_READY)
             give_back(stages, i);
     }
@@ -117,6 +137,17 @@ static bool mark(struct wh_call *call, struct place *place, CUstream stream)
     return place->event && f->cuEventRecord(place->event, stream) == CUDA_SUCCESS;
 }
 
+/* No event tells of the piece: the place waits for it here. Lock held, but not meanwhile. */
+static CUresult wait_here(struct wh_call *call, CUstream stream)
+{
+    struct wh_cuda_stages *stages = wh_cuda_state(call)->stages;
+    pthread_mutex_unlock(&stages->lock);
+    wh_call_vacate(call);
+    CUresult result = wh_cuda_driver(call)->cuStreamSynchronize(stream);
+    pthread_mutex_lock(&stages->lock);
+    return result;
+}
+
 /* A piece is on its way, if `result` says so. */
 static CUresult follow(struct wh_call *call, unsigned i, unsigned number, CUstream stream,
                        CUresult result)
@@ -126,15 +157,12 @@ static CUresult follow(struct wh_call *call, unsigned i, unsigned number, CUstre
     pthread_mutex_lock(&stages->lock);
     place->number = number;
     place->pending = true;
-    bool marked = result == CUDA_SUCCESS && mark(call, place, stream);
-    if (result == CUDA_SUCCESS && !marked) {
-        /* A stream of another context: the place waits for it here. */
-        pthread_mutex_unlock(&stages->lock);
-        wh_call_vacate(call);
-        result = wh_cuda_driver(call)->cuStreamSynchronize(stream);
-        pthread_mutex_lock(&stages->lock);
-    }
-    if (!marked && place->number == number)
+    place->keeper = call;
+    if (result == CUDA_SUCCESS && mark(call, place, stream))
+        place->keeper = NULL;
+    else if (result == CUDA_SUCCESS)
+        result = wait_here(call, stream); /* one of another context */
+    if (place->keeper == call)
         give_back(stages, i);
     look(call);
     pthread_mutex_unlock(&stages->lock);
@@ -186,7 +214,7 @@ CUresult wh_cuda_do_stage_wait(struct wh_call *call, unsigned i)
         return CUDA_ERROR_INVALID_VALUE;
     struct place *place = &stages->places[i];
     pthread_mutex_lock(&stages->lock);
-    CUevent event = place->pending ? place->event : NULL;
+    CUevent event = place->pending && !place->keeper ? place->event : NULL;
     uint32_t number = place->number;
     if (event) {
         place->waiters++;
@@ -194,9 +222,11 @@ CUresult wh_cuda_do_stage_wait(struct wh_call *call, unsigned i)
         result = wh_cuda_driver(call)->cuEventSynchronize(event);
         pthread_mutex_lock(&stages->lock);
         place->waiters--;
-        if (place->pending && place->number == number)
+        if (place->pending && !place->keeper && place->number == number)
             give_back(stages, i);
     }
+    while (place->pending && place->keeper && place->number == number)
+        pthread_cond_wait(&stages->told, &stages->lock);
     look(call);
     pthread_mutex_unlock(&stages->lock);
     return result;
