@@ -40,8 +40,8 @@ static void expect_shared(struct cuda_session *session, const uint64_t token[2],
     assert_memory_equal(&session->reply[2], expected, 16);
     assert_int_not_equal(CUDA_ASK(session, wh_read, 16, true, address + CUDA_MEMORY_N - 8, 0), 0);
     assert_int_not_equal(CUDA_ASK(session, cuMemFree_v2, address), 0);
-    assert_int_equal(CUDA_ASK(session, wh_ipc_close, address, true), 0);
-    assert_int_not_equal(CUDA_ASK(session, wh_ipc_close, address, true), 0);
+    assert_int_equal(CUDA_ASK(session, wh_ipc_close, address), 0);
+    assert_int_not_equal(CUDA_ASK(session, wh_ipc_close, address), 0);
     assert_int_not_equal(CUDA_ASK(session, wh_read, 16, true, address, 0), 0);
 }
 

@@ -36,12 +36,6 @@ void wh_cuda_shares_forget(const struct wh_cuda_state *state, CUdeviceptr addres
     (void)address;
 }
 
-void wh_cuda_shares_forget_context(const struct wh_cuda_state *state, const void *gone)
-{
-    (void)state;
-    (void)gone;
-}
-
 static bool vacated;
 
 void wh_call_vacate(struct wh_call *call)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What another worker says of the memory that it offers is not believed: the driver is asked how
- * much there is before the session may use it. */
+ * much there is before the session may use it. And when the driver closes it for the last time, the
+ * session may use it no more. */
 #include "support.h"
 
 #include "backend/cuda/backend.h"
@@ -77,11 +78,22 @@ static CUresult import_pointer(CUdeviceptr *address, CUmemoryPool pool,
     return CUDA_SUCCESS;
 }
 
+static struct wh_cuda_state cuda;
+static CUresult closes; /* what closing answers */
+
+static bool is_known(void)
+{
+    struct wh_cuda_range range;
+    return wh_cuda_ranges_find(cuda.ranges, ADDRESS, 1, &range);
+}
+
+/* The address is the driver's to give away as soon as it is closed as often as it was opened. */
 static CUresult close_memory(CUdeviceptr address)
 {
     assert_int_equal(address, ADDRESS);
-    open_now--;
-    return CUDA_SUCCESS;
+    assert_int_equal(is_known(), open_now > 1);
+    open_now -= closes == CUDA_SUCCESS;
+    return closes;
 }
 
 static CUresult address_range(CUdeviceptr *start, size_t *size, CUdeviceptr address)
@@ -94,7 +106,6 @@ static CUresult address_range(CUdeviceptr *start, size_t *size, CUdeviceptr addr
 
 /* ---- the tests ---- */
 
-static struct wh_cuda_state cuda;
 static const struct wh_backend backend = {.functions = &cuda.f};
 static struct wh_worker worker = {.backend = &backend, .state = &cuda};
 
@@ -110,6 +121,7 @@ static int setup(void **state)
     cuda.shares = wh_cuda_shares_new(NULL);
     base = ADDRESS;
     open_now = 0;
+    closes = CUDA_SUCCESS;
     return 0;
 }
 
@@ -162,11 +174,33 @@ static void test_pointers_of_pools(void **state)
     expect_checked(open_by_pointer);
 }
 
+static void test_closing(void **state)
+{
+    struct wh_call call = {.worker = &worker};
+    CUdeviceptr address = 0;
+    size_t size = 0;
+    (void)state;
+    offered = SIZE;
+    for (unsigned i = 0; i < 2; i++)
+        assert_int_equal(open_by_handle(&address, &size), CUDA_SUCCESS);
+    assert_int_equal(wh_cuda_do_ipc_close(&call, ADDRESS), CUDA_SUCCESS);
+    assert_true(is_known());
+    closes = CUDA_ERROR_ILLEGAL_ADDRESS;
+    assert_int_equal(wh_cuda_do_ipc_close(&call, ADDRESS), CUDA_ERROR_ILLEGAL_ADDRESS);
+    assert_true(is_known());
+    closes = CUDA_SUCCESS;
+    assert_int_equal(wh_cuda_do_ipc_close(&call, ADDRESS), CUDA_SUCCESS);
+    assert_false(is_known());
+    assert_int_equal(wh_cuda_do_ipc_close(&call, ADDRESS), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(open_now, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_memory, setup),
         cmocka_unit_test_setup(test_pointers_of_pools, setup),
+        cmocka_unit_test_setup(test_closing, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

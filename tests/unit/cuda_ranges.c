@@ -199,6 +199,33 @@ static void test_passing(void **state)
     wh_cuda_ranges_free(ranges);
 }
 
+static void test_again(void **state)
+{
+    struct wh_cuda_ranges *ranges = wh_cuda_ranges_new();
+    struct wh_cuda_range range = {.start = 1000, .size = 100, .kind = 2}, taken;
+    (void)state;
+    for (unsigned i = 0; i < 3; i++)
+        assert_true(wh_cuda_ranges_add_again(ranges, &range));
+    range.size = 99;
+    assert_false(wh_cuda_ranges_add_again(ranges, &range));
+    range.size = 100;
+    range.kind = 3;
+    assert_false(wh_cuda_ranges_add_again(ranges, &range));
+    assert_false(wh_cuda_ranges_take_one(ranges, 1000, 3, &taken));
+    assert_false(wh_cuda_ranges_take_one(ranges, 1001, 2, &taken));
+    for (unsigned i = 0; i < 3; i++) {
+        assert_true(inside(ranges, 1000, 100));
+        assert_true(wh_cuda_ranges_take_one(ranges, 1000, 2, &taken));
+    }
+    assert_false(inside(ranges, 1000, 1));
+    assert_false(wh_cuda_ranges_take_one(ranges, 1000, 2, &taken));
+    /* As it was taken, it is added once. */
+    assert_true(wh_cuda_ranges_add_again(ranges, &taken));
+    assert_true(wh_cuda_ranges_take_one(ranges, 1000, 2, &taken));
+    assert_false(inside(ranges, 1000, 1));
+    wh_cuda_ranges_free(ranges);
+}
+
 /* ---- threads ---- */
 
 struct job {
@@ -237,10 +264,10 @@ static void test_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_edges),   cmocka_unit_test(test_ranges_are_disjoint),
-        cmocka_unit_test(test_chunks),  cmocka_unit_test(test_take),
-        cmocka_unit_test(test_within),  cmocka_unit_test(test_passing),
-        cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_edges),  cmocka_unit_test(test_ranges_are_disjoint),
+        cmocka_unit_test(test_chunks), cmocka_unit_test(test_take),
+        cmocka_unit_test(test_within), cmocka_unit_test(test_passing),
+        cmocka_unit_test(test_again),  cmocka_unit_test(test_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -208,9 +208,6 @@ void wh_cuda_shares_forget(const struct wh_cuda_state *state, CUdeviceptr addres
 bool wh_cuda_shares_none(const struct wh_cuda_state *state,
                          bool (*sees)(const void *bytes, size_t size));
 
-/* The context is gone, and what was opened in it. */
-void wh_cuda_shares_forget_context(const struct wh_cuda_state *state, const void *context);
-
 /* ---- virtual memory (virtual.c) ---- */
 
 /* The client let go of what cuMemCreate made. */

@@ -140,7 +140,6 @@ static void end_memory(struct wh_call *call, const void *context, struct wh_cuda
     struct wh_cuda_range range;
     wh_cuda_stages_forget(state, context);
     wh_cuda_bounce_forget(state, context);
-    wh_cuda_shares_forget_context(state, context);
     while (gone && wh_cuda_ranges_take_owned(gone, context, &range))
         if (range.kind == WH_CUDA_RANGE_ALIAS)
             munmap((void *)(uintptr_t)range.start, range.size);

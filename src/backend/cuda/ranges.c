@@ -124,14 +124,20 @@ static bool add(struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range
     return true;
 }
 
-bool wh_cuda_ranges_add(struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range)
+/* What is passing gives way. */
+static bool add_anew(struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range)
 {
     if (range->size == 0 || range->start > UINT64_MAX - range->size)
         return false;
-    pthread_rwlock_wrlock(&ranges->lock);
     while (take_passing(ranges, range, NULL))
         ;
-    bool added = add(ranges, range);
+    return add(ranges, range);
+}
+
+bool wh_cuda_ranges_add(struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range)
+{
+    pthread_rwlock_wrlock(&ranges->lock);
+    bool added = add_anew(ranges, range);
     pthread_rwlock_unlock(&ranges->lock);
     return added;
 }
@@ -151,6 +157,43 @@ bool wh_cuda_ranges_add_over(struct wh_cuda_ranges *ranges, const struct wh_cuda
     bool added = add(ranges, &whole);
     pthread_rwlock_unlock(&ranges->lock);
     return added;
+}
+
+/* The range that starts at `start` and is of this kind, or NULL. */
+static struct wh_cuda_range *exactly(const struct wh_cuda_ranges *ranges, uint64_t start,
+                                     uint32_t kind)
+{
+    size_t place = count_before(ranges, start);
+    struct wh_cuda_range *range = place ? &ranges->at[place - 1] : NULL;
+    return range && range->start == start && range->kind == kind ? range : NULL;
+}
+
+bool wh_cuda_ranges_add_again(struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range)
+{
+    pthread_rwlock_wrlock(&ranges->lock);
+    struct wh_cuda_range *there = exactly(ranges, range->start, range->kind);
+    bool same = there && there->size == range->size && there->again < UINT32_MAX;
+    if (same)
+        there->again++;
+    bool added = same || add_anew(ranges, range);
+    pthread_rwlock_unlock(&ranges->lock);
+    return added;
+}
+
+bool wh_cuda_ranges_take_one(struct wh_cuda_ranges *ranges, uint64_t start, uint32_t kind,
+                             struct wh_cuda_range *taken)
+{
+    pthread_rwlock_wrlock(&ranges->lock);
+    struct wh_cuda_range *there = exactly(ranges, start, kind);
+    if (there)
+        *taken = *there;
+    if (there && there->again > 0)
+        there->again--;
+    else if (there)
+        take_at(ranges, (size_t)(there - ranges->at), NULL);
+    pthread_rwlock_unlock(&ranges->lock);
+    taken->again = 0;
+    return there;
 }
 
 static bool is_open(const struct wh_cuda_range *range)

@@ -14,13 +14,14 @@ struct wh_cuda_ranges;
 
 struct wh_cuda_range {
     uint64_t start, size;
-    void *owner;   /* what it goes with (a context, a module), or NULL */
-    void *within;  /* the context that a module's variable lies in: it goes with that, too */
-    uint32_t kind; /* the user's own */
-    void *extra;   /* the user's own */
-    bool chunk;    /* mapped by the program: bytes may lie in several chunks that touch */
-    bool closed;   /* a chunk that no device may touch */
-    bool passing;  /* gives way to a range that is added where it is */
+    void *owner;    /* what it goes with (a context, a module), or NULL */
+    void *within;   /* the context that a module's variable lies in: it goes with that, too */
+    uint32_t kind;  /* the user's own */
+    void *extra;    /* the user's own */
+    bool chunk;     /* mapped by the program: bytes may lie in several chunks that touch */
+    bool closed;    /* a chunk that no device may touch */
+    bool passing;   /* gives way to a range that is added where it is */
+    unsigned again; /* times that it was added beyond the first */
 };
 
 struct wh_cuda_ranges *wh_cuda_ranges_new(void);
@@ -48,6 +49,15 @@ bool wh_cuda_ranges_find(struct wh_cuda_ranges *ranges, uint64_t address, uint64
 /* Takes the range that starts at `start` away; it is copied to `taken` (may be NULL). */
 bool wh_cuda_ranges_take(struct wh_cuda_ranges *ranges, uint64_t start,
                          struct wh_cuda_range *taken);
+
+/* Adds a range, or counts one time more where the same (start, size, kind) is already. False:
+ * memory is short, or another range is there. */
+bool wh_cuda_ranges_add_again(struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range);
+
+/* Takes back one of the times that a range of this kind was added at `start`: it goes with the
+ * last. False: there is none. `taken` may be added again. */
+bool wh_cuda_ranges_take_one(struct wh_cuda_ranges *ranges, uint64_t start, uint32_t kind,
+                             struct wh_cuda_range *taken);
 
 /* Takes away one range of this owner, or within it, after the other; false when there is none left.
  */

@@ -37,18 +37,9 @@ struct offer {
     uint8_t token[WH_EXCHANGE_TOKEN];
 };
 
-/* One of another session that is open here. */
-struct import {
-    struct import *next;
-    CUdeviceptr address;
-    const void *context;
-    unsigned references;
-};
-
 struct wh_cuda_shares {
     pthread_mutex_t lock;
     struct offer *offers;
-    struct import *imports;
     /* A driver whose handles need a file beside them. */
     int (*file_of)(const void *handle);
     int (*adopt)(const void *handle, int fd);
@@ -302,37 +293,15 @@ static CUresult check_opened(struct wh_call *call, CUdeviceptr address, uint64_t
     return CUDA_ERROR_INVALID_VALUE;
 }
 
-/* Lock held. */
-static struct import **find_import(struct wh_cuda_shares *shares, CUdeviceptr address)
-{
-    struct import **link = &shares->imports;
-    while (*link && (*link)->address != address)
-        link = &(*link)->next;
-    return link;
-}
-
-/* Enters what the driver opened; one that is open already counts once more. Lock held. */
+/* Enters what the driver opened; what is open already counts once more. */
 static CUresult enter(struct wh_call *call, CUdeviceptr address, size_t size)
 {
-    struct wh_cuda_shares *shares = wh_cuda_state(call)->shares;
-    struct import *import = *find_import(shares, address);
     const struct wh_cuda_range range = {.start = address,
                                         .size = size,
                                         .kind = WH_CUDA_RANGE_IMPORTED,
                                         .owner = wh_cuda_current(call)};
-    if (import) {
-        import->references++;
-        return CUDA_SUCCESS;
-    }
-    import = malloc(sizeof(*import));
-    if (!import || !wh_cuda_ranges_add(wh_cuda_state(call)->ranges, &range)) {
-        free(import);
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    }
-    *import = (struct import){
-        .next = shares->imports, .address = address, .context = range.owner, .references = 1};
-    shares->imports = import;
-    return CUDA_SUCCESS;
+    return wh_cuda_ranges_add_again(wh_cuda_state(call)->ranges, &range) ? CUDA_SUCCESS
+                                                                         : CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 /* Lock held. */
@@ -371,39 +340,21 @@ CUresult wh_cuda_do_ipc_open(struct wh_call *call, const uint8_t *token, unsigne
     return result;
 }
 
-CUresult wh_cuda_do_ipc_close(struct wh_call *call, CUdeviceptr address, unsigned int *left)
+/* The range goes first: behind the driver the same addresses may be another thread's. */
+CUresult wh_cuda_do_ipc_close(struct wh_call *call, CUdeviceptr address)
 {
     struct wh_cuda_shares *shares = wh_cuda_state(call)->shares;
+    struct wh_cuda_ranges *ranges = wh_cuda_state(call)->ranges;
+    struct wh_cuda_range range;
     CUresult result = CUDA_ERROR_INVALID_VALUE;
     pthread_mutex_lock(&shares->lock);
-    struct import **link = find_import(shares, address), *import = *link;
-    if (import)
+    bool open = wh_cuda_ranges_take_one(ranges, address, WH_CUDA_RANGE_IMPORTED, &range);
+    if (open)
         result = wh_cuda_driver(call)->cuIpcCloseMemHandle(address);
-    if (result == CUDA_SUCCESS && left)
-        *left = import->references - 1;
-    if (result == CUDA_SUCCESS && --import->references == 0) {
-        wh_cuda_ranges_take(wh_cuda_state(call)->ranges, address, NULL);
-        *link = import->next;
-        free(import);
-    }
+    if (open && result != CUDA_SUCCESS)
+        wh_cuda_ranges_add_again(ranges, &range);
     pthread_mutex_unlock(&shares->lock);
     return result;
-}
-
-void wh_cuda_shares_forget_context(const struct wh_cuda_state *state, const void *context)
-{
-    struct wh_cuda_shares *shares = state->shares;
-    pthread_mutex_lock(&shares->lock);
-    for (struct import **link = &shares->imports; *link;) {
-        struct import *import = *link;
-        if (import->context != context) {
-            link = &import->next;
-            continue;
-        }
-        *link = import->next;
-        free(import);
-    }
-    pthread_mutex_unlock(&shares->lock);
 }
 
 /* ---- pools ---- */

@@ -101,9 +101,16 @@ WH_EXPORT CUresult cuIpcOpenMemHandle_v2(CUdeviceptr *address, CUipcMemHandle ha
     if (!wh_cuda_current())
         return CUDA_ERROR_INVALID_CONTEXT;
     result = wh_cuda_call_ipc_open(token, flags, address, &size);
-    if (result == CUDA_SUCCESS)
-        wh_cuda_memory_add(*address, size, WH_CUDA_IMPORTED); /* or it is open already */
-    return result;
+    if (result != CUDA_SUCCESS)
+        return result;
+    const struct wh_cuda_range range = {.start = *address,
+                                        .size = size ? size : 1,
+                                        .kind = WH_CUDA_IMPORTED,
+                                        .owner = wh_cuda_current()};
+    if (wh_cuda_ranges_add_again(wh_cuda_memory(), &range))
+        return CUDA_SUCCESS;
+    (void)wh_cuda_call_ipc_close(*address);
+    return CUDA_ERROR_OUT_OF_MEMORY;
 }
 
 WH_EXPORT CUresult cuIpcOpenMemHandle(CUdeviceptr *address, CUipcMemHandle handle,
@@ -112,19 +119,18 @@ WH_EXPORT CUresult cuIpcOpenMemHandle(CUdeviceptr *address, CUipcMemHandle handl
     return cuIpcOpenMemHandle_v2(address, handle, flags);
 }
 
+/* The range goes first: behind the message the same addresses may be another thread's. */
 WH_EXPORT CUresult cuIpcCloseMemHandle(CUdeviceptr address)
 {
     struct wh_cuda_range range;
-    unsigned left = 0;
     CUresult result = wh_cuda_ready();
     if (result != CUDA_SUCCESS)
         return result;
-    if (!wh_cuda_ranges_find(wh_cuda_memory(), address, 0, &range) || range.start != address ||
-        range.kind != WH_CUDA_IMPORTED)
+    if (!wh_cuda_ranges_take_one(wh_cuda_memory(), address, WH_CUDA_IMPORTED, &range))
         return CUDA_ERROR_INVALID_VALUE;
-    result = wh_cuda_call_ipc_close(address, &left);
-    if (result == CUDA_SUCCESS && left == 0)
-        wh_cuda_ranges_take(wh_cuda_memory(), address, NULL);
+    result = wh_cuda_call_ipc_close(address);
+    if (result != CUDA_SUCCESS)
+        wh_cuda_ranges_add_again(wh_cuda_memory(), &range);
     return result;
 }
 
