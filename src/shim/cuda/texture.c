@@ -52,14 +52,27 @@ static bool remember(uint64_t number, bool surface, const CUDA_RESOURCE_DESC *re
     return made != NULL;
 }
 
-static void forget(uint64_t number, bool surface)
+/* Takes an entry out of the list; NULL: there is none. */
+static struct made *take(uint64_t number, bool surface)
 {
     pthread_mutex_lock(&objects.lock);
     struct made **place = find(number, surface), *made = *place;
     if (made)
         *place = made->next;
     pthread_mutex_unlock(&objects.lock);
-    free(made);
+    return made;
+}
+
+static void put_back(struct made *made)
+{
+    pthread_mutex_lock(&objects.lock);
+    struct made **place = find(made->number, made->surface), *other = *place;
+    made->next = NULL;
+    if (!other)
+        *place = made;
+    pthread_mutex_unlock(&objects.lock);
+    if (other)
+        free(made);
 }
 
 static CUresult recall(uint64_t number, bool surface, CUDA_RESOURCE_DESC *resource)
@@ -100,17 +113,25 @@ WH_EXPORT CUresult cuTexObjectCreate(CUtexObject *object, const CUDA_RESOURCE_DE
     return result;
 }
 
-/* `destroyed`: what the driver says, or why it was not asked. */
-static CUresult forget_destroyed(uint64_t number, bool surface, CUresult destroyed)
+/* What it was made of is forgotten first: behind the message the number may be another object's. */
+static CUresult destroy(uint64_t number, bool surface)
 {
-    if (destroyed == CUDA_SUCCESS)
-        forget(number, surface);
-    return destroyed;
+    CUresult result = wh_cuda_ready();
+    if (result != CUDA_SUCCESS)
+        return result;
+    struct made *made = take(number, surface);
+    result = surface ? wh_cuda_call_cuSurfObjectDestroy(number)
+                     : wh_cuda_call_cuTexObjectDestroy(number);
+    if (made && result != CUDA_SUCCESS)
+        put_back(made);
+    else
+        free(made);
+    return result;
 }
 
 WH_EXPORT CUresult cuTexObjectDestroy(CUtexObject object)
 {
-    return forget_destroyed(object, false, wh_cuda_call_cuTexObjectDestroy(object));
+    return destroy(object, false);
 }
 
 WH_EXPORT CUresult cuTexObjectGetResourceDesc(CUDA_RESOURCE_DESC *resource, CUtexObject object)
@@ -139,7 +160,7 @@ WH_EXPORT CUresult cuSurfObjectCreate(CUsurfObject *object, const CUDA_RESOURCE_
 
 WH_EXPORT CUresult cuSurfObjectDestroy(CUsurfObject object)
 {
-    return forget_destroyed(object, true, wh_cuda_call_cuSurfObjectDestroy(object));
+    return destroy(object, true);
 }
 
 WH_EXPORT CUresult cuSurfObjectGetResourceDesc(CUDA_RESOURCE_DESC *resource, CUsurfObject object)
