@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * managed_memory: one pointer for host and device: memory from cudaMallocManaged, __managed__
- * variables, structures that point to each other, advice and prefetches.
+ * variables, also while a stream stands still, structures that point to each other, advice and
+ * prefetches.
  */
 #include "check.h"
+
+#include <semaphore.h>
 
 enum { COUNT = 5000, NODES = 20 };
 
@@ -14,6 +17,7 @@ struct node {
 
 __managed__ int total;
 __managed__ int numbers[8] = {1, 2, 3, 4, 5, 6, 7, 8};
+__managed__ int level;
 
 __global__ void triple(int *values, int count)
 {
@@ -34,6 +38,16 @@ __global__ void sum_list(node *list)
 __global__ void double_numbers()
 {
     numbers[threadIdx.x] *= 2;
+}
+
+__global__ void read_level(int *to)
+{
+    *to = level;
+}
+
+__global__ void raise_level()
+{
+    level++;
 }
 
 static void turns()
@@ -123,6 +137,44 @@ static void copies_and_advice()
     CHECK(cudaStreamDestroy(stream));
 }
 
+static void wait_for_host(void *go)
+{
+    sem_wait((sem_t *)go);
+}
+
+/* One stream stands still until this thread goes on; another is not held up, nor is the host. */
+static void streams()
+{
+    cudaStream_t held, other;
+    int *seen;
+    sem_t go;
+
+    sem_init(&go, 0, 0);
+    CHECK(cudaStreamCreate(&held));
+    CHECK(cudaStreamCreateWithFlags(&other, cudaStreamNonBlocking));
+    CHECK(cudaMallocHost(&seen, 2 * sizeof(*seen)));
+    level = 5;
+    read_level<<<1, 1, 0, held>>>(&seen[0]); /* all that may have to be loaded, is */
+    raise_level<<<1, 1, 0, held>>>();
+    CHECK(cudaDeviceSynchronize());
+    expect("a variable of the device's", seen[0] == 5 && level == 6);
+    CHECK(cudaLaunchHostFunc(held, wait_for_host, &go));
+    level = 70;
+    read_level<<<1, 1, 0, held>>>(&seen[0]);
+    read_level<<<1, 1, 0, other>>>(&seen[1]);
+    CHECK(cudaStreamSynchronize(other));
+    expect("a change is seen in all streams", seen[1] == 70);
+    raise_level<<<1, 1, 0, other>>>();
+    CHECK(cudaStreamSynchronize(other));
+    expect("and the device's by the host", level == 71);
+    sem_post(&go);
+    CHECK(cudaStreamSynchronize(held));
+    expect("the other goes on", seen[0] == 71);
+    CHECK(cudaFreeHost(seen));
+    CHECK(cudaStreamDestroy(held));
+    CHECK(cudaStreamDestroy(other));
+}
+
 int main()
 {
     bool ok = true;
@@ -135,5 +187,6 @@ int main()
         ok = ok && numbers[i] == 2 * (i + 1);
     expect("an initialised managed variable", ok);
     copies_and_advice();
+    streams();
     return verdict();
 }

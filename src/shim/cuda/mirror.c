@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Managed variables of modules lie where the driver put them, in the worker. The program reads and
- * writes them through pages of its own at the same addresses: what it changed goes to the device
+ * writes them through pages of its own at the same addresses: what it changed is on the device
  * before the next launch, what the device changed comes back when the program synchronises, which
- * is all that CUDA promises where the host may not touch managed memory during a kernel.
+ * is all that CUDA promises where the host may not touch managed memory during a kernel. Natively
+ * neither waits for a stream, and any stream may stand still until this thread goes on: bytes move
+ * in a stream of their own.
  */
 #include "shim/cuda/mirror.h"
 
 #include "base/log.h"
 #include "base/util.h"
+#include "shim/cuda/observe_context.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -19,7 +22,7 @@ struct mirror {
     struct mirror *next;
     uint8_t *address; /* the program's bytes, and the device's address of the variable */
     size_t size;
-    uint8_t *known; /* what both sides last agreed on, then as much scratch memory */
+    uint8_t *known; /* what both sides last agreed on, then as much for bytes on their way */
     CUlibrary library;
     CUcontext context;
     bool away;   /* the context is not there: the program's bytes are all that there is */
@@ -69,6 +72,49 @@ static bool map_pages(const uint8_t *address, size_t size)
         return false;
     }
     return true;
+}
+
+/* ---- bytes on their way ---- */
+
+/* The context's stream for them, which waits for no other. The context is to be the current one.
+ * The lock is held. */
+static CUresult find_lane(CUcontext context, CUstream *lane)
+{
+    struct wh_cuda_context *here = wh_cuda_context(context);
+    CUresult result = CUDA_SUCCESS;
+    if (!here || wh_cuda_current() != context)
+        return CUDA_ERROR_INVALID_CONTEXT;
+    if (!here->lane) {
+        uint64_t a[] = {(uintptr_t)&here->lane, CU_STREAM_NON_BLOCKING};
+        result = wh_cuda_call_now(WH_CUDA_cuStreamCreate, a);
+    }
+    *lane = here->lane;
+    return result;
+}
+
+static uint8_t *on_their_way(const struct mirror *m)
+{
+    return m->known + m->size;
+}
+
+/* Moves them to the device (`out`) or from it, and waits until they are there. The lock is held. */
+static CUresult move(const struct mirror *m, bool out)
+{
+    const CUdeviceptr there = (uintptr_t)m->address;
+    CUstream lane = NULL;
+    struct wh_observed_visit visit = wh_observed_enter(m->context);
+    busy = true;
+    CUresult result = find_lane(m->context, &lane);
+    uint64_t a[] = {(uintptr_t)lane};
+    if (result == CUDA_SUCCESS && !out)
+        result = wh_cuda_read(on_their_way(m), there, m->size, lane);
+    if (result == CUDA_SUCCESS && out)
+        result = wh_cuda_write(there, on_their_way(m), m->size, lane);
+    if (result == CUDA_SUCCESS && out)
+        result = wh_cuda_call_now(WH_CUDA_cuStreamSynchronize, a);
+    busy = false;
+    wh_observed_leave(visit);
+    return result;
 }
 
 /* ---- variables ---- */
@@ -128,14 +174,13 @@ static CUresult add_locked(uint8_t *address, size_t size, CUlibrary library, con
         wh_log("a managed variable's address is in use in this process");
         return CUDA_ERROR_NOT_SUPPORTED;
     }
-    busy = true;
-    CUresult result = wh_cuda_read(address, (uintptr_t)address, size, NULL);
-    busy = false;
+    CUresult result = move(m, false);
     if (result != CUDA_SUCCESS) {
         discard(m);
         return result;
     }
-    memcpy(m->known, address, size);
+    memcpy(m->known, on_their_way(m), size);
+    memcpy(address, m->known, size);
     m->next = mirrors.first;
     mirrors.first = m;
     return CUDA_SUCCESS;
@@ -164,44 +209,56 @@ CUresult wh_cuda_mirror(CUdeviceptr at, size_t size, CUlibrary library, const ch
 
 /* ---- the program's bytes and the device's ---- */
 
-CUresult wh_cuda_mirrors_push(CUstream stream)
+/* Only what arrived is known to both sides. */
+static CUresult push(struct mirror *m)
+{
+    memcpy(on_their_way(m), m->address, m->size);
+    CUresult result = move(m, true);
+    if (result == CUDA_SUCCESS)
+        memcpy(m->known, on_their_way(m), m->size);
+    return result;
+}
+
+static CUresult pull(struct mirror *m)
+{
+    CUresult result = move(m, false);
+    if (result != CUDA_SUCCESS || memcmp(m->known, on_their_way(m), m->size) == 0)
+        return result;
+    memcpy(m->known, on_their_way(m), m->size);
+    memcpy(m->address, m->known, m->size);
+    return CUDA_SUCCESS;
+}
+
+/* What the program changed goes out; the rest may have been changed by the device, and what of it
+ * the program changes meanwhile goes out next time. An error in another context than the program is
+ * in is told by that one. */
+static CUresult exchange(bool out)
 {
     CUresult result = CUDA_SUCCESS;
-    if (!mirrors.first || busy)
-        return CUDA_SUCCESS;
-    if (wh_cuda_capturing() && wh_cuda_stream_captures(stream))
-        return CUDA_SUCCESS; /* the graph's launches will do it */
     pthread_mutex_lock(&mirrors.lock);
-    busy = true;
     for (struct mirror *m = mirrors.first; m && result == CUDA_SUCCESS; m = m->next) {
-        if (m->away || memcmp(m->known, m->address, m->size) == 0)
+        if (m->away || (memcmp(m->known, m->address, m->size) != 0) != out)
             continue;
-        memcpy(m->known, m->address, m->size);
-        result = wh_cuda_write((uintptr_t)m->address, m->known, m->size, stream);
+        CUresult one = out ? push(m) : pull(m);
+        if (m->context == wh_cuda_current())
+            result = one;
     }
-    busy = false;
     pthread_mutex_unlock(&mirrors.lock);
     return result;
 }
 
-void wh_cuda_mirrors_pull(void)
+CUresult wh_cuda_mirrors_push(CUstream stream)
 {
     if (!mirrors.first || busy)
-        return;
-    pthread_mutex_lock(&mirrors.lock);
-    busy = true;
-    for (struct mirror *m = mirrors.first; m; m = m->next) {
-        uint8_t *now = m->known + m->size;
-        /* What the program wrote meanwhile is newer, and goes out with the next launch. */
-        if (m->away || memcmp(m->known, m->address, m->size) != 0 ||
-            wh_cuda_read(now, (uintptr_t)m->address, m->size, NULL) != CUDA_SUCCESS ||
-            memcmp(m->known, now, m->size) == 0)
-            continue;
-        memcpy(m->known, now, m->size);
-        memcpy(m->address, now, m->size);
-    }
-    busy = false;
-    pthread_mutex_unlock(&mirrors.lock);
+        return CUDA_SUCCESS;
+    if (wh_cuda_capturing() && wh_cuda_stream_captures(stream))
+        return CUDA_SUCCESS; /* the graph's launches will do it */
+    return exchange(true);
+}
+
+CUresult wh_cuda_mirrors_pull(void)
+{
+    return mirrors.first && !busy ? exchange(false) : CUDA_SUCCESS;
 }
 
 /* ---- the end ---- */
@@ -221,7 +278,10 @@ void wh_cuda_mirrors_drop(const void *library)
 
 void wh_cuda_mirrors_end(CUcontext context, bool is_primary)
 {
+    struct wh_cuda_context *state = wh_cuda_context(context);
     pthread_mutex_lock(&mirrors.lock);
+    if (state)
+        state->lane = NULL; /* goes with the context */
     for (struct mirror *m = mirrors.first, *next; m; m = next) {
         next = m->next;
         if (m->context != context)

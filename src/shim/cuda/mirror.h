@@ -9,11 +9,13 @@
  * CUDA_ERROR_NOT_SUPPORTED when this process uses the address. */
 CUresult wh_cuda_mirror(CUdeviceptr address, size_t size, CUlibrary library, const char *name);
 
-/* Before a launch on `stream`: what the program changed goes out. Cheap when there is none. */
+/* Before a launch on `stream`: what the program changed is on the device when this returns, for
+ * every stream. Cheap when there is none. */
 CUresult wh_cuda_mirrors_push(CUstream stream);
 
-/* After the program synchronised: what the device changed comes back. */
-void wh_cuda_mirrors_pull(void);
+/* After the program synchronised: what the device changed comes back. An error: not all of it did,
+ * and the program is not to go on as if. */
+CUresult wh_cuda_mirrors_pull(void);
 
 /* The library is unloaded. */
 void wh_cuda_mirrors_drop(const void *library);

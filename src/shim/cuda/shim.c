@@ -162,7 +162,7 @@ static CUresult ask(struct wh_session *session, const struct wh_call_desc *call,
         /* Acquire pairs with the release in wh_cuda_callback_ran: the worker, which orders the two,
          * is another process. */
         (void)atomic_load_explicit(&callbacks_run, memory_order_acquire);
-        wh_cuda_mirrors_pull();
+        result = wh_cuda_mirrors_pull();
     }
     if (wh_cuda_capturing())
         return wh_cuda_capture_judge(call->number, result);

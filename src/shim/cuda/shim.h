@@ -66,6 +66,7 @@ struct wh_cuda_context {
     CUdevice device;
     bool primary;
     uint32_t number;                    /* among this process's contexts, from 1 */
+    CUstream lane;                      /* of managed variables (mirror.c, under its lock) */
     struct wh_storage *_Atomic storage; /* context-local storage (storage.c) */
 };
 
