@@ -3,6 +3,7 @@
 #include "base/util.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -21,6 +22,12 @@ int wh_write_all(int fd, const void *bytes, size_t size)
         size -= (size_t)n;
     }
     return 0;
+}
+
+void wh_claim_children(struct sigaction *inherited)
+{
+    const struct sigaction standard = {.sa_handler = SIG_DFL};
+    (void)sigaction(SIGCHLD, &standard, inherited);
 }
 
 int wh_parse_size(const char *text, uint64_t *size)

@@ -64,6 +64,15 @@ static inline void wh_relax(void)
  */
 int wh_write_all(int fd, const void *bytes, size_t size);
 
+struct sigaction;
+
+/*
+ * Lets this process wait for its children: who started it may have had SIGCHLD ignored, which exec
+ * keeps, and such a process is not told how they end. `inherited` (may be NULL) gets what was set
+ * before, for a program that is to start as if it had been started directly.
+ */
+void wh_claim_children(struct sigaction *inherited);
+
 /* Parses "64M", "2G", "4096" into bytes. Returns 0, or -1 when the text is not a size. */
 int wh_parse_size(const char *text, uint64_t *size);
 

@@ -201,6 +201,7 @@ int wh_cli_bench(int argc, char **argv)
     struct bench bench = {0};
     static char name[] = "wormhole bench"; /* in argp's messages */
     argv[0] = name;
+    wh_claim_children(NULL);
     if (argp_parse(&parser, argc, argv, 0, NULL, &bench) != 0)
         return EXIT_FAILURE;
     return bench_exitless();

@@ -434,6 +434,7 @@ int wh_cli_doctor(int argc, char **argv)
     struct findings findings = {0};
     static char name[] = "wormhole doctor"; /* in argp's messages */
     argv[0] = name;
+    wh_claim_children(NULL);
     if (argp_parse(&parser, argc, argv, 0, NULL, NULL) != 0)
         return EXIT_FAILURE;
     (void)setvbuf(stdout, NULL, _IOLBF, 0); /* before children are forked */

@@ -28,6 +28,7 @@ struct run {
     const char *trace; /* the file, or NULL */
     char **command;
     struct wh_private daemon;
+    struct sigaction children; /* what to do about them, as it was inherited */
 };
 
 static const struct argp_option options[] = {
@@ -195,11 +196,13 @@ static void fill_mask(sigset_t *mask)
         sigaddset(mask, forwarded[i]);
 }
 
-static int execute(char **command)
+static int execute(const struct run *run, const sigset_t *mask)
 {
-    execvp(command[0], command);
+    (void)sigaction(SIGCHLD, &run->children, NULL);
+    sigprocmask(SIG_SETMASK, mask, NULL);
+    execvp(run->command[0], run->command);
     int code = errno;
-    wh_log("cannot run %s: %s", command[0], strerror(code));
+    wh_log("cannot run %s: %s", run->command[0], strerror(code));
     return code == ENOENT ? WH_CLI_NOT_FOUND : WH_CLI_CANNOT_RUN;
 }
 
@@ -207,12 +210,17 @@ static int execute(char **command)
  */
 static int wait_for_command(pid_t pid, const sigset_t *mask)
 {
-    int status;
+    int status = 0;
     siginfo_t info;
-    while (waitpid(pid, &status, WNOHANG) == 0) {
+    pid_t ended;
+    while ((ended = waitpid(pid, &status, WNOHANG)) == 0) {
         int signal = sigwaitinfo(mask, &info);
         if (signal > 0 && signal != SIGCHLD && info.si_code != SI_KERNEL)
             kill(pid, signal);
+    }
+    if (ended < 0) {
+        wh_log("cannot wait for the command: %s", strerror(errno));
+        return WH_CLI_FAILED;
     }
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
@@ -220,10 +228,8 @@ static int wait_for_command(pid_t pid, const sigset_t *mask)
 static int run_beside_daemon(struct run *run, const sigset_t *mask, const sigset_t *before)
 {
     pid_t pid = fork();
-    if (pid == 0) {
-        sigprocmask(SIG_SETMASK, before, NULL);
-        _exit(execute(run->command));
-    }
+    if (pid == 0)
+        _exit(execute(run, before));
     if (pid < 0) {
         wh_log("cannot start %s: %s", run->command[0], strerror(errno));
         return WH_CLI_FAILED;
@@ -243,10 +249,8 @@ static int run_command(struct run *run)
         wh_log("%s", error.text);
     else if (run->daemon.pid > 0)
         status = run_beside_daemon(run, &mask, &before);
-    else {
-        sigprocmask(SIG_SETMASK, &before, NULL);
-        status = execute(run->command);
-    }
+    else
+        status = execute(run, &before);
     wh_private_stop(&run->daemon);
     return status;
 }
@@ -257,6 +261,7 @@ int wh_cli_run(int argc, char **argv)
     static char name[] = "wormhole run"; /* in argp's messages */
     argv[0] = name;
     argp_err_exit_status = WH_CLI_FAILED;
+    wh_claim_children(&run.children);
     if (argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &run) != 0)
         return WH_CLI_FAILED;
     if (run.stats)

@@ -190,6 +190,7 @@ int wh_cli_vm(int argc, char **argv)
                                         .environment = lists + 2 * room}};
     static char name[] = "wormhole vm"; /* in argp's messages */
     argv[0] = name;
+    wh_claim_children(NULL);
     argp_err_exit_status = WH_VM_FAILED;
     if (argp_parse(&parser, argc, argv, ARGP_IN_ORDER, NULL, &parsed) != 0)
         return WH_VM_FAILED;

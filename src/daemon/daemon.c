@@ -193,6 +193,7 @@ int wh_daemon_main(int argc, char **argv, const char *name)
     }
     struct command command = {.listen = lists, .vms = lists + room};
     argv[0] = title;
+    wh_claim_children(NULL);
     argp_program_version_hook = print_version;
     if (argp_parse(&parser, argc, argv, 0, NULL, &command) != 0)
         return EXIT_FAILURE;

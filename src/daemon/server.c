@@ -62,8 +62,8 @@ void wh_server_session_ended(struct wh_server *server)
         wh_loop_stop(&server->loop);
 }
 
-/* SIGTERM and SIGINT come as events; SIGPIPE never kills. The masks of workers are reset when they
- * start. */
+/* SIGTERM and SIGINT come as events; SIGPIPE never kills; workers are waited for. Their own signals
+ * are reset when they start. */
 static int watch_signals(struct wh_server *server, struct wh_error *error)
 {
     struct sigaction ignore = {.sa_handler = SIG_IGN};
@@ -73,6 +73,7 @@ static int watch_signals(struct wh_server *server, struct wh_error *error)
     sigaddset(&mask, SIGINT);
     sigprocmask(SIG_BLOCK, &mask, NULL);
     (void)sigaction(SIGPIPE, &ignore, NULL);
+    wh_claim_children(NULL);
     int fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
     if (fd < 0)
         return wh_error_set(error, errno, "cannot receive signals: %s", strerror(errno));

@@ -73,6 +73,25 @@ static void expect_no_platforms(const char *url, const char *why)
     process_end(&client);
 }
 
+/* Whoever started the daemon may ignore its children's ends, which is inherited. */
+static void daemon_started_deaf_to_its_children(void **state)
+{
+    struct daemon daemon;
+    char reason[200];
+    (void)state;
+    daemon_prepare(&daemon, NULL);
+    assert_ptr_not_equal(signal(SIGCHLD, SIG_IGN), SIG_ERR);
+    daemon_run(&daemon);
+    assert_ptr_not_equal(signal(SIGCHLD, SIG_DFL), SIG_ERR);
+    struct wh_shm *shm = raw_connect(daemon.url);
+    assert_int_equal(raw_platforms(shm, NULL), 0);
+    assert_int_equal(kill(daemon_only_worker(&daemon), SIGKILL), 0);
+    raw_await_end(shm, reason, sizeof(reason));
+    assert_non_null(strstr(reason, "killed by signal 9"));
+    raw_close(shm);
+    daemon_stop(&daemon);
+}
+
 const struct victim_api victim_api = {
     .start = victim_start,
     .expect_no_session = expect_no_platforms,
@@ -87,6 +106,7 @@ int main(void)
         TESTS_OF_LOSSES,
         cmocka_unit_test(worker_crashes),
         cmocka_unit_test(client_killed_in_mid_message),
+        cmocka_unit_test(daemon_started_deaf_to_its_children),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
