@@ -10,6 +10,7 @@
 #include "daemon/ledger.h"
 #include "daemon/lender.h"
 #include "daemon/spawn.h"
+#include "daemon/sweep.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -45,8 +46,7 @@ static void unlink_session(struct wh_served *session)
         session->next->link = session->link;
     wh_ledger_clear(session);
     session->server->nsessions--;
-    if (--session->tenant->nsessions == 0)
-        wh_spawn_forget_tenant(session->server->config, session->tenant->name);
+    session->tenant->nsessions--;
 }
 
 static void stop_watching(struct wh_served *session)
@@ -96,6 +96,8 @@ static bool describe_end(const siginfo_t *info, char *text, size_t size)
 void wh_session_finish(struct wh_served *session)
 {
     unlink_session(session);
+    if (session->tenant->nsessions == 0)
+        wh_sweep_start(session->tenant);
     if (session->ended)
         session->ended(session->owner);
     wh_server_session_ended(session->server);
@@ -193,6 +195,7 @@ struct wh_served *wh_session_start(struct wh_server *server,
     if (map_head(session, request, error) == 0 &&
         wh_exchange_open(session, &exchange, error) == 0) {
         complete.exchange = exchange;
+        wh_sweep_stop(session->tenant);
         session->pid = wh_spawn_worker(server->config, &complete, session->number, error);
         if (session->pid > 0 && watch_worker(session, error) == 0) {
             enter(server, session);

@@ -70,25 +70,36 @@ bool wh_shm_enter(const char *home, uid_t uid, gid_t gid)
     return false;
 }
 
-void wh_shm_clear(const char *home)
+/* -1: there is no folder to be cleared. */
+static int open_to_clear(const char *home, uid_t uid, char *path, size_t size)
+{
+    if (!*home || geteuid() != 0)
+        return -1;
+    wh_shm_folder(home, path, size);
+    return open_folder(path, uid);
+}
+
+bool wh_shm_remove(const char *home, uid_t uid)
+{
+    char path[64];
+    WH_CLEANUP_CLOSE int fd = open_to_clear(home, uid, path, sizeof(path));
+    return fd < 0 || rmdir(path) == 0 || errno != ENOTEMPTY;
+}
+
+void wh_shm_clear(const char *home, uid_t uid)
 {
     char path[64];
     struct stat status;
-    if (!*home || geteuid() != 0)
-        return;
-    wh_shm_folder(home, path, sizeof(path));
-    if (rmdir(path) == 0 || errno != ENOTEMPTY) /* as a rule: the driver clears up after itself */
-        return;
-    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int fd = open_to_clear(home, uid, path, sizeof(path));
     DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
     if (!folder) {
-        if (fd >= 0)
-            close(fd);
+        wh_close_fd(&fd);
         return;
     }
     for (struct dirent *entry; (entry = readdir(folder));)
-        if (fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
-            (void)unlinkat(fd, entry->d_name, 0); /* a folder stays, and this one with it */
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+            fstatat(fd, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) == 0)
+            (void)unlinkat(fd, entry->d_name, S_ISDIR(status.st_mode) ? AT_REMOVEDIR : 0);
     (void)closedir(folder);
     (void)rmdir(path);
 }

@@ -372,9 +372,13 @@ pid_t wh_spawn_worker(const struct wh_config *config, const struct wh_session_re
     return pid;
 }
 
-void wh_spawn_forget_tenant(const struct wh_config *config, const char *tenant)
+int wh_spawn_find_home(const struct wh_config *config, const char *tenant, char *home, uid_t *uid)
 {
-    char home[PATH_MAX];
-    if (!config->private && config->state_dir && name_home(config->state_dir, tenant, home))
-        wh_shm_clear(home);
+    struct identity identity;
+    struct wh_error error;
+    if (config->private || !config->state_dir || !name_home(config->state_dir, tenant, home) ||
+        find_identity(config, &identity, &error) < 0)
+        return -1;
+    *uid = identity.uid;
+    return 0;
 }

@@ -12,8 +12,8 @@
 pid_t wh_spawn_worker(const struct wh_config *config, const struct wh_session_request *request,
                       uint32_t session, struct wh_error *error);
 
-/* The tenant has no session any more: what its workers left on the host beyond its folder goes. */
-void wh_spawn_forget_tenant(const struct wh_config *config, const char *tenant);
+/* The folder of a tenant's workers, of PATH_MAX bytes, and who they are. -1: they have none. */
+int wh_spawn_find_home(const struct wh_config *config, const char *tenant, char *home, uid_t *uid);
 
 /*
  * Who root's workers are to be when the configuration does not say: a user without powers who can

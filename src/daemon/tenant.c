@@ -5,6 +5,7 @@
 #include "base/util.h"
 #include "channel/segment.h"
 #include "daemon/ledger.h"
+#include "daemon/sweep.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -37,6 +38,8 @@ static struct wh_tenant *find_or_make(struct wh_server *server, const char *pref
     if (!tenant)
         return NULL;
     memcpy(tenant->name, safe, sizeof(safe));
+    tenant->server = server;
+    tenant->sweeper.fd = -1;
     tenant->limits = *limits;
     tenant->next = server->tenants;
     server->tenants = tenant;
@@ -102,6 +105,7 @@ void wh_tenants_free(struct wh_server *server)
     while (server->tenants) {
         struct wh_tenant *next = server->tenants->next;
         wh_ledger_free(server->tenants);
+        wh_sweep_forget(server->tenants);
         free(server->tenants);
         server->tenants = next;
     }

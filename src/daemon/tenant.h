@@ -13,6 +13,7 @@ struct wh_offer;
 
 struct wh_tenant {
     struct wh_tenant *next;
+    struct wh_server *server;
     char name[64]; /* also the name of its folder: no '/' and no leading '.' */
     struct wh_limits limits;
     unsigned nsessions;
@@ -23,6 +24,7 @@ struct wh_tenant {
     uint64_t ledger_offset;  /* in that; not 0: it is in a service VM's memory for views */
     struct wh_offer *offers; /* what its sessions offer to one another (exchange.c) */
     unsigned noffers, ndescriptors;
+    struct wh_source sweeper; /* the pidfd of who clears up after it (sweep.h) */
 };
 
 /* The tenant that a local user belongs to; one is made for users without any. NULL: out of memory.

@@ -37,7 +37,9 @@ struct ruleset {
     (DEVICE | LANDLOCK_ACCESS_FS_REMOVE_DIR | LANDLOCK_ACCESS_FS_REMOVE_FILE |                  \
      LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | \
      LANDLOCK_ACCESS_FS_MAKE_FIFO | LANDLOCK_ACCESS_FS_MAKE_SYM | LANDLOCK_ACCESS_FS_REFER)
-#define ALL (READ | WRITE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK)
+/* The daemon clears up there, and looks for files only. */
+#define WRITE_SHM (DEVICE | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG)
+#define ALL       (READ | WRITE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_BLOCK)
 /* The rights that a file, as opposed to a folder, can have. */
 #define OF_FILE                                                                                  \
     (LANDLOCK_ACCESS_FS_EXECUTE | LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_WRITE_FILE | \
@@ -215,7 +217,7 @@ int wh_view_enter(const struct wh_config *config, const char *home, bool own_shm
         return -1;
     grant_everything(&view, config, home);
     if (own_shm)
-        grant(&view, "/dev/shm", WRITE);
+        grant(&view, "/dev/shm", WRITE_SHM);
     if (view.failed || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return -1;
     return (int)syscall(SYS_landlock_restrict_self, fd, 0);

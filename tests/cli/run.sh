@@ -27,6 +27,7 @@ for server in --unset=WORMHOLE_SERVER WORMHOLE_SERVER=unix:/nonexistent/wormhole
     for children in --default-signal=CHLD --ignore-signal=CHLD; do
         ends 0 env "$children" "$server" "$WORMHOLE" run -- true
         ends 3 env "$children" "$server" "$WORMHOLE" run -- bash -c 'exit 3'
+        # shellcheck disable=SC2016 # for that bash
         ends 143 env "$children" "$server" "$WORMHOLE" run -- bash -c 'kill -TERM $BASHPID'
         ends 127 env "$children" "$server" "$WORMHOLE" run -- /nonexistent/command
     done

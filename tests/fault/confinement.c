@@ -9,6 +9,7 @@
 #include "daemon/shm.h"
 #include "daemon/view.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -147,6 +148,57 @@ static void await_removal(int watch, const char *path)
 
 /* ---- the tests ---- */
 
+/* Makes `files` files and a folder in one. */
+static void make_litter(const char *folder, unsigned files)
+{
+    char path[200];
+    assert_int_equal(mkdir(folder, 0700), 0);
+    (void)snprintf(path, sizeof(path), "%s/old-folder", folder);
+    assert_int_equal(mkdir(path, 0700), 0);
+    for (unsigned i = 0; i < files; i++) {
+        (void)snprintf(path, sizeof(path), "%s/file-%u", folder, i);
+        int fd = open(path, O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+        close(fd);
+    }
+}
+
+static unsigned count_entries(const char *path)
+{
+    unsigned n = 0;
+    DIR *folder = opendir(path);
+    while (folder && readdir(folder))
+        n++;
+    if (folder)
+        (void)closedir(folder);
+    return n;
+}
+
+/* Folders go, too, but nothing of another user's: anybody may make that folder. */
+static void litter(void **state)
+{
+    char home[64], folder[64];
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    (void)snprintf(home, sizeof(home), "/nonexistent/%d", getpid());
+    wh_shm_folder(home, folder, sizeof(folder));
+    make_litter(folder, 100);
+    assert_int_equal(chown(folder, 4711, 4711), 0);
+    wh_shm_clear(home, 4712);
+    assert_int_equal(count_entries(folder), 103);
+    assert_false(wh_shm_remove(home, 4711));
+    wh_shm_clear(home, 4711);
+    assert_int_equal(access(folder, F_OK), -1);
+
+    assert_int_equal(mkdir(folder, 0700), 0);
+    assert_int_equal(chown(folder, 4711, 4711), 0);
+    assert_true(wh_shm_remove(home, 4712));
+    assert_int_equal(access(folder, F_OK), 0);
+    assert_true(wh_shm_remove(home, 4711));
+    assert_int_equal(access(folder, F_OK), -1);
+}
+
 /* NVIDIA's driver shares events there, under names that others can guess. */
 static void own_shm(void **state)
 {
@@ -163,8 +215,13 @@ static void own_shm(void **state)
     assert_true(inotify_add_watch(watch, "/dev/shm", IN_DELETE) >= 0);
     prepare_open(&daemon, "");
     char words[200];
-    (void)snprintf(words, sizeof(words), "read %s:read /dev/shm:write /dev/shm", secret);
+    (void)snprintf(words, sizeof(words),
+                   "read %s:read /dev/shm:write /dev/shm:folder /dev/shm/folder", secret);
     plan(&daemon, words);
+    char home[200], folder[64];
+    (void)snprintf(home, sizeof(home), "%s/state/user-%u", daemon.folder, geteuid());
+    wh_shm_folder(home, folder, sizeof(folder));
+    make_litter(folder, 2000); /* of sessions before */
     daemon_run(&daemon);
     pry(&daemon);
     char what[100];
@@ -172,11 +229,9 @@ static void own_shm(void **state)
     expect(&daemon, what, ENOENT);
     expect(&daemon, "read /dev/shm", 0);
     expect(&daemon, "write /dev/shm", 0);
+    expect(&daemon, "folder /dev/shm/folder", EACCES);
     assert_int_equal(unlink(secret), 0);
     /* With the tenant's last session it goes. */
-    char home[200], folder[64];
-    (void)snprintf(home, sizeof(home), "%s/state/user-%u", daemon.folder, geteuid());
-    wh_shm_folder(home, folder, sizeof(folder));
     await_removal(watch, folder);
     finish(&daemon);
 }
@@ -333,8 +388,9 @@ static void users(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files),         cmocka_unit_test(own_shm),  cmocka_unit_test(limits),
-        cmocka_unit_test(tenants_limit), cmocka_unit_test(children), cmocka_unit_test(users),
+        cmocka_unit_test(files),  cmocka_unit_test(litter),        cmocka_unit_test(own_shm),
+        cmocka_unit_test(limits), cmocka_unit_test(tenants_limit), cmocka_unit_test(children),
+        cmocka_unit_test(users),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

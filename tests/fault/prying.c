@@ -2,9 +2,9 @@
 /*
  * A library that a worker loads as the accelerator's, and that looks around instead: what it may
  * read, write, run and allocate there is what a tenant's kernel may. confinement.c loads it. It
- * tries the words of PRYING ("read PATH", "write FOLDER", "run PROGRAM", "copy PROGRAM", "name
- * THREAD"; colons between them; ~ is the worker's home) and writes what came of it to ~/report, a
- * line each: 0 or an errno value, then the word.
+ * tries the words of PRYING ("read PATH", "write FOLDER", "folder PATH", "run PROGRAM", "copy
+ * PROGRAM", "name THREAD"; colons between them; ~ is the worker's home) and writes what came of it
+ * to ~/report, a line each: 0 or an errno value, then the word.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -36,6 +37,11 @@ static int try_write(const char *folder)
         return errno;
     close(fd);
     return unlink(path) < 0 ? errno : 0;
+}
+
+static int try_folder(const char *path)
+{
+    return mkdir(path, 0700) < 0 ? errno : 0;
 }
 
 static int try_run(const char *program)
@@ -92,11 +98,8 @@ static void pry(const char *word, FILE *report)
     static const struct {
         const char *verb;
         int (*attempt)(const char *path);
-    } attempts[] = {{"read ", try_read},
-                    {"write ", try_write},
-                    {"run ", try_run},
-                    {"copy ", try_copy},
-                    {"name ", try_name}};
+    } attempts[] = {{"read ", try_read}, {"write ", try_write}, {"folder ", try_folder},
+                    {"run ", try_run},   {"copy ", try_copy},   {"name ", try_name}};
     for (size_t i = 0; i < sizeof(attempts) / sizeof(attempts[0]); i++) {
         size_t length = strlen(attempts[i].verb);
         if (strncmp(word, attempts[i].verb, length) != 0)

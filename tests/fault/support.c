@@ -217,10 +217,9 @@ void daemon_restart(struct daemon *daemon)
 /* A tenant's folder, perhaps: the daemon had no time to clear what belongs to it. */
 static int remove_entry(const char *path, const struct stat *status, int type, struct FTW *walk)
 {
-    (void)status;
     (void)walk;
     if (type == FTW_DP)
-        wh_shm_clear(path);
+        wh_shm_clear(path, status->st_uid);
     return remove(path);
 }
 
