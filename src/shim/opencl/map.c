@@ -113,18 +113,17 @@ static cl_int map_shared(const struct wh_cl_transfer *t, const struct wh_cl_mem 
                          const struct wh_cl_map *map, bool blocking, cl_event *event)
 {
     struct wh_session *session = wh_opencl_session();
-    cl_uint token = WH_NO_TOKEN;
-    int64_t ticket = -1;
-    if (mem->host && !mem->over_svm && wants_contents(map->flags, t->kind == WH_CL_READ_IMAGE)) {
-        struct wh_copy copy = map->layout;
-        copy.arena = mem->storage + map->offset;
-        ticket = wh_transfer_begin(session, NULL, &copy);
-        if (ticket < 0)
-            return CL_OUT_OF_RESOURCES;
-        token = WH_TICKET_TOKEN(ticket);
-    }
-    cl_int result = wh_opencl_call_map_buffer(t->queue, t->mem, blocking, map->flags, map->offset,
-                                              map->size, token, t->num_events, t->events, event);
+    bool copies =
+        mem->host && !mem->over_svm && wants_contents(map->flags, t->kind == WH_CL_READ_IMAGE);
+    struct wh_copy copy = map->layout;
+    copy.arena = mem->storage + map->offset;
+    int64_t ticket = copies ? wh_transfer_begin(session, NULL, &copy) : -1;
+    bool late = copies && ticket < 0; /* all tokens are in use: wait for this map */
+    cl_int result = wh_opencl_call_map_buffer(
+        t->queue, t->mem, blocking || late, map->flags, map->offset, map->size,
+        ticket < 0 ? WH_NO_TOKEN : WH_TICKET_TOKEN(ticket), t->num_events, t->events, event);
+    if (result == CL_SUCCESS && late)
+        wh_copy_to_memory(&map->layout, copy.arena);
     if (result != CL_SUCCESS && ticket >= 0)
         wh_transfer_cancel(session, ticket);
     if (!mem->host)

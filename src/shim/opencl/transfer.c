@@ -96,12 +96,12 @@ cl_int wh_opencl_read_later(const struct wh_cl_transfer *t, const struct wh_copy
     return result;
 }
 
-/* A whole transfer through one block. */
-static cl_int read_whole(const struct wh_cl_transfer *t, const struct wh_copy *copy, size_t size,
-                         const struct wh_block *block, cl_event *event)
+/* A whole transfer, or the piece `skip` bytes into a linear one, through one block; waited for. */
+static cl_int read_block(const struct wh_cl_transfer *t, const struct wh_copy *copy, size_t skip,
+                         size_t size, const struct wh_block *block, cl_event *event)
 {
     struct wh_session *session = wh_opencl_session();
-    cl_int result = wh_opencl_send(t, block, 0, size, WH_NO_TOKEN, true, event);
+    cl_int result = wh_opencl_send(t, block, skip, size, WH_NO_TOKEN, true, event);
     if (result == CL_SUCCESS) {
         wh_copy_to_memory(copy, wh_arena_address(wh_session_arena(session), block));
         count_copied(session, size);
@@ -128,24 +128,21 @@ static cl_int read_pieces(const struct wh_cl_transfer *t, uint8_t *memory, size_
             return wh_opencl_api.lost;
         const struct wh_block *block = wh_opencl_stage(WH_STAGE, 256);
         int64_t ticket = block ? wh_transfer_begin(session, block, &copy) : -1;
-        if (ticket < 0) {
-            wh_arena_release(wh_session_arena(session), block);
-            result = CL_OUT_OF_RESOURCES;
-            break;
+        if (ticket < 0) { /* all tokens are in use: wait for this piece */
+            result =
+                block ? read_block(t, &copy, done, WH_STAGE, block, NULL) : CL_OUT_OF_RESOURCES;
+        } else {
+            tickets[n++ % WH_STAGES] = ticket;
+            result = wh_opencl_send(t, block, done, WH_STAGE, WH_TICKET_TOKEN(ticket), false, NULL);
+            if (result != CL_SUCCESS)
+                wh_transfer_cancel(session, ticket);
         }
-        tickets[n++ % WH_STAGES] = ticket;
-        result = wh_opencl_send(t, block, done, WH_STAGE, WH_TICKET_TOKEN(ticket), false, NULL);
-        if (result != CL_SUCCESS)
-            wh_transfer_cancel(session, ticket);
         done += WH_STAGE;
     }
     const struct wh_block *last = result == CL_SUCCESS ? wh_opencl_stage(size - done, 256) : NULL;
     struct wh_copy copy = plain_copy(memory + done, size - done);
-    if (result == CL_SUCCESS) {
-        struct wh_cl_transfer rest = *t;
-        rest.offset += done;
-        result = last ? read_whole(&rest, &copy, size - done, last, event) : CL_OUT_OF_RESOURCES;
-    }
+    if (result == CL_SUCCESS)
+        result = last ? read_block(t, &copy, done, size - done, last, event) : CL_OUT_OF_RESOURCES;
     for (unsigned i = 0; i < n && i < WH_STAGES; i++)
         if (wh_transfer_wait(session, tickets[i]) < 0)
             return wh_opencl_api.lost;
@@ -164,7 +161,7 @@ cl_int wh_opencl_read_now(const struct wh_cl_transfer *t, const struct wh_copy *
     if (is_linear(t) && size > WH_STAGE)
         return read_pieces(t, copy->memory, size, event);
     const struct wh_block *block = wh_opencl_stage(size, 256);
-    return block ? read_whole(t, copy, size, block, event) : CL_MEM_OBJECT_ALLOCATION_FAILURE;
+    return block ? read_block(t, copy, 0, size, block, event) : CL_MEM_OBJECT_ALLOCATION_FAILURE;
 }
 
 /* A write that cannot fail but for lack of resources: it is posted. */
