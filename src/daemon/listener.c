@@ -141,6 +141,7 @@ static int start_session(struct connection *connection, struct wh_tenant *tenant
     struct wh_session_request request = {.tenant = tenant,
                                          .hello = &connection->hello,
                                          .transport = "unix",
+                                         .peer = connection->peer.pid,
                                          .life = connection->fd,
                                          .bell = -1,
                                          .gate = -1};

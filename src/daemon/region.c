@@ -178,21 +178,31 @@ static unsigned count(const struct wh_region_server *region, enum slot_state sta
     return n;
 }
 
+static unsigned count_workers(const struct wh_region_server *region)
+{
+    return count(region, SLOT_RUNNING) + count(region, SLOT_LEAVING);
+}
+
 static void free_when_done(struct wh_region_server *region)
 {
-    if (count(region, SLOT_RUNNING) + count(region, SLOT_LEAVING) == 0)
-        free(region);
+    if (count_workers(region) > 0)
+        return;
+    wh_loop_clear_timer(&region->tick);
+    free(region);
 }
 
 static void look(struct wh_region_server *region);
 
-/* The worker is gone. */
+/* The worker is gone, or the daemon goes: then it is not waited for any longer. */
 static void on_end_of_session(void *owner)
 {
     struct slot *slot = owner;
     struct wh_region_server *region = slot->owner;
+    if (region->ending)
+        wh_session_kill(slot->served);
     slot->served = NULL;
     if (region->ending) {
+        region->server->nending--;
         slot->state = SLOT_IDLE;
         free_when_done(region);
         return;
@@ -572,13 +582,23 @@ void wh_region_ring(struct wh_region_server *region, uint32_t peer)
         (void)!write(region->slots[peer - WH_PEER_SESSION].bell, &one, sizeof(one));
 }
 
+/* Who does not end by itself would keep the region's memory. */
+static void on_last_tick(struct wh_timer *timer)
+{
+    struct wh_region_server *region = WH_CONTAINER(timer, struct wh_region_server, tick);
+    for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++)
+        if (region->slots[i].served)
+            wh_session_kill(region->slots[i].served);
+}
+
 void wh_region_end(struct wh_region_server *region, const char *reason)
 {
     atomic_store_explicit(&region->region->magic, 0, memory_order_release);
-    wh_loop_clear_timer(&region->tick);
+    wh_loop_set_timer(&region->server->loop, &region->tick, KILL_MS, on_last_tick);
     wh_loop_remove(&region->server->loop, &region->doorbell);
     wh_region_abandon(region->setup.memory, region->setup.size, reason);
     region->ending = true;
+    region->server->nending += count_workers(region);
     for (unsigned i = 0; i < WH_REGION_MAILBOXES; i++) {
         struct slot *slot = &region->slots[i];
         wh_close_fd(&slot->life);

@@ -41,7 +41,8 @@ struct wh_region_server *wh_region_serve(struct wh_server *server,
 
 /*
  * Stops serving: every session ends with `reason`. The region's memory and descriptors are not
- * touched after this; the rest goes with the last worker.
+ * touched after this; the rest goes with the last worker, and those that do not end by themselves
+ * are killed.
  */
 void wh_region_end(struct wh_region_server *region, const char *reason);
 

@@ -20,8 +20,6 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 
-/* A private daemon's workers end with their clients; it waits for them so that nothing is left
- * behind. */
 #define LINGER_MS 500u
 
 static void on_linger_end(struct wh_timer *timer)
@@ -42,6 +40,13 @@ static void close_doors(struct wh_server *server)
     wh_ivshmem_unmap(&server->device);
 }
 
+/* For workers of VMs to end, and for a private daemon's, which end with their clients, so that
+ * nothing is left behind. */
+static bool lingers(const struct wh_server *server)
+{
+    return server->nending > 0 || (server->config->private && server->sessions);
+}
+
 static void on_signal(struct wh_source *source, uint32_t events)
 {
     struct wh_server *server = WH_CONTAINER(source, struct wh_server, signals);
@@ -50,15 +55,15 @@ static void on_signal(struct wh_source *source, uint32_t events)
     if (read(source->fd, &info, sizeof(info)) != (ssize_t)sizeof(info))
         return;
     close_doors(server);
-    if (!server->config->private || !server->sessions)
-        wh_loop_stop(&server->loop);
-    else
+    if (lingers(server))
         wh_loop_set_timer(&server->loop, &server->linger, LINGER_MS, on_linger_end);
+    else
+        wh_loop_stop(&server->loop);
 }
 
 void wh_server_session_ended(struct wh_server *server)
 {
-    if (server->linger.link && !server->sessions)
+    if (server->linger.link && !lingers(server))
         wh_loop_stop(&server->loop);
 }
 

@@ -31,6 +31,7 @@ struct wh_server {
     struct wh_tenant *tenants;
     struct wh_served *sessions; /* running workers */
     unsigned nsessions;
+    unsigned nending; /* of them, those of regions that are served no more */
     uint32_t last_session;
     uint64_t machine_memory; /* bytes */
     struct wh_source signals;

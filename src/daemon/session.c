@@ -22,7 +22,8 @@
 #include <sys/pidfd.h>
 #include <sys/wait.h>
 
-#define PAGE 4096u
+#define PAGE     4096u
+#define LEAVE_MS 1000u /* for a worker to end by itself */
 
 static void clean(char *text, size_t size)
 {
@@ -49,11 +50,19 @@ static void unlink_session(struct wh_served *session)
     session->tenant->nsessions--;
 }
 
-static void stop_watching(struct wh_served *session)
+static void stop_watching(struct wh_served *session, struct wh_source *source)
 {
-    int pidfd = session->exit.fd;
-    wh_loop_remove(&session->server->loop, &session->exit);
+    int pidfd = source->fd;
+    wh_loop_remove(&session->server->loop, source);
     wh_close_fd(&pidfd);
+}
+
+/* Nobody waits for the worker's end any more. */
+static void forget_processes(struct wh_served *session)
+{
+    stop_watching(session, &session->exit);
+    stop_watching(session, &session->peer);
+    wh_loop_clear_timer(&session->leave);
 }
 
 static void free_session(struct wh_served *session)
@@ -61,7 +70,7 @@ static void free_session(struct wh_served *session)
     wh_gate_release(session);
     wh_lender_forget(session);
     wh_exchange_close(session);
-    stop_watching(session);
+    forget_processes(session);
     if (session->head)
         munmap(session->head, PAGE);
     free(session);
@@ -124,7 +133,7 @@ static void on_exit_of_worker(struct wh_source *source, uint32_t events)
                        session->tenant->name, reason);
     else
         wh_debug("session %u of %s ends: %s", session->number, session->tenant->name, reason);
-    stop_watching(session);
+    forget_processes(session);
     if (!wh_lender_release(session))
         wh_session_finish(session);
 }
@@ -156,6 +165,32 @@ static int watch_worker(struct wh_served *session, struct wh_error *error)
     return -1;
 }
 
+static void on_time_to_leave(struct wh_timer *timer)
+{
+    wh_session_kill(WH_CONTAINER(timer, struct wh_served, leave));
+}
+
+/* The worker sees that, too, unless what it runs keeps it from that. */
+static void on_end_of_client(struct wh_source *source, uint32_t events)
+{
+    struct wh_served *session = WH_CONTAINER(source, struct wh_served, peer);
+    (void)events;
+    stop_watching(session, source);
+    wh_loop_set_timer(&session->server->loop, &session->leave, LEAVE_MS, on_time_to_leave);
+}
+
+/* Where the client cannot be watched, its worker still does it. */
+static void watch_client(struct wh_served *session, pid_t pid)
+{
+    struct wh_error error = {0};
+    int pidfd = pid > 0 ? pidfd_open(pid, 0) : -1;
+    if (pidfd >= 0 &&
+        wh_loop_add(&session->server->loop, &session->peer, pidfd, on_end_of_client, &error) < 0)
+        close(pidfd);
+    else if (pidfd < 0 && pid > 0 && errno == ESRCH)
+        wh_loop_set_timer(&session->server->loop, &session->leave, LEAVE_MS, on_time_to_leave);
+}
+
 static void enter(struct wh_server *server, struct wh_served *session)
 {
     session->next = server->sessions;
@@ -184,6 +219,7 @@ struct wh_served *wh_session_start(struct wh_server *server,
                                   .shared = request->size,
                                   .since = wh_now_ns(),
                                   .exit.fd = -1,
+                                  .peer.fd = -1,
                                   .exchange.fd = -1,
                                   .gate_vm = request->gate_vm,
                                   .view = -1};
@@ -199,6 +235,7 @@ struct wh_served *wh_session_start(struct wh_server *server,
         session->pid = wh_spawn_worker(server->config, &complete, session->number, error);
         if (session->pid > 0 && watch_worker(session, error) == 0) {
             enter(server, session);
+            watch_client(session, request->peer);
             wh_ledger_enter(session);
             wh_debug("session %u: %s for %s (pid %u), worker %d, %llu MiB", session->number,
                      request->hello->api, request->tenant->name, request->hello->pid, session->pid,

@@ -17,6 +17,7 @@ struct wh_session_request {
     struct wh_tenant *tenant;
     const struct wh_hello *hello; /* a private, checked copy */
     const char *transport;        /* "unix" or "ivshmem" */
+    pid_t peer; /* the client's process, if its end is the session's; else 0 */
     int life, memory;
     int bell;     /* or -1: the worker naps */
     bool relayed; /* this daemon rings it, when it hears of a ring */
@@ -40,6 +41,8 @@ struct wh_served {
     struct wh_segment *head;    /* the segment's first page */
     struct wh_account *account; /* in the tenant's ledger, or NULL */
     struct wh_source exit;      /* the worker's pidfd */
+    struct wh_source peer;      /* the client's, or none */
+    struct wh_timer leave;      /* for the worker, when the client is gone */
     struct wh_source exchange;  /* the socket to the worker (exchange.c) */
     struct wh_gate_vm *gate_vm; /* where a view of its worker may be bound, or NULL */
     int view;                   /* that is, or -1 */

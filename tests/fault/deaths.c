@@ -73,6 +73,23 @@ static void expect_no_platforms(const char *url, const char *why)
     process_end(&client);
 }
 
+/* A worker that does not see its client's end, as one whose library hangs, does not stay. */
+static void client_killed_over_a_stuck_worker(void **state)
+{
+    struct daemon daemon;
+    struct process victim;
+    (void)state;
+    daemon_start(&daemon, NULL);
+    victim_start(&victim, daemon.url, "idle");
+    process_expect(&victim, 0, "idle", NULL, 0);
+    int worker = watch_process(daemon_only_worker(&daemon));
+    assert_int_equal(kill(daemon_only_worker(&daemon), SIGSTOP), 0);
+    assert_int_equal(kill(victim.pid, SIGKILL), 0);
+    await_end_of(worker);
+    process_end(&victim);
+    daemon_stop(&daemon);
+}
+
 /* Whoever started the daemon may ignore its children's ends, which is inherited. */
 static void daemon_started_deaf_to_its_children(void **state)
 {
@@ -106,6 +123,7 @@ int main(void)
         TESTS_OF_LOSSES,
         cmocka_unit_test(worker_crashes),
         cmocka_unit_test(client_killed_in_mid_message),
+        cmocka_unit_test(client_killed_over_a_stuck_worker),
         cmocka_unit_test(daemon_started_deaf_to_its_children),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

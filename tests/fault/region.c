@@ -359,6 +359,44 @@ static void machine_dies(void **state)
     daemon_stop(&server);
 }
 
+/* A worker that does not see it does not keep the dead VM's memory. */
+static void machine_dies_over_a_stuck_worker(void **state)
+{
+    struct daemon server;
+    struct machine machine;
+    struct guest guest;
+    (void)state;
+    serve_machines(&server);
+    boot(&machine, &server, "one");
+    open_guest(&guest, &machine, "a");
+    int worker = watch_process(daemon_only_worker(&server));
+    assert_int_equal(kill(daemon_only_worker(&server), SIGSTOP), 0);
+    raw_close(guest.shm);
+    power_off(&machine);
+    await_end_of(worker);
+    daemon_stop(&server);
+}
+
+/* Nor after the daemon, which waits for it a little. */
+static void server_is_stopped_over_a_stuck_worker(void **state)
+{
+    struct daemon server;
+    struct machine machine;
+    struct guest guest;
+    (void)state;
+    serve_machines(&server);
+    boot(&machine, &server, "one");
+    open_guest(&guest, &machine, "a");
+    int worker = watch_process(daemon_only_worker(&server));
+    assert_int_equal(kill(daemon_only_worker(&server), SIGSTOP), 0);
+    assert_int_equal(kill(server.process.pid, SIGTERM), 0);
+    await_end_of(worker);
+    assert_int_equal(process_wait(&server.process), 0);
+    raw_close(guest.shm);
+    power_off(&machine);
+    daemon_stop(&server);
+}
+
 /* The guest's kernel says that a client died. */
 static void client_dies(void **state)
 {
@@ -573,10 +611,12 @@ int main(void)
         cmocka_unit_test(reset),
         cmocka_unit_test(reset_with_all_mailboxes_taken),
         cmocka_unit_test(machine_dies),
+        cmocka_unit_test(machine_dies_over_a_stuck_worker),
         cmocka_unit_test(client_dies),
         cmocka_unit_test(unfinished_business),
         cmocka_unit_test(worker_dies),
         cmocka_unit_test(server_is_stopped),
+        cmocka_unit_test(server_is_stopped_over_a_stuck_worker),
         cmocka_unit_test(server_is_killed),
         cmocka_unit_test(machines_are_apart),
         cmocka_unit_test(second_machine_is_turned_away),
