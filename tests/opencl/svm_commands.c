@@ -209,6 +209,30 @@ static void refuse_bad_arguments(const struct clt *t)
     clSVMFree(t->context, a);
 }
 
+static cl_uint references(const struct clt *t)
+{
+    cl_uint count = 0;
+
+    CL_OK(clGetContextInfo(t->context, CL_CONTEXT_REFERENCE_COUNT, sizeof(count), &count, NULL));
+    return count;
+}
+
+/* A free that was refused keeps neither the queue nor its context. */
+static void refused_free(const struct clt *t)
+{
+    cl_uint before = references(t);
+    cl_command_queue queue = clt_queue(t, 0);
+    unsigned char *memory = allocate(t, SIZE);
+    void *pointers[1] = {memory};
+
+    EXPECT(clEnqueueSVMFree(queue, 1, pointers, NULL, NULL, 1, NULL, NULL),
+           CL_INVALID_EVENT_WAIT_LIST);
+    CL_OK(clFinish(queue));
+    clSVMFree(t->context, memory);
+    CL_OK(clReleaseCommandQueue(queue));
+    CHECK(references(t) == before);
+}
+
 int main(void)
 {
     struct clt t;
@@ -225,8 +249,10 @@ int main(void)
     each_command_has_an_event(&t);
     free_with_a_callback(&t);
     free_after_use(&t);
-    if (clt_validates(&t))
+    if (clt_validates(&t)) {
         refuse_bad_arguments(&t);
+        refused_free(&t);
+    }
     clt_close(&t);
     return clt_done();
 }

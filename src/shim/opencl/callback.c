@@ -12,6 +12,7 @@
 
 struct place {
     struct wh_cl_notice notice;
+    bool pins;           /* its object */
     uint32_t generation; /* odd while in use */
 };
 
@@ -50,6 +51,7 @@ uint64_t wh_opencl_notice_add(const struct wh_cl_notice *notice, bool pin)
     struct place *place = find_place(&index);
     if (place) {
         place->notice = *notice;
+        place->pins = pin && notice->object;
         place->generation++;
         notices.next = index + 1;
         token = (uint64_t)place->generation << 32 | (index + 1);
@@ -60,36 +62,63 @@ uint64_t wh_opencl_notice_add(const struct wh_cl_notice *notice, bool pin)
     return token;
 }
 
-/* Looks a token up and, if `take`, ends it. */
-static bool look_up(uint64_t token, bool take, struct wh_cl_notice *notice)
+/* The place of a live token, or NULL; the lock is held. */
+static struct place *place_of(uint64_t token)
 {
     uint32_t index = (uint32_t)token - 1;
-    bool found = false;
+    bool live = index < notices.room && notices.places[index].generation == token >> 32 &&
+                notices.places[index].generation % 2 == 1;
+    return live ? &notices.places[index] : NULL;
+}
+
+/* What a token from the worker stands for; all but a context's come once. */
+static bool take(uint64_t token, struct wh_cl_notice *notice)
+{
     pthread_mutex_lock(&notices.lock);
-    if (index < notices.room && notices.places[index].generation == token >> 32 &&
-        notices.places[index].generation % 2 == 1) {
-        *notice = notices.places[index].notice;
-        found = true;
-        if (take && notice->kind != WH_CL_NOTICE_CONTEXT)
-            notices.places[index].generation++;
+    struct place *place = place_of(token);
+    if (place) {
+        *notice = place->notice;
+        place->generation += notice->kind != WH_CL_NOTICE_CONTEXT;
     }
     pthread_mutex_unlock(&notices.lock);
-    return found;
+    return place;
 }
 
 void wh_opencl_notice_cancel(uint64_t token)
 {
-    struct wh_cl_notice notice;
-    if (!token || !look_up(token, true, &notice))
-        return;
-    if (notice.kind == WH_CL_NOTICE_EVENT || notice.kind == WH_CL_NOTICE_PROGRAM)
-        wh_object_unpin(notice.object);
+    struct wh_object *pinned = NULL;
+    pthread_mutex_lock(&notices.lock);
+    struct place *place = place_of(token);
+    if (place) {
+        pinned = place->pins ? place->notice.object : NULL;
+        place->generation++;
+    }
+    pthread_mutex_unlock(&notices.lock);
+    if (pinned)
+        wh_object_unpin(pinned);
+}
+
+uint64_t wh_opencl_notice_expect(const struct wh_cl_notice *notice, bool pin)
+{
+    uint64_t token = wh_opencl_notice_add(notice, pin);
+    if (token)
+        wh_news_expect(wh_opencl_session());
+    return token;
+}
+
+cl_int wh_opencl_notice_judge(uint64_t token, cl_int result)
+{
+    if (token && result != CL_SUCCESS) {
+        wh_opencl_notice_cancel(token);
+        wh_news_unexpect(wh_opencl_session());
+    }
+    return result;
 }
 
 void wh_opencl_freed(struct wh_session *session, uint64_t token)
 {
     struct wh_cl_notice notice;
-    if (look_up(token, true, &notice) && notice.kind == WH_CL_NOTICE_STORAGE)
+    if (take(token, &notice) && notice.kind == WH_CL_NOTICE_STORAGE)
         wh_arena_release(wh_session_arena(session), notice.storage.block);
 }
 
@@ -121,7 +150,7 @@ void wh_opencl_callback(struct wh_session *session, uint64_t token, const uint64
 {
     struct wh_cl_notice notice;
     (void)session;
-    if (!look_up(token, true, &notice))
+    if (!take(token, &notice))
         return;
     switch (notice.kind) {
     case WH_CL_NOTICE_CONTEXT:
@@ -192,16 +221,10 @@ WH_EXPORT cl_int clSetEventCallback(cl_event event, cl_int type, cl_event_callba
                                   .function = (void (*)(void))notify,
                                   .user = user_data,
                                   .object = object};
-    uint64_t token = wh_opencl_notice_add(&notice, true);
+    uint64_t token = wh_opencl_notice_expect(&notice, true);
     if (!token)
         return CL_OUT_OF_HOST_MEMORY;
-    wh_news_expect(wh_opencl_session());
-    cl_int result = wh_opencl_call_set_event_callback(event, type, token);
-    if (result != CL_SUCCESS) {
-        wh_opencl_notice_cancel(token);
-        wh_news_unexpect(wh_opencl_session());
-    }
-    return result;
+    return wh_opencl_notice_judge(token, wh_opencl_call_set_event_callback(event, type, token));
 }
 
 cl_int wh_opencl_call_at_end(struct wh_object *object, enum wh_cl_notice_kind kind,
@@ -209,13 +232,12 @@ cl_int wh_opencl_call_at_end(struct wh_object *object, enum wh_cl_notice_kind ki
 {
     struct wh_cl_notice notice = {
         .kind = kind, .function = function, .user = user, .object = object};
-    uint64_t token = wh_opencl_notice_add(&notice, false);
+    uint64_t token = wh_opencl_notice_expect(&notice, false);
     uint64_t a[] = {(uintptr_t)object, token};
     if (!token)
         return CL_OUT_OF_HOST_MEMORY;
-    wh_news_expect(wh_opencl_session());
     object->settles = true;
-    return (cl_int)wh_opencl_invoke(message, a);
+    return wh_opencl_notice_judge(token, (cl_int)wh_opencl_invoke(message, a));
 }
 
 WH_EXPORT cl_int clSetMemObjectDestructorCallback(cl_mem mem, cl_mem_destructor_callback notify,

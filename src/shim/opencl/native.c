@@ -154,21 +154,19 @@ WH_EXPORT cl_int clEnqueueNativeKernel(cl_command_queue queue, cl_native_kernel 
     if (num_mems > 0)
         native->queue = clCreateCommandQueue(context, device, 0, &result);
     struct wh_cl_notice notice = {.kind = WH_CL_NOTICE_NATIVE, .user = native};
-    uint64_t token = result == CL_SUCCESS ? wh_opencl_notice_add(&notice, false) : 0;
+    uint64_t token = result == CL_SUCCESS ? wh_opencl_notice_expect(&notice, false) : 0;
     if (!token) {
         free_native(native);
         return result != CL_SUCCESS ? result : CL_OUT_OF_HOST_MEMORY;
     }
-    wh_news_expect(wh_opencl_session());
     pthread_mutex_lock(&native->lock);
-    result = wh_opencl_call_native_kernel(queue, token, num_events, events, &native->gate, event);
+    result =
+        wh_opencl_notice_judge(token, wh_opencl_call_native_kernel(queue, token, num_events, events,
+                                                                   &native->gate, event));
     if (result == CL_SUCCESS && event)
         ((struct wh_object *)(void *)*event)->word = CL_COMMAND_NATIVE_KERNEL;
     pthread_mutex_unlock(&native->lock);
-    if (result != CL_SUCCESS) {
-        wh_opencl_notice_cancel(token);
-        wh_news_unexpect(wh_opencl_session());
+    if (result != CL_SUCCESS)
         free_native(native);
-    }
     return result;
 }

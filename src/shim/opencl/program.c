@@ -112,17 +112,14 @@ static uint64_t token_for(cl_program program, cl_program_callback notify, void *
                                   .object = object};
     if (!notify || !object)
         return 0;
-    wh_news_expect(wh_opencl_session());
-    return wh_opencl_notice_add(&notice, true);
+    return wh_opencl_notice_expect(&notice, true);
 }
 
 /* A build that was refused never calls back; one that failed has. */
 static cl_int settle(cl_int result, cl_int failed_build, uint64_t token)
 {
-    if (token && result != CL_SUCCESS && result != failed_build) {
-        wh_opencl_notice_cancel(token);
-        wh_news_unexpect(wh_opencl_session());
-    }
+    if (result != failed_build)
+        wh_opencl_notice_judge(token, result);
     if (token) /* a library that has called back already has done so before its function returned */
         wh_news_settle(wh_opencl_session());
     return result;

@@ -13,6 +13,8 @@ static void free_extra(struct wh_object *object)
 {
     if (object->type == WH_OPENCL_TYPE_cl_mem && object->extra)
         wh_opencl_forget_mem(object->extra);
+    if (object->type == WH_OPENCL_TYPE_cl_context && object->extra)
+        wh_opencl_notice_cancel(((struct wh_cl_context *)object->extra)->token);
     free(object->extra);
     object->extra = NULL;
 }

@@ -129,8 +129,13 @@ uint64_t wh_opencl_notice_add(const struct wh_cl_notice *notice, bool pin);
 cl_int wh_opencl_call_at_end(struct wh_object *object, enum wh_cl_notice_kind kind,
                              void (*function)(void), void *user, uint16_t message);
 
-/* The call that would have used the token failed. */
+/* The token will not come, or not any more. */
 void wh_opencl_notice_cancel(uint64_t token);
+
+/* As wh_opencl_notice_add, for a token that the worker is to send once. And what became of the call
+ * that asks for that, whose `result` is returned: the token does not come if it was refused. */
+uint64_t wh_opencl_notice_expect(const struct wh_cl_notice *notice, bool pin);
+cl_int wh_opencl_notice_judge(uint64_t token, cl_int result);
 
 /* A native kernel's turn has come: runs it (native.c). */
 void wh_opencl_run_native(void *native);

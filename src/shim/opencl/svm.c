@@ -192,17 +192,12 @@ WH_EXPORT cl_int clEnqueueSVMFree(cl_command_queue queue, cl_uint num_pointers, 
                                   .function = (void (*)(void))(notify ? notify : free_all),
                                   .user = user_data,
                                   .object = object};
-    uint64_t token = wh_opencl_notice_add(&notice, true);
+    uint64_t token = wh_opencl_notice_expect(&notice, true);
     if (!token)
         return CL_OUT_OF_HOST_MEMORY;
-    wh_news_expect(wh_opencl_session());
-    cl_int result = wh_opencl_call_svm_enqueue_free(queue, num_pointers, (const cl_ulong *)pointers,
-                                                    token, num_events, events, event);
-    if (result != CL_SUCCESS) {
-        wh_opencl_notice_cancel(token);
-        wh_news_unexpect(wh_opencl_session());
-    }
-    return result;
+    return wh_opencl_notice_judge(
+        token, wh_opencl_call_svm_enqueue_free(queue, num_pointers, (const cl_ulong *)pointers,
+                                               token, num_events, events, event));
 }
 
 static struct wh_copy plain_copy(void *memory, size_t size)
