@@ -70,13 +70,22 @@ static struct svm *take(const void *address)
     return svm;
 }
 
+/* The first of the pages that an allocation is in, and how many bytes they are. */
+static uint8_t *pages_of(const struct svm *svm, size_t *whole)
+{
+    size_t before = (uintptr_t)svm->address % PAGE;
+    *whole = wh_round_up(before + svm->size, PAGE);
+    return svm->address - before;
+}
+
 /* Maps the pages at the address that the worker said; false when this process uses it already. */
 static bool settle(struct wh_session *session, struct svm *svm, bool shared)
 {
     const struct wh_channel *channel = wh_session_channel(session);
-    size_t whole = wh_round_up(svm->size, PAGE);
-    uint8_t *start = (uint8_t *)((uintptr_t)svm->address & ~(uintptr_t)(PAGE - 1));
-    whole += wh_round_up((uintptr_t)svm->address - (uintptr_t)start, PAGE);
+    size_t whole;
+    uint8_t *start = pages_of(svm, &whole);
+    if (shared && start != svm->address) /* they are its own from the first byte on */
+        return false;
     int flags =
         MAP_FIXED_NOREPLACE | (shared ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE);
     off_t offset = shared ? (off_t)(channel->arena_offset + svm->block->offset) : 0;
@@ -159,10 +168,11 @@ WH_EXPORT void clSVMFree(cl_context context, void *ptr)
 {
     struct wh_session *session = wh_opencl_session();
     struct svm *svm = ptr && session ? take(ptr) : NULL;
+    size_t whole;
     if (!svm)
         return;
-    uintptr_t start = (uintptr_t)svm->address & ~(uintptr_t)(PAGE - 1);
-    munmap((void *)start, wh_round_up(svm->size + ((uintptr_t)svm->address - start), PAGE));
+    uint8_t *start = pages_of(svm, &whole);
+    munmap(start, whole);
     give_up(session, context, svm);
 }
 
