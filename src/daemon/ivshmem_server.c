@@ -7,6 +7,7 @@
 #include "daemon/agent.h"
 #include "daemon/agent_server.h"
 #include "daemon/listener.h"
+#include "daemon/log_limit.h"
 #include "daemon/region.h"
 
 #include <endian.h>
@@ -46,6 +47,8 @@ struct wh_vm_server {
     struct wh_gate_vm *gate;         /* the VM on the exitless path, while it is there */
     struct wh_source agents;         /* where the service VM's QEMU connects its agent's port */
     struct wh_agent_server *agent;   /* that, while there is one */
+    struct wh_log_limit log;         /* lines about connections that it does not take */
+    int spare;                       /* given up to turn one away when descriptors are short */
     struct wh_region_server *region; /* NULL while no VM is there, and where a service VM serves */
 };
 
@@ -222,13 +225,27 @@ static void give_up(struct end *end)
         drop_region(vm);
 }
 
+/* -1: there is none that can be taken. */
+static int accept_one(struct wh_vm_server *vm, int listening, const char *path)
+{
+    int socket = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    if (socket >= 0 || (errno != EMFILE && errno != ENFILE))
+        return socket;
+    wh_log_limited(
+        &vm->log,
+        "vm %s: a connection at %s is turned away: the server has no file descriptors left; raise its limit (LimitNOFILE)",
+        vm->config->name, path);
+    wh_listener_turn_away(listening, &vm->spare);
+    return -1;
+}
+
 static void on_connect(struct wh_source *source, uint32_t events)
 {
     struct end *end = WH_CONTAINER(source, struct end, listening);
     const char *name = end->vm->config->name;
     struct wh_error error = {0};
     (void)events;
-    WH_CLEANUP_CLOSE int socket = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    WH_CLEANUP_CLOSE int socket = accept_one(end->vm, source->fd, end->socket);
     if (socket < 0)
         return;
     if (is_connected(end)) {
@@ -282,7 +299,7 @@ static void on_agent(struct wh_source *source, uint32_t events)
     struct wh_vm_server *vm = WH_CONTAINER(source, struct wh_vm_server, agents);
     struct wh_error error = {0};
     (void)events;
-    int socket = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int socket = accept_one(vm, source->fd, vm->config->agent);
     if (socket < 0)
         return;
     if (vm->agent) {
@@ -301,8 +318,12 @@ int wh_ivshmem_server_open(struct wh_server *server, const struct wh_config_vm *
     struct wh_vm_server *vm = calloc(1, sizeof(*vm));
     if (!vm)
         return wh_error_set(error, ENOMEM, "out of memory");
-    *vm = (struct wh_vm_server){
-        .next = server->vms, .server = server, .config = config, .memory = -1, .agents.fd = -1};
+    *vm = (struct wh_vm_server){.next = server->vms,
+                                .server = server,
+                                .config = config,
+                                .memory = -1,
+                                .spare = wh_listener_spare(),
+                                .agents.fd = -1};
     for (unsigned i = 0; i < WH_REGION_BELLS; i++)
         vm->bells[i] = -1;
     for (unsigned i = 0; i < 2; i++)
@@ -351,6 +372,7 @@ void wh_ivshmem_servers_close(struct wh_server *server)
             close_socket(vm, &vm->ends[i].listening, vm->ends[i].socket);
         }
         drop_region(vm);
+        wh_close_fd(&vm->spare);
         free(vm);
     }
 }

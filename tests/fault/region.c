@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -544,6 +545,50 @@ static void second_machine_is_turned_away(void **state)
     daemon_stop(&server);
 }
 
+/* The limit of a daemon's descriptors; returns the one before. */
+static rlim_t limit_files(const struct daemon *daemon, rlim_t limit)
+{
+    struct rlimit files, before;
+    pid_t pid = daemon->process.pid;
+    assert_int_equal(prlimit(pid, RLIMIT_NOFILE, NULL, &before), 0);
+    files = (struct rlimit){limit, before.rlim_max};
+    assert_int_equal(prlimit(pid, RLIMIT_NOFILE, &files, NULL), 0);
+    return before.rlim_cur;
+}
+
+static void expect_hang_up(struct daemon *server, const char *name)
+{
+    char line[300], byte;
+    WH_CLEANUP_CLOSE int fd = connect_to(server, name);
+    if (!wait_readable(fd, PATIENCE_MS))
+        fail_msg("a connection to %s is left waiting", name);
+    assert_int_equal(read(fd, &byte, 1), 0);
+    process_expect(&server->process, 1, "has no file descriptors left", line, sizeof(line));
+    assert_non_null(strstr(line, name));
+}
+
+/* A connection that cannot be taken for want of descriptors is not left waiting, for the daemon
+ * would be told of it for ever. */
+static void no_descriptors_left(void **state)
+{
+    struct daemon server;
+    struct machine machine;
+    (void)state;
+    daemon_start(&server, "vm \"one\" {\n socket = \"%s/one\"\n region = \"64M\"\n}\n"
+                          "vm \"two\" {\n socket = \"%s/two\"\n service = \"%s/service\"\n"
+                          " agent = \"%s/agent\"\n}\n");
+    process_expect(&server.process, 1, "serving the VM two", NULL, 0);
+    rlim_t usual = limit_files(&server, count_fds(server.process.pid) - 2); /* . and .. */
+    expect_hang_up(&server, "one");
+    expect_hang_up(&server, "service");
+    expect_hang_up(&server, "agent");
+    expect_hang_up(&server, "one");
+    (void)limit_files(&server, usual);
+    boot(&machine, &server, "one");
+    power_off(&machine);
+    daemon_stop(&server);
+}
+
 /* Whatever the guest writes over the header and the mailboxes hurts itself alone. */
 static void lies_in_the_header(void **state)
 {
@@ -620,6 +665,7 @@ int main(void)
         cmocka_unit_test(server_is_killed),
         cmocka_unit_test(machines_are_apart),
         cmocka_unit_test(second_machine_is_turned_away),
+        cmocka_unit_test(no_descriptors_left),
         cmocka_unit_test(lies_in_the_header),
         cmocka_unit_test(moved_segments),
     };
