@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define MOST_AT_ONCE 64u /* messages in one go: a call has a budget */
+#define MOST_CHUNKS  4u  /* of the table are searched for an object of an answer */
 
 bool wh_callee_sees(const void *bytes, size_t size)
 {
@@ -47,18 +48,22 @@ void *wh_call_arena(struct wh_call *call, uint64_t offset, uint64_t size)
     return wh_call_fault(call, "the arena is not in the view");
 }
 
-/* New objects and those found are for the worker's threads: no call that makes some runs here. */
+/* New objects are for the worker's threads: no call that makes some runs here. */
 struct wh_entry *wh_table_add(struct wh_table *table, uint32_t id, uint16_t type, void *real)
 {
     (void)table, (void)id, (void)type, (void)real;
     return NULL;
 }
 
+/* An object in an answer. One that is not known, or not found soon, is for the worker's threads. */
 uint32_t wh_table_id_of(struct wh_table *table, uint16_t type, void *real, bool *discovered)
 {
-    (void)table, (void)type, (void)real;
+    uint32_t id =
+        real ? wh_table_search(table, type, real, MOST_CHUNKS, wh_callee_sees) : WH_ID_NONE;
     *discovered = false;
-    return WH_ID_NONE;
+    if (real && !id)
+        wh_callee_gate()->unknown = 1;
+    return id;
 }
 
 /* What stays is for the worker's threads to allocate. The pool has its memory already; see
@@ -122,12 +127,24 @@ static bool is_workers(const struct wh_call *call, const struct wh_message *m)
             (int32_t)call->a[WH_RESULT] == api->no_memory);
 }
 
+/* The reply, where it goes; nobody looks there yet. False: an object of the answer has no id that
+ * can be found here, and the call, which only asked for it, may as well be made again. */
+static bool encode(struct wh_gate *gate, struct wh_call *call, const struct wh_message *m,
+                   uint32_t *size)
+{
+    gate->unknown = 0;
+    if (m->slot != WH_NO_SLOT)
+        *size = wh_message_encode(call, m, gate->shm->segment->slots[m->slot].data);
+    return !call->fault && !gate->unknown;
+}
+
 /* Nothing that the worker knows of stands against it: then the call is made, and answered. */
 static bool carry_out(struct wh_gate *gate, const struct wh_message *m)
 {
     const struct wh_callee_call *found = find_call(gate, m);
     uint64_t a[WH_MAX_PARAMS + 1] = {0};
     bool leads = true;
+    uint32_t size = 0;
     if (!found)
         return false;
     struct wh_call call = {.worker = &gate->worker,
@@ -142,14 +159,14 @@ static bool carry_out(struct wh_gate *gate, const struct wh_message *m)
     if (call.fault || call.beyond || (m->slot != WH_NO_SLOT && !wh_message_has_room(&call, m)) ||
         !wh_cuda_callee.enter(&call))
         return false;
-    if (!found->run(&call, a) || call.fault || is_workers(&call, m))
+    if (!found->run(&call, a) || call.fault || is_workers(&call, m) ||
+        !encode(gate, &call, m, &size))
         return false;
     wh_message_count(&gate->worker);
     gate->carried_out++;
     /* Another thread of the client may wait for it: it naps, for nobody can ring in a guest. */
     if (m->slot != WH_NO_SLOT)
-        (void)wh_lead_reply(gate->shm, m->slot,
-                            wh_message_encode(&call, m, gate->shm->segment->slots[m->slot].data));
+        (void)wh_lead_reply(gate->shm, m->slot, size);
     return true;
 }
 

@@ -42,6 +42,7 @@ struct wh_gate {
     const void *backend[4]; /* the backend's own, from its show hook */
     uint64_t scratch[32];   /* and its callee's */
     uint32_t room_used;
+    uint32_t unknown; /* an object of the answer, so far */
     _Alignas(8) uint8_t message[WH_CALLEE_MESSAGE];
     _Alignas(64) uint8_t log[WH_CALLEE_LOG];    /* what a call wrote over, to put it back */
     _Alignas(256) uint8_t room[WH_CALLEE_ROOM]; /* what a call needs until it is over */

@@ -76,20 +76,6 @@ uint32_t wh_table_count(struct wh_table *table, uint16_t type)
     return atomic_load_explicit(&table->counts[type % WH_TABLE_TYPES], memory_order_relaxed);
 }
 
-static uint32_t search(struct wh_table *table, uint16_t type, const void *real)
-{
-    for (uint32_t i = 0; i < table->nfound; i++)
-        if (table->found[i]->real == real && table->found[i]->type == type)
-            return table->found[i]->id;
-    for (uint32_t c = 0; c < WH_TABLE_CHUNKS; c++) {
-        struct wh_entry *_Atomic *chunk = table->chunks[c];
-        for (uint32_t i = 0; chunk && i < WH_TABLE_CHUNK; i++)
-            if (chunk[i] && chunk[i]->real == real && chunk[i]->type == type)
-                return chunk[i]->id;
-    }
-    return WH_ID_NONE;
-}
-
 static uint32_t discover_locked(struct wh_table *table, uint16_t type, void *real)
 {
     uint32_t index = table->nfound;
@@ -112,7 +98,7 @@ uint32_t wh_table_id_of(struct wh_table *table, uint16_t type, void *real, bool 
     if (!real)
         return WH_ID_NONE;
     pthread_mutex_lock(&table->lock);
-    uint32_t id = search(table, type, real);
+    uint32_t id = wh_table_search(table, type, real, WH_TABLE_CHUNKS, NULL);
     if (!id) {
         id = discover_locked(table, type, real);
         *discovered = id != WH_ID_NONE;

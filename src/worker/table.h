@@ -55,4 +55,31 @@ static inline struct wh_entry *wh_table_look_up(struct wh_table *table, uint32_t
     return type == 0 || entry->type == type ? entry : NULL;
 }
 
+static inline uint32_t wh_table_id_if(struct wh_entry *_Atomic *place, uint16_t type,
+                                      const void *real, wh_table_sees *sees)
+{
+    const struct wh_entry *entry = atomic_load_explicit(place, memory_order_relaxed);
+    bool is_it = entry && (!sees || sees(entry, sizeof(*entry))) && entry->real == real &&
+                 entry->type == type;
+    return is_it ? entry->id : WH_ID_NONE;
+}
+
+/* The id of a library's handle: the worker's, or one of the client's in the first so many chunks.
+ * Nobody changes the table meanwhile. */
+static inline uint32_t wh_table_search(struct wh_table *table, uint16_t type, const void *real,
+                                       uint32_t most, wh_table_sees *sees)
+{
+    uint32_t id = WH_ID_NONE;
+    for (uint32_t i = 0; !id && i < table->nfound; i++)
+        id = wh_table_id_if(&table->found[i], type, real, sees);
+    for (uint32_t c = 0; !id && c < most; c++) {
+        struct wh_entry *_Atomic *chunk = table->chunks[c];
+        if (!chunk || (sees && !sees(chunk, WH_TABLE_CHUNK * sizeof(*chunk))))
+            continue;
+        for (uint32_t i = 0; !id && i < WH_TABLE_CHUNK; i++)
+            id = wh_table_id_if(&chunk[i], type, real, sees);
+    }
+    return id;
+}
+
 #endif

@@ -15,12 +15,6 @@
 
 #define UNTIMED 4u
 
-struct question {
-    uint16_t call;
-    size_t n;
-    uint64_t words[3];
-};
-
 static const struct question questions[] = {
     {WH_CUDA_cuMemGetInfo_v2, 2, {8, 8}},
     {WH_CUDA_cuMemGetInfo_v2, 2, {8, WH_PAYLOAD_NULL}},
@@ -47,26 +41,10 @@ static const struct question questions[] = {
     {WH_CUDA_cuEventSynchronize, 1, {EVENT}},
 };
 
-static void same_answers(void **state)
+static void questions_to_streams(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof(questions) / sizeof(questions[0]); i++) {
-        const struct question *q = &questions[i];
-        assert_true(wh_gate_may_run(test->pair.client->segment->gate.calls, q->call));
-        uint64_t before = test->gate.carried_out;
-        test->pair.client->step_in = NULL;
-        struct answer workers = ask(q->call, q->words, q->n);
-        assert_int_equal(test->gate.carried_out, before);
-        test->pair.client->step_in = step_in;
-        struct answer callees;
-        do /* the worker takes it while it is awake */
-            callees = ask(q->call, q->words, q->n);
-        while (test->gate.carried_out == before);
-        assert_int_equal(workers.size, callees.size);
-        if (memcmp(workers.bytes, callees.bytes, workers.size) != 0)
-            fail_msg("question %zu has another answer", i);
-    }
-    assert_int_equal(test->account.calls, test->sent);
+    same_answers(questions, sizeof(questions) / sizeof(questions[0]));
 }
 
 /* Whatever it is left for, the worker's threads see to it. */
@@ -306,7 +284,7 @@ static void threads(void **state)
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(same_answers, open_session, close_session),
+        cmocka_unit_test_setup_teardown(questions_to_streams, open_session, close_session),
         cmocka_unit_test_setup_teardown(what_is_left, open_session, close_session),
         cmocka_unit_test_setup_teardown(memory, open_session, close_session),
         cmocka_unit_test_setup_teardown(memory_that_is_left, open_session, close_session),

@@ -10,11 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FUNCTION 20u
-#define MODULE   19u
-#define KERNEL   22u
-#define LIBRARY  21u
-
 /* A kernel of one line; one with a loop, barriers, shared memory and atomics, in which no thread
  * touches another's words, for the worker's blocks run at once; and some that cannot
  * come to an end in a view: too long, of memory that is not there, of none at all. */
@@ -57,38 +52,6 @@ static const char ptx[] =
 
 /* What post_launch launches: the module's function or the library's kernel. */
 static bool launches_kernel;
-
-static void load_image(void)
-{
-    memcpy(test->pair.client->channel.arena, ptx, sizeof(ptx));
-    expect_success(ASK(WH_CUDA_wh_image_part, 1, sizeof(ptx), 0, sizeof(ptx), 0));
-}
-
-static void load_kernel(const char *name)
-{
-    uint64_t words[8] = {MODULE, strlen(name) + 1}, at = 2 + (strlen(name) + 8) / 8;
-    load_image();
-    expect_success(ASK(WH_CUDA_wh_load_module, 1, 0, WH_PAYLOAD_NULL, WH_PAYLOAD_NULL, 0,
-                       WH_PAYLOAD_NULL, 0, WH_PAYLOAD_NULL, sizeof(wh_cuda_jit_answer), 1, MODULE));
-    memcpy(words + 2, name, strlen(name) + 1);
-    words[at++] = 1;
-    words[at++] = FUNCTION;
-    expect_success(ask(WH_CUDA_wh_get_function, words, at));
-}
-
-/* The same as a library's. */
-static void load_library(const char *name)
-{
-    uint64_t words[8] = {LIBRARY, strlen(name) + 1}, at = 2 + (strlen(name) + 8) / 8;
-    load_image();
-    expect_success(ASK(WH_CUDA_wh_load_library, 1, 0, WH_PAYLOAD_NULL, WH_PAYLOAD_NULL, 0,
-                       WH_PAYLOAD_NULL, 0, WH_PAYLOAD_NULL, sizeof(wh_cuda_jit_answer), 1,
-                       LIBRARY));
-    memcpy(words + 2, name, strlen(name) + 1);
-    words[at++] = 1;
-    words[at++] = KERNEL;
-    expect_success(ask(WH_CUDA_wh_get_kernel, words, at));
-}
 
 static void post_launch(uint32_t blocks, uint32_t threads, uint64_t a, uint64_t b, uint32_t n)
 {
@@ -145,7 +108,7 @@ static void launches(void **state)
     uint64_t a = allocate(1000), b = allocate(1000);
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
-        load_kernel(names[i]);
+        load_function(ptx, names[i]);
         wait_for_sleep();
         struct answer first = run_kernel(a, b, true), first_b = words_at(b, 250);
         test->pair.client->step_in = NULL;
@@ -156,7 +119,7 @@ static void launches(void **state)
         expect_success(ASK(WH_CUDA_wh_forget_function, FUNCTION));
         expect_success(ASK(WH_CUDA_cuModuleUnload, MODULE));
     }
-    load_library("sums");
+    load_kernel(ptx, "sums");
     launches_kernel = true;
     test->pair.client->step_in = NULL;
     struct answer first = run_kernel(a, b, false), first_b = words_at(b, 250);
@@ -180,7 +143,7 @@ static void launches_that_are_left(void **state)
     uint64_t a = allocate(1000), big = allocate(4 << 20);
     (void)state;
     launches_kernel = false;
-    load_kernel("slow");
+    load_function(ptx, "slow");
     expect_success(ASK(WH_CUDA_cuMemsetD32_v2, a, 0, 1));
     for (unsigned i = 1; i < 6; i++) {
         wait_for_sleep();
@@ -192,7 +155,7 @@ static void launches_that_are_left(void **state)
     }
     expect_success(ASK(WH_CUDA_wh_forget_function, FUNCTION));
     expect_success(ASK(WH_CUDA_cuModuleUnload, MODULE));
-    load_kernel("both");
+    load_function(ptx, "both");
     wait_for_sleep();
     uint64_t before = test->gate.carried_out;
     post_launch(1, 1, a, big, 0);

@@ -71,6 +71,63 @@ void expect_success(struct answer answer)
     assert_int_equal(status(&answer), CUDA_SUCCESS);
 }
 
+void same_answers(const struct question *questions, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct question *q = &questions[i];
+        uint64_t before = test->gate.carried_out;
+        assert_true(wh_gate_may_run(test->pair.client->segment->gate.calls, q->call));
+        test->pair.client->step_in = NULL;
+        struct answer workers = ask(q->call, q->words, q->n);
+        assert_int_equal(test->gate.carried_out, before);
+        test->pair.client->step_in = step_in;
+        wait_for_sleep(); /* else the worker may be first */
+        struct answer callees = ask(q->call, q->words, q->n);
+        if (test->gate.carried_out != before + 1)
+            fail_msg("question %zu (call %u) was left", i, q->call);
+        if (workers.size != callees.size || memcmp(workers.bytes, callees.bytes, workers.size) != 0)
+            fail_msg("question %zu (call %u) has another answer", i, q->call);
+    }
+    assert_int_equal(test->account.calls, test->sent);
+}
+
+/* ---- code ---- */
+
+static void load_image(const char *ptx)
+{
+    size_t size = strlen(ptx) + 1;
+    memcpy(test->pair.client->channel.arena, ptx, size);
+    expect_success(ASK(WH_CUDA_wh_image_part, 1, size, 0, size, 0));
+}
+
+static void load(const char *ptx, uint16_t call, uint64_t id)
+{
+    load_image(ptx);
+    expect_success(ASK(call, 1, 0, WH_PAYLOAD_NULL, WH_PAYLOAD_NULL, 0, WH_PAYLOAD_NULL, 0,
+                       WH_PAYLOAD_NULL, sizeof(wh_cuda_jit_answer), 1, id));
+}
+
+struct answer ask_named(uint16_t call, uint64_t of, const char *name, uint64_t id)
+{
+    uint64_t words[8] = {of, strlen(name) + 1}, at = 2 + (strlen(name) + 8) / 8;
+    memcpy(words + 2, name, strlen(name) + 1);
+    words[at++] = 1;
+    words[at++] = id;
+    return ask(call, words, at);
+}
+
+void load_function(const char *ptx, const char *name)
+{
+    load(ptx, WH_CUDA_wh_load_module, MODULE);
+    expect_success(ask_named(WH_CUDA_wh_get_function, MODULE, name, FUNCTION));
+}
+
+void load_kernel(const char *ptx, const char *name)
+{
+    load(ptx, WH_CUDA_wh_load_library, LIBRARY);
+    expect_success(ask_named(WH_CUDA_wh_get_kernel, LIBRARY, name, KERNEL));
+}
+
 /* ---- a session ---- */
 
 static void *serve(void *worker)

@@ -19,6 +19,12 @@
 #define STREAM  2u
 #define EVENT   3u
 
+/* Those that load_function and load_kernel make. */
+#define MODULE   19u
+#define FUNCTION 20u
+#define LIBRARY  21u
+#define KERNEL   22u
+
 struct callee_session {
     struct pair pair;
     struct wh_worker worker;
@@ -57,6 +63,24 @@ struct answer ask(uint16_t call, const uint64_t *words, size_t n);
 int32_t status(const struct answer *answer);
 void expect_success(struct answer answer);
 uint64_t allocate(uint64_t size);
+
+/* A call that answers, and what is sent with it. */
+struct question {
+    uint16_t call;
+    size_t n;
+    uint64_t words[20];
+};
+
+/* Asks each of the worker's threads and in the view, for sure, where the answer must be the same.
+ */
+void same_answers(const struct question *questions, size_t n);
+
+/* A module with a function, a library with a kernel. */
+void load_function(const char *ptx, const char *name);
+void load_kernel(const char *ptx, const char *name);
+
+/* What is called `name` in an object gets the id. */
+struct answer ask_named(uint16_t call, uint64_t of, const char *name, uint64_t id);
 
 #define ASK(call, ...) \
     ask((call), (const uint64_t[]){__VA_ARGS__}, sizeof((const uint64_t[]){__VA_ARGS__}) / 8)

@@ -170,7 +170,7 @@ bool soft_device_attribute(const struct soft_device *device, int attribute, int 
         return false;
     *value = attributes[attribute].value;
     if (attribute == CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)
-        *value = soft.multiprocessors;
+        *value = soft_driver()->multiprocessors;
     else if (attribute == CU_DEVICE_ATTRIBUTE_PCI_BUS_ID)
         *value = device->ordinal + 1;
     return true;

@@ -7,6 +7,7 @@
  */
 #include "backend/softgpu/callee.h"
 
+#include "backend/softgpu/capture.h"
 #include "backend/softgpu/event.h"
 #include "backend/softgpu/graph.h"
 #include "backend/softgpu/memory.h"
@@ -34,27 +35,10 @@ struct soft_context *soft_current(void)
 
 /* ---- handles ---- */
 
-/* Ends where an object lies that cannot be looked at, be it the one that is meant; *hidden says so.
- */
-static struct soft_object *search(const void *handle, bool *hidden)
-{
-    struct soft_object *object = soft_callee()->buckets[soft_object_bucket(handle)];
-    *hidden = false;
-    for (; object; object = object->next) {
-        if (!soft_callee_sees(object, sizeof(*object))) {
-            *hidden = true;
-            return NULL;
-        }
-        if (object == handle)
-            break;
-    }
-    return object;
-}
-
 void *soft_object_find(const void *handle, enum soft_kind *kind)
 {
     bool hidden;
-    struct soft_object *object = search(handle, &hidden);
+    struct soft_object *object = soft_callee_search(handle, &hidden);
     if (!object)
         return NULL;
     *kind = object->kind;
@@ -86,82 +70,6 @@ void soft_object_release(void *pointer)
         atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel);
 }
 
-static bool sees_context(const struct soft_context *context)
-{
-    return soft_callee_sees(context, sizeof(*context)) &&
-           (!context->legacy || soft_callee_sees(context->legacy, sizeof(*context->legacy))) &&
-           (!context->thread || soft_callee_sees(context->thread, sizeof(*context->thread))) &&
-           soft_callee_sees(context->device, sizeof(*context->device));
-}
-
-bool soft_callee_reaches_context(void)
-{
-    const struct soft_callee *callee = soft_callee();
-    return soft_callee_sees(callee->driver, sizeof(*callee->driver)) &&
-           soft_callee_sees(callee->buckets, SOFT_BUCKETS * sizeof(struct soft_object *)) &&
-           (!callee->current || sees_context(callee->current));
-}
-
-/* An object of this size, with its context; or no object at all. */
-static bool reaches(const void *handle, size_t size)
-{
-    bool hidden;
-    const struct soft_object *object = search(handle, &hidden);
-    if (!object)
-        return !hidden;
-    return soft_callee_sees(object, size) && object->context && sees_context(object->context);
-}
-
-bool soft_callee_reaches_stream(CUstream handle)
-{
-    bool own = !handle || handle == CU_STREAM_LEGACY || handle == CU_STREAM_PER_THREAD;
-    return own || reaches(handle, sizeof(struct soft_stream));
-}
-
-/* What captures and other processes have to do with an event is for the driver itself. */
-bool soft_callee_reaches_event(CUevent handle)
-{
-    bool hidden;
-    const struct soft_event *event = (const struct soft_event *)(const void *)handle;
-    if (!reaches(handle, sizeof(*event)))
-        return false;
-    return !search(handle, &hidden) || event->object.kind != SOFT_EVENT ||
-           (!event->shared && !event->captured.capture);
-}
-
-bool soft_callee_reaches_record(CUevent handle)
-{
-    bool hidden;
-    const struct soft_event *event = (const struct soft_event *)(const void *)handle;
-    return soft_callee_reaches_event(handle) &&
-           (!search(handle, &hidden) || event->object.kind != SOFT_EVENT ||
-            ((event->flags & CU_EVENT_DISABLE_TIMING) && !event->mark.stream));
-}
-
-bool soft_callee_reaches_maps(void)
-{
-    const struct soft_driver *driver = soft_driver();
-    const struct wh_meter *meters = driver->meters;
-    return driver->slots.elsewhere == 0 &&
-           (!driver->nmeters || soft_callee_sees(meters, driver->nmeters * sizeof(*meters)));
-}
-
-bool soft_callee_reaches_bytes(uint64_t address, size_t size)
-{
-    return size == 0 ||
-           (soft_callee_reaches_maps() && soft_callee_sees((const void *)(uintptr_t)address, size));
-}
-
-bool soft_callee_reaches_allocation(uint64_t address)
-{
-    struct soft_range range;
-    if (!soft_callee_reaches_maps())
-        return false;
-    return !soft_range_find(address, &range) ||
-           (range.kind == SOFT_MEMORY_DEVICE && !range.pool &&
-            soft_callee_reaches_bytes(range.extent.start, range.extent.size));
-}
-
 /* ---- commands: nothing is before them ---- */
 
 CUresult soft_execute(struct soft_stream *stream, struct soft_command *command)
@@ -189,20 +97,9 @@ bool soft_command_need(struct soft_command *command, const struct soft_mark *mar
 
 /* ---- memory of kinds that no call here is let near ---- */
 
-void soft_pool_give(const struct soft_range *range)
-{
-    (void)range;
-}
-
 void soft_pool_trim_all(struct soft_device *device)
 {
     (void)device; /* then there is no memory, and the call is left */
-}
-
-bool soft_pool_reaches(const struct soft_pool *pool, const struct soft_device *device)
-{
-    (void)pool, (void)device;
-    return false;
 }
 
 void soft_host_give(const struct soft_range *range)
@@ -234,6 +131,19 @@ long sysconf(int name)
 }
 
 /* ---- nobody else is here ---- */
+
+struct soft_capture *soft_captures(void)
+{
+    return NULL;
+}
+
+void soft_graphs_lock(void)
+{
+}
+
+void soft_graphs_unlock(void)
+{
+}
 
 void soft_queue_lock(void)
 {
@@ -302,6 +212,13 @@ int clock_gettime(clockid_t clock, struct timespec *now)
 {
     (void)clock;
     *now = (struct timespec){0};
+    return 0;
+}
+
+/* Nobody waits here. */
+int nanosleep(const struct timespec *time, struct timespec *left)
+{
+    (void)time, (void)left;
     return 0;
 }
 

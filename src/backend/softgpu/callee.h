@@ -24,9 +24,22 @@ struct soft_callee *soft_callee(void);
 /* Whether these bytes may be touched. */
 bool soft_callee_sees(const void *bytes, size_t size);
 
+/* The object with this handle, listed (borrowed); NULL: there is none, or `hidden`: that cannot be
+ * told, for what comes before it cannot be looked at, be it the one that is meant. */
+struct soft_object *soft_callee_search(const void *handle, bool *hidden);
+
 /* Whether the driver's objects behind these handles, and the current context, can be looked at from
  * here. What is no handle can: it is an error. */
 bool soft_callee_reaches_context(void);
+bool soft_callee_reaches_named(CUcontext handle);
+bool soft_callee_reaches_array(CUarray handle);
+bool soft_callee_reaches_module(CUmodule handle);
+bool soft_callee_reaches_library(CUlibrary handle);
+bool soft_callee_reaches_function(CUfunction handle);
+bool soft_callee_reaches_kernel(CUkernel handle);
+bool soft_callee_reaches_launchable(CUfunction handle); /* either of the two */
+bool soft_callee_reaches_pool(CUmemoryPool handle);
+bool soft_callee_reaches_pools(void); /* the devices' */
 bool soft_callee_reaches_stream(CUstream handle);
 bool soft_callee_reaches_event(CUevent handle);
 

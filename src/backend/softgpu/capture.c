@@ -12,11 +12,16 @@
 static atomic_uint captures;
 
 /* Guarded by the graphs' lock. */
-struct soft_capture *soft_captures_now;
+static struct soft_capture *captures_now;
 static uint64_t last_id;
 
 static __thread CUstreamCaptureMode mode_here = CU_STREAM_CAPTURE_MODE_GLOBAL;
 static __thread char this_thread; /* its address names the thread */
+
+struct soft_capture *soft_captures(void)
+{
+    return captures_now;
+}
 
 /* ---- streams in a capture; the lock is held ---- */
 
@@ -52,7 +57,7 @@ static void leave(struct soft_stream *stream)
 
 static void end(struct soft_capture *capture)
 {
-    struct soft_capture **link = &soft_captures_now;
+    struct soft_capture **link = &captures_now;
     while (capture->streams)
         leave(capture->streams);
     while (*link != capture)
@@ -93,7 +98,7 @@ bool soft_stream_captures(struct soft_stream *stream)
 static CUresult forbid_legacy(const struct soft_stream *stream)
 {
     CUresult result = CUDA_SUCCESS;
-    for (struct soft_capture *capture = soft_captures_now; capture && stream->legacy;
+    for (struct soft_capture *capture = captures_now; capture && stream->legacy;
          capture = capture->next)
         for (const struct soft_stream *s = capture->streams; s; s = s->capture_next)
             if (s->object.context == stream->object.context &&
@@ -121,7 +126,7 @@ CUresult soft_capture_forbids_context(struct soft_context *context)
     if (!soft_capturing())
         return CUDA_SUCCESS;
     SOFT_GRAPHS_LOCKED;
-    for (struct soft_capture *capture = soft_captures_now; capture; capture = capture->next)
+    for (struct soft_capture *capture = captures_now; capture; capture = capture->next)
         if (capture->context == context) {
             capture->invalid = true;
             result = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
@@ -145,7 +150,7 @@ CUresult soft_capture_unsafe(void)
     if (!soft_capturing())
         return CUDA_SUCCESS;
     SOFT_GRAPHS_LOCKED;
-    for (struct soft_capture *capture = soft_captures_now; capture; capture = capture->next)
+    for (struct soft_capture *capture = captures_now; capture; capture = capture->next)
         if (must_respect(capture)) {
             capture->invalid = true;
             result = CUDA_ERROR_STREAM_CAPTURE_UNSUPPORTED;
@@ -375,8 +380,8 @@ static CUresult begin(struct soft_stream *stream, struct soft_graph *graph,
     capture->mode = mode;
     capture->thread = &this_thread;
     capture->id = ++last_id;
-    capture->next = soft_captures_now;
-    soft_captures_now = capture;
+    capture->next = captures_now;
+    captures_now = capture;
     atomic_fetch_add(&captures, 1);
     join(stream, capture);
     soft_capture_place(stream, place);
@@ -534,7 +539,7 @@ void soft_capture_end_all(struct soft_context *context)
     if (!soft_capturing())
         return;
     SOFT_GRAPHS_LOCKED;
-    for (struct soft_capture *capture = soft_captures_now, *next; capture; capture = next) {
+    for (struct soft_capture *capture = captures_now, *next; capture; capture = next) {
         next = capture->next;
         if (capture->context == context)
             give_up(capture);

@@ -22,7 +22,7 @@ struct soft_capture {
 };
 
 /* Those that go on. */
-extern struct soft_capture *soft_captures_now;
+struct soft_capture *soft_captures(void);
 
 /* Where a stream's next node will be: a copy of `place`. */
 void soft_capture_place(struct soft_stream *stream, const struct soft_edges *place);

@@ -15,7 +15,7 @@ static CUstreamCaptureStatus status_of(const struct soft_stream *stream)
 /* About the NULL stream nothing is said while it may not be used; asking harms no capture. */
 static CUresult ask(const struct soft_stream *stream, CUstreamCaptureStatus *status)
 {
-    for (const struct soft_capture *capture = soft_captures_now; capture && stream->legacy;
+    for (const struct soft_capture *capture = soft_captures(); capture && stream->legacy;
          capture = capture->next)
         for (const struct soft_stream *s = capture->streams; s; s = s->capture_next)
             if (s->object.context == stream->object.context && !(s->flags & CU_STREAM_NON_BLOCKING))

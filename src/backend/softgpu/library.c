@@ -464,6 +464,38 @@ static CUresult kernel_function(struct soft_kernel *kernel, struct soft_function
     return result;
 }
 
+bool soft_library_seen(const struct soft_library *library,
+                       bool (*sees)(const void *bytes, size_t size))
+{
+    return sees(library, sizeof(*library));
+}
+
+const struct wh_soft_kernel *soft_kernel_code(const struct soft_kernel *kernel)
+{
+    return kernel->code;
+}
+
+static bool function_seen(const struct soft_module *module, size_t index,
+                          bool (*sees)(const void *bytes, size_t size))
+{
+    return sees(module, sizeof(*module)) && index < module->nfunctions &&
+           sees(module->functions, module->nfunctions * sizeof(*module->functions)) &&
+           (!module->functions[index] ||
+            sees(module->functions[index], sizeof(*module->functions[index])));
+}
+
+bool soft_kernel_seen(const struct soft_kernel *kernel,
+                      bool (*sees)(const void *bytes, size_t size))
+{
+    if (!sees(kernel, sizeof(*kernel)) || !soft_library_seen(kernel->library, sees))
+        return false;
+    for (const struct part *part = kernel->library->parts; part; part = part->next)
+        if (!sees(part, sizeof(*part)) || !sees(part->context, sizeof(*part->context)) ||
+            !function_seen(part->module, kernel->index, sees))
+            return false;
+    return true;
+}
+
 const struct soft_function *soft_kernel_made(const struct soft_kernel *kernel,
                                              const struct soft_context *context,
                                              bool (*sees)(const void *bytes, size_t size))
@@ -473,13 +505,9 @@ const struct soft_function *soft_kernel_made(const struct soft_kernel *kernel,
     const struct part *part = kernel->library->parts;
     while (part && sees(part, sizeof(*part)) && part->context != context)
         part = part->next;
-    if (!part || !sees(part, sizeof(*part)) || !sees(part->module, sizeof(*part->module)))
+    if (!part || !sees(part, sizeof(*part)) || !function_seen(part->module, kernel->index, sees))
         return NULL;
-    const struct soft_module *module = part->module;
-    if (kernel->index >= module->nfunctions ||
-        !sees(module->functions, module->nfunctions * sizeof(*module->functions)))
-        return NULL;
-    return module->functions[kernel->index];
+    return part->module->functions[kernel->index];
 }
 
 CUresult soft_launchable_find(CUfunction handle, struct soft_function **function)

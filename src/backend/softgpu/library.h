@@ -147,9 +147,19 @@ CUresult soft_function_find(CUfunction handle, struct soft_function **function);
  * the current context. The reference is the caller's. */
 CUresult soft_launchable_find(CUfunction handle, struct soft_function **function);
 
+/* Whether they, and what is theirs in all contexts, can be looked at by one who may only touch what
+ * `sees` says. */
+struct soft_kernel;
+bool soft_library_seen(const struct soft_library *library,
+                       bool (*sees)(const void *bytes, size_t size));
+bool soft_kernel_seen(const struct soft_kernel *kernel,
+                      bool (*sees)(const void *bytes, size_t size));
+
+/* A kernel's code in the copy for questions. */
+const struct wh_soft_kernel *soft_kernel_code(const struct soft_kernel *kernel);
+
 /* The function that a kernel has in a context, if there is one, for who may only touch what `sees`
  * says; borrowed. */
-struct soft_kernel;
 const struct soft_function *soft_kernel_made(const struct soft_kernel *kernel,
                                              const struct soft_context *context,
                                              bool (*sees)(const void *bytes, size_t size));

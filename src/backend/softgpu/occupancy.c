@@ -90,7 +90,7 @@ SOFT_API CUresult cuOccupancyMaxPotentialBlockSizeWithFlags(int *grid, int *bloc
             continue;
         best = blocks * size;
         *block = (int)size;
-        *grid = (int)blocks * soft.multiprocessors;
+        *grid = (int)blocks * soft_driver()->multiprocessors;
     }
     return best ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
 }
@@ -172,7 +172,7 @@ SOFT_API CUresult cuOccupancyMaxActiveClusters(int *clusters, CUfunction handle,
     if (result != CUDA_SUCCESS)
         return result;
     unsigned size = shape.cluster[0] * shape.cluster[1] * shape.cluster[2];
-    unsigned blocks = resident(function, &shape) * (unsigned)soft.multiprocessors;
+    unsigned blocks = resident(function, &shape) * (unsigned)soft_driver()->multiprocessors;
     *clusters = blocks == 0 ? 0 : blocks < size ? 1 : (int)(blocks / size);
     return CUDA_SUCCESS;
 }

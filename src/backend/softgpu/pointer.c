@@ -100,7 +100,7 @@ SOFT_API CUresult cuPointerGetAttribute(void *data, CUpointer_attribute attribut
  * host can use it. */
 static size_t read_unknown(uint64_t address, int attribute, union value *value)
 {
-    const struct soft_range none = {.kind = SOFT_MEMORY_HOST, .device = &soft.devices[0]};
+    const struct soft_range none = {.kind = SOFT_MEMORY_HOST, .device = &soft_driver()->devices[0]};
     size_t size = read_attribute(&none, 0, attribute, value);
     *value = (union value){0};
     if (attribute == CU_POINTER_ATTRIBUTE_DEVICE_ORDINAL)

@@ -5,36 +5,16 @@
  * its release threshold, above which it is given back to the device at the next synchronisation or
  * allocation that needs it.
  */
-#include "backend/softgpu/memory.h"
+#include "backend/softgpu/pool.h"
 
 #include "backend/softgpu/graph.h"
 #include "base/util.h"
 
 #include <string.h>
-#include <unistd.h>
-
-struct soft_pool {
-    struct soft_object object;
-    struct soft_device *device;
-    uint64_t most;      /* bytes it may hold; 0: as the device has */
-    atomic_uint access; /* devices whose kernels reach its memory */
-    bool owned_by_device;
-    bool exportable;
-    int imported;         /* another process's memory, or -1 */
-    pthread_mutex_t lock; /* guards what follows */
-    struct soft_extent *unused;
-    uint64_t reserved, reserved_high, used, used_high, threshold;
-    int reuse[3];                   /* policies, kept only */
-    struct soft_pool *next, **link; /* in the list of all; guarded by its own lock */
-};
-
-static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct soft_pool *all;
 
 /* ---- memory ---- */
 
-/* Gives unused memory back to the device until at most `keep` bytes are reserved. Lock held. */
-static void trim(struct soft_pool *pool, uint64_t keep)
+void soft_pool_trim(struct soft_pool *pool, uint64_t keep)
 {
     struct soft_extent *extent;
     while (pool->reserved > keep && (extent = soft_extent_any(pool->unused))) {
@@ -43,18 +23,6 @@ static void trim(struct soft_pool *pool, uint64_t keep)
         soft_memory_give(pool->device, extent->start, extent->size);
         soft_slot_give(extent);
     }
-}
-
-void soft_pool_trim_all(struct soft_device *device)
-{
-    pthread_mutex_lock(&all_lock);
-    for (struct soft_pool *pool = all; pool; pool = pool->next) {
-        if (pool->device != device || pthread_mutex_trylock(&pool->lock) != 0)
-            continue; /* one that is being taken from has nothing to spare */
-        trim(pool, 0);
-        pthread_mutex_unlock(&pool->lock);
-    }
-    pthread_mutex_unlock(&all_lock);
 }
 
 bool soft_pool_reaches(const struct soft_pool *pool, const struct soft_device *device)
@@ -67,12 +35,12 @@ bool soft_pool_reaches(const struct soft_pool *pool, const struct soft_device *d
 static uint64_t grow(struct soft_pool *pool, uint64_t size)
 {
     if (pool->most && size > pool->most - pool->reserved)
-        trim(pool, pool->most > size ? pool->most - size : 0);
+        soft_pool_trim(pool, pool->most > size ? pool->most - size : 0);
     if (pool->most && (size > pool->most || pool->reserved > pool->most - size))
         return 0;
     uint64_t address = soft_memory_take(pool->device, size, SOFT_UNIT);
     if (!address) {
-        trim(pool, 0);
+        soft_pool_trim(pool, 0);
         address = soft_memory_take(pool->device, size, SOFT_UNIT);
     }
     if (address)
@@ -101,7 +69,7 @@ static void put(struct soft_pool *pool, uint64_t address, uint64_t size)
     pthread_mutex_lock(&pool->lock);
     pool->used -= size;
     if (soft_space_give(&pool->unused, address, size) && pool->reserved > pool->threshold)
-        trim(pool, pool->threshold);
+        soft_pool_trim(pool, pool->threshold);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -114,71 +82,7 @@ void soft_pool_give(const struct soft_range *range)
     soft_object_release(range->pool);
 }
 
-/* ---- life ---- */
-
-static void destroy_pool(void *object)
-{
-    struct soft_pool *pool = object;
-    pthread_mutex_lock(&all_lock);
-    *pool->link = pool->next;
-    if (pool->next)
-        pool->next->link = pool->link;
-    pthread_mutex_unlock(&all_lock);
-    trim(pool, 0);
-    if (pool->imported >= 0)
-        close(pool->imported);
-    pthread_mutex_destroy(&pool->lock);
-}
-
-static struct soft_pool *new_pool(struct soft_device *device, uint64_t most)
-{
-    struct soft_pool *pool = soft_object_new(SOFT_POOL, sizeof(*pool), NULL, destroy_pool);
-    if (!pool)
-        return NULL;
-    pool->device = device;
-    pool->most = most;
-    pool->imported = -1;
-    for (int i = 0; i < 3; i++)
-        pool->reuse[i] = 1;
-    pthread_mutex_init(&pool->lock, NULL);
-    pthread_mutex_lock(&all_lock);
-    pool->next = all;
-    pool->link = &all;
-    if (all)
-        all->link = &pool->next;
-    all = pool;
-    pthread_mutex_unlock(&all_lock);
-    soft_object_list(pool);
-    return pool;
-}
-
-int soft_pool_exported_file(const struct soft_pool *pool)
-{
-    return pool->exportable ? pool->device->memory : -1;
-}
-
-int soft_pool_imported_file(const struct soft_pool *pool)
-{
-    return pool->imported;
-}
-
-CUmemoryPool soft_pool_import(int file)
-{
-    struct soft_pool *pool = new_pool(&soft.devices[0], 0);
-    if (pool)
-        pool->imported = file;
-    return (CUmemoryPool)pool;
-}
-
-bool soft_pool_start(struct soft_device *device)
-{
-    device->default_pool = new_pool(device, 0);
-    if (!device->default_pool)
-        return false;
-    device->default_pool->owned_by_device = true;
-    device->pool = soft_object_retain(device->default_pool);
-    return true;
-}
+/* ---- handles ---- */
 
 static CUresult find_pool(CUmemoryPool handle, struct soft_pool **pool)
 {
@@ -188,27 +92,6 @@ static CUresult find_pool(CUmemoryPool handle, struct soft_pool **pool)
         return ready;
     *pool = soft_object_get(handle, SOFT_POOL);
     return *pool ? CUDA_SUCCESS : CUDA_ERROR_INVALID_VALUE;
-}
-
-SOFT_API CUresult cuMemPoolCreate(CUmemoryPool *handle, const CUmemPoolProps *properties)
-{
-    CUresult ready = soft_ready();
-    if (ready != CUDA_SUCCESS)
-        return ready;
-    if (!handle || !properties || properties->allocType != CU_MEM_ALLOCATION_TYPE_PINNED)
-        return CUDA_ERROR_INVALID_VALUE;
-    if ((properties->handleTypes & ~(unsigned)CU_MEM_HANDLE_TYPE_POSIX_FILE_DESCRIPTOR) ||
-        properties->location.type != CU_MEM_LOCATION_TYPE_DEVICE)
-        return CUDA_ERROR_NOT_SUPPORTED;
-    struct soft_device *device = soft_device_get(properties->location.id);
-    if (!device)
-        return CUDA_ERROR_INVALID_DEVICE;
-    struct soft_pool *pool = new_pool(device, properties->maxSize);
-    if (!pool)
-        return CUDA_ERROR_OUT_OF_MEMORY;
-    pool->exportable = properties->handleTypes != CU_MEM_HANDLE_TYPE_NONE;
-    *handle = (CUmemoryPool)pool;
-    return CUDA_SUCCESS;
 }
 
 /* The pool's allocations stay good; it goes with the last of them. */
@@ -238,7 +121,7 @@ SOFT_API CUresult cuMemPoolTrimTo(CUmemoryPool handle, size_t keep)
     if (result != CUDA_SUCCESS)
         return result;
     pthread_mutex_lock(&pool->lock);
-    trim(pool, keep);
+    soft_pool_trim(pool, keep);
     pthread_mutex_unlock(&pool->lock);
     return CUDA_SUCCESS;
 }

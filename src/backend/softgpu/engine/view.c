@@ -90,7 +90,7 @@ bool wh_may_write(struct wh_warp *warp, void *at, uint64_t size)
 
 /* ---- a launch ---- */
 
-static bool is_seen(const struct wh_soft_kernel *kernel)
+bool wh_view_sees(const struct wh_soft_kernel *kernel)
 {
     const struct wh_view *view = wh_view();
     return view->sees(kernel, sizeof(*kernel)) &&
@@ -106,7 +106,7 @@ void wh_view_enter(void)
 bool wh_view_begin(const struct wh_soft_kernel *kernel, uint64_t blocks, uint64_t threads)
 {
     struct wh_view *view = wh_view();
-    if (view->steps < STEPS || !is_seen(kernel))
+    if (view->steps < STEPS || !wh_view_sees(kernel))
         return false;
     uint64_t warps = (threads + WH_LANES - 1) / WH_LANES;
     view->function = kernel->function;

@@ -28,6 +28,9 @@ struct wh_view *wh_view(void);
 /* There is a new caller, who has so much time. */
 void wh_view_enter(void);
 
+/* Whether the kernel and all of its module's code can be looked at. */
+bool wh_view_sees(const struct wh_soft_kernel *kernel);
+
 /* Whether a launch of so many blocks and threads of each may be tried: all of the kernel's code can
  * be seen and handled, is not known to be too much, and the caller has the time. If so, it is the
  * next to be run. */

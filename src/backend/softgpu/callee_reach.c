@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a call in the callee can reach: each of these looks at what the driver's own functions will
+ * follow, before they do. Linked into the worker's callee only; see callee.h.
+ */
+#include "backend/softgpu/callee.h"
+
+#include "backend/softgpu/array.h"
+#include "backend/softgpu/event.h"
+#include "backend/softgpu/library.h"
+#include "backend/softgpu/pool.h"
+#include "base/meter.h"
+
+/* ---- handles ---- */
+
+struct soft_object *soft_callee_search(const void *handle, bool *hidden)
+{
+    struct soft_object *object = soft_callee()->buckets[soft_object_bucket(handle)];
+    *hidden = false;
+    for (; object; object = object->next) {
+        if (!soft_callee_sees(object, sizeof(*object))) {
+            *hidden = true;
+            return NULL;
+        }
+        if (object == handle)
+            break;
+    }
+    return object;
+}
+
+static bool sees_context(const struct soft_context *context)
+{
+    return soft_callee_sees(context, sizeof(*context)) &&
+           (!context->legacy || soft_callee_sees(context->legacy, sizeof(*context->legacy))) &&
+           (!context->thread || soft_callee_sees(context->thread, sizeof(*context->thread))) &&
+           soft_callee_sees(context->device, sizeof(*context->device));
+}
+
+bool soft_callee_reaches_context(void)
+{
+    const struct soft_callee *callee = soft_callee();
+    return soft_callee_sees(callee->driver, sizeof(*callee->driver)) &&
+           soft_callee_sees(callee->buckets, SOFT_BUCKETS * sizeof(struct soft_object *)) &&
+           (!callee->current || sees_context(callee->current));
+}
+
+/* An object of this size, with its context; or no object at all. */
+static bool reaches(const void *handle, size_t size)
+{
+    bool hidden;
+    const struct soft_object *object = soft_callee_search(handle, &hidden);
+    if (!object)
+        return !hidden;
+    return soft_callee_sees(object, size) && (!object->context || sees_context(object->context));
+}
+
+/* The object of this kind that is meant, for who has found that it can be reached; NULL: none. */
+static const void *object_of(const void *handle, enum soft_kind kind)
+{
+    bool hidden;
+    const struct soft_object *object = soft_callee_search(handle, &hidden);
+    return object && object->kind == kind ? object : NULL;
+}
+
+bool soft_callee_reaches_named(CUcontext handle)
+{
+    return !handle || (reaches(handle, sizeof(struct soft_object)) &&
+                       (!object_of(handle, SOFT_CONTEXT) ||
+                        sees_context((const struct soft_context *)(const void *)handle)));
+}
+
+bool soft_callee_reaches_stream(CUstream handle)
+{
+    bool own = !handle || handle == CU_STREAM_LEGACY || handle == CU_STREAM_PER_THREAD;
+    return own || reaches(handle, sizeof(struct soft_stream));
+}
+
+/* What captures and other processes have to do with an event is for the driver itself. */
+bool soft_callee_reaches_event(CUevent handle)
+{
+    if (!reaches(handle, sizeof(struct soft_event)))
+        return false;
+    const struct soft_event *event = object_of(handle, SOFT_EVENT);
+    return !event || (!event->shared && !event->captured.capture);
+}
+
+bool soft_callee_reaches_record(CUevent handle)
+{
+    if (!soft_callee_reaches_event(handle))
+        return false;
+    const struct soft_event *event = object_of(handle, SOFT_EVENT);
+    return !event || ((event->flags & CU_EVENT_DISABLE_TIMING) && !event->mark.stream);
+}
+
+bool soft_callee_reaches_array(CUarray handle)
+{
+    return reaches(handle, sizeof(struct soft_array));
+}
+
+/* ---- code ---- */
+
+bool soft_callee_reaches_module(CUmodule handle)
+{
+    return reaches(handle, sizeof(struct soft_module));
+}
+
+bool soft_callee_reaches_library(CUlibrary handle)
+{
+    const struct soft_library *library;
+    return reaches(handle, sizeof(struct soft_object)) &&
+           (!(library = object_of(handle, SOFT_LIBRARY)) ||
+            soft_library_seen(library, soft_callee_sees));
+}
+
+bool soft_callee_reaches_function(CUfunction handle)
+{
+    const struct soft_function *function;
+    return reaches(handle, sizeof(*function)) &&
+           (!(function = object_of(handle, SOFT_FUNCTION)) || wh_view_sees(function->code));
+}
+
+bool soft_callee_reaches_kernel(CUkernel handle)
+{
+    const struct soft_kernel *kernel;
+    return reaches(handle, sizeof(struct soft_object)) &&
+           (!(kernel = object_of(handle, SOFT_KERNEL)) ||
+            (soft_kernel_seen(kernel, soft_callee_sees) && wh_view_sees(soft_kernel_code(kernel))));
+}
+
+/* A kernel's function must have been made. */
+bool soft_callee_reaches_launchable(CUfunction handle)
+{
+    const void *kernel = object_of(handle, SOFT_KERNEL);
+    if (!kernel)
+        return soft_callee_reaches_function(handle);
+    if (!soft_callee_reaches_kernel((CUkernel)handle))
+        return false;
+    const struct soft_function *function =
+        soft_kernel_made(kernel, soft_callee()->current, soft_callee_sees);
+    return function && soft_callee_sees(function, sizeof(*function)) &&
+           wh_view_sees(function->code);
+}
+
+/* ---- memory ---- */
+
+bool soft_callee_reaches_maps(void)
+{
+    const struct soft_driver *driver = soft_driver();
+    const struct wh_meter *meters = driver->meters;
+    return driver->slots.elsewhere == 0 &&
+           (!driver->nmeters || soft_callee_sees(meters, driver->nmeters * sizeof(*meters)));
+}
+
+bool soft_callee_reaches_bytes(uint64_t address, size_t size)
+{
+    return size == 0 ||
+           (soft_callee_reaches_maps() && soft_callee_sees((const void *)(uintptr_t)address, size));
+}
+
+bool soft_callee_reaches_allocation(uint64_t address)
+{
+    struct soft_range range;
+    if (!soft_callee_reaches_maps())
+        return false;
+    return !soft_range_find(address, &range) ||
+           (range.kind == SOFT_MEMORY_DEVICE && !range.pool &&
+            soft_callee_reaches_bytes(range.extent.start, range.extent.size));
+}
+
+/* One that is listed, so that the program's hold is not the last. */
+bool soft_callee_reaches_pool(CUmemoryPool handle)
+{
+    return soft_callee_reaches_maps() && reaches(handle, sizeof(struct soft_pool));
+}
+
+/* The pools that devices allocate from, and by default. */
+bool soft_callee_reaches_pools(void)
+{
+    const struct soft_driver *driver = soft_driver();
+    for (int i = 0; i < driver->ndevices; i++)
+        if (!soft_callee_reaches_pool((CUmemoryPool)driver->devices[i].pool) ||
+            !soft_callee_reaches_pool((CUmemoryPool)driver->devices[i].default_pool))
+            return false;
+    return true;
+}
