@@ -142,6 +142,11 @@ CUresult wh_cuda_copy_staged(struct wh_call *call, const wh_cuda_box *box, CUarr
 CUresult wh_cuda_copy_params(struct wh_call *call, const wh_cuda_box *box, CUarray to, CUarray from,
                              void *bytes, size_t size, CUDA_MEMCPY3D *params);
 
+/* The bytes from the first to the last of a box in linear memory; false: they are none, or rows
+ * would run into each other. */
+bool wh_cuda_place_bytes(const wh_cuda_box *box, const wh_cuda_place *place, uint64_t *start,
+                         uint64_t *length);
+
 /* Whether the session owns the rows that a set fills. */
 bool wh_cuda_owns_rows(struct wh_call *call, CUdeviceptr address, size_t pitch, size_t width,
                        size_t height, size_t element);

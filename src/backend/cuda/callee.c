@@ -112,21 +112,39 @@ struct wh_cuda_item *wh_cuda_node_item(struct wh_call *call, CUgraphNode node,
     return NULL;
 }
 
+bool wh_cuda_graph_memory_add(struct wh_call *call, CUdeviceptr address, size_t size)
+{
+    (void)call, (void)address, (void)size;
+    return false;
+}
+
 /* Those that the backend calls here. */
 static const struct wh_cuda_functions_table functions = {
     .cuFuncGetParamInfo = cuFuncGetParamInfo,
     .cuKernelGetParamInfo = cuKernelGetParamInfo,
     .cuLaunchKernel = cuLaunchKernel,
+    .cuMemAllocAsync = cuMemAllocAsync,
+    .cuMemAllocFromPoolAsync = cuMemAllocFromPoolAsync,
+    .cuMemAllocPitch_v2 = cuMemAllocPitch_v2,
     .cuMemAlloc_v2 = cuMemAlloc_v2,
+    .cuMemFreeAsync = cuMemFreeAsync,
     .cuMemFree_v2 = cuMemFree_v2,
     .cuMemGetDefaultMemPool = cuMemGetDefaultMemPool,
     .cuMemGetMemPool = cuMemGetMemPool,
     .cuMemPoolGetAccess = cuMemPoolGetAccess,
     .cuMemPoolSetAttribute = cuMemPoolSetAttribute,
     .cuMemSetMemPool = cuMemSetMemPool,
+    .cuMemcpy2DAsync_v2 = cuMemcpy2DAsync_v2,
+    .cuMemcpy3DAsync_v2 = cuMemcpy3DAsync_v2,
     .cuMemcpyAsync = cuMemcpyAsync,
     .cuMemcpyDtoHAsync_v2 = cuMemcpyDtoHAsync_v2,
     .cuMemcpyHtoDAsync_v2 = cuMemcpyHtoDAsync_v2,
+    .cuMemsetD2D16Async = cuMemsetD2D16Async,
+    .cuMemsetD2D16_v2 = cuMemsetD2D16_v2,
+    .cuMemsetD2D32Async = cuMemsetD2D32Async,
+    .cuMemsetD2D32_v2 = cuMemsetD2D32_v2,
+    .cuMemsetD2D8Async = cuMemsetD2D8Async,
+    .cuMemsetD2D8_v2 = cuMemsetD2D8_v2,
     .cuOccupancyAvailableDynamicSMemPerBlock = cuOccupancyAvailableDynamicSMemPerBlock,
     .cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags =
         cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags,

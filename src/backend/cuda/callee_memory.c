@@ -30,6 +30,78 @@ HAND(read_bytes, wh_callee_has_bytes(a[2], a[0], 1) && STREAM_AT(3),
 HAND(copy_shared, TWO_PLACES &&STREAM_AT(3),
      copy_shared(call, a[0], a[1], a[2], POINTER(struct CUstream_st, 3)))
 
+/* ---- rows ---- */
+
+static bool has_rows(uint64_t address, uint64_t pitch, uint64_t width, uint64_t height,
+                     uint64_t each)
+{
+    uint64_t row, bytes, length;
+    if (width == 0 || height == 0)
+        return true;
+    return !__builtin_mul_overflow(width, each, &row) &&
+           !__builtin_mul_overflow(row, height, &bytes) && bytes <= SOFT_SMALL_BYTES &&
+           !__builtin_mul_overflow(height - 1, pitch, &length) &&
+           !__builtin_add_overflow(length, row, &length) &&
+           soft_callee_reaches_bytes(address, length);
+}
+
+#define ROWS(each) has_rows(a[0], a[1], a[3], a[4], each) && wh_callee_reaches_maps(call)
+
+HAND(set_rows_8, ROWS(1), cuMemsetD2D8_v2(call, a[0], a[1], (unsigned char)a[2], a[3], a[4]))
+HAND(set_rows_16, ROWS(2), cuMemsetD2D16_v2(call, a[0], a[1], (unsigned short)a[2], a[3], a[4]))
+HAND(set_rows_32, ROWS(4), cuMemsetD2D32_v2(call, a[0], a[1], (unsigned)a[2], a[3], a[4]))
+HAND(set_rows_8_async, ROWS(1) && STREAM_AT(5),
+     cuMemsetD2D8Async(call, a[0], a[1], (unsigned char)a[2], a[3], a[4],
+                       POINTER(struct CUstream_st, 5)))
+HAND(set_rows_16_async, ROWS(2) && STREAM_AT(5),
+     cuMemsetD2D16Async(call, a[0], a[1], (unsigned short)a[2], a[3], a[4],
+                        POINTER(struct CUstream_st, 5)))
+HAND(set_rows_32_async, ROWS(4) && STREAM_AT(5),
+     cuMemsetD2D32Async(call, a[0], a[1], (unsigned)a[2], a[3], a[4],
+                        POINTER(struct CUstream_st, 5)))
+
+#define ARRAY_AT(i) soft_callee_reaches_array_bytes(POINTER(struct CUarray_st, i))
+
+static bool has_place(const wh_cuda_box *box, const wh_cuda_place *place)
+{
+    uint64_t start, length;
+    return place->kind == WH_CUDA_PLACE_ARRAY ||
+           (place->kind == WH_CUDA_PLACE_LINEAR &&
+            wh_cuda_place_bytes(box, place, &start, &length) &&
+            soft_callee_reaches_bytes(start, length));
+}
+
+static bool has_box(const wh_cuda_box *box)
+{
+    uint64_t bytes;
+    return box && !__builtin_mul_overflow(box->width, box->height, &bytes) &&
+           !__builtin_mul_overflow(bytes, box->depth, &bytes) && bytes <= SOFT_SMALL_BYTES &&
+           has_place(box, &box->to) && has_place(box, &box->from);
+}
+
+HAND(copy_box,
+     has_box(POINTER(const wh_cuda_box, 0)) && ARRAY_AT(1) && ARRAY_AT(2) && STREAM_AT(3) &&
+         wh_callee_reaches_maps(call),
+     copy_box(call, POINTER(const wh_cuda_box, 0), POINTER(struct CUarray_st, 1),
+              POINTER(struct CUarray_st, 2), POINTER(struct CUstream_st, 3)))
+CALL(to_array, ARRAY_AT(0) && wh_callee_has_bytes(a[2], a[3], 1),
+     MemcpyDtoA_v2(POINTER(struct CUarray_st, 0), a[1], a[2], a[3]))
+CALL(from_array, ARRAY_AT(1) && wh_callee_has_bytes(a[0], a[3], 1),
+     MemcpyAtoD_v2(a[0], POINTER(struct CUarray_st, 1), a[2], a[3]))
+CALL(between_arrays, ARRAY_AT(0) && ARRAY_AT(2) && a[4] <= SOFT_SMALL_BYTES,
+     MemcpyAtoA_v2(POINTER(struct CUarray_st, 0), a[1], POINTER(struct CUarray_st, 2), a[3], a[4]))
+
+#define PEERS                                                                   \
+    wh_callee_has_bytes(a[0], a[4], 1) && wh_callee_has_bytes(a[2], a[4], 1) && \
+        soft_callee_reaches_named(POINTER(struct CUctx_st, 1)) &&               \
+        soft_callee_reaches_named(POINTER(struct CUctx_st, 3))
+
+CALL(copy_peer, PEERS,
+     MemcpyPeer(a[0], POINTER(struct CUctx_st, 1), a[2], POINTER(struct CUctx_st, 3), a[4]))
+CALL(copy_peer_async, PEERS &&STREAM_AT(5),
+     MemcpyPeerAsync(a[0], POINTER(struct CUctx_st, 1), a[2], POINTER(struct CUctx_st, 3), a[4],
+                     POINTER(struct CUstream_st, 5)))
+
 /* ---- allocations ---- */
 
 HAND(allocate, wh_callee_reaches_maps(call), cuMemAlloc_v2(call, POINTER(CUdeviceptr, 0), a[1]))
@@ -37,6 +109,28 @@ HAND(free_memory,
      wh_callee_reaches_maps(call) && wh_cuda_shares_none(wh_cuda_state(call), wh_callee_sees) &&
          soft_callee_reaches_allocation(a[0]),
      cuMemFree_v2(call, a[0]))
+
+HAND(allocate_rows, wh_callee_reaches_maps(call),
+     cuMemAllocPitch_v2(call, POINTER(CUdeviceptr, 0), POINTER(size_t, 1), a[2], a[3],
+                        (unsigned)a[4]))
+
+#define POOL_AT(i) soft_callee_reaches_pool(POINTER(struct CUmemPoolHandle_st, i))
+
+/* In a stream's order; a stream that captures is the worker's. */
+HAND(allocate_async,
+     wh_callee_reaches_maps(call) && soft_callee_reaches_pools() && STREAM_AT(2) &&
+         !wh_cuda_state(call)->captures,
+     cuMemAllocAsync(call, POINTER(CUdeviceptr, 0), a[1], POINTER(struct CUstream_st, 2)))
+HAND(allocate_from,
+     wh_callee_reaches_maps(call) && POOL_AT(2) && STREAM_AT(3) && !wh_cuda_state(call)->captures,
+     cuMemAllocFromPoolAsync(call, POINTER(CUdeviceptr, 0), a[1],
+                             POINTER(struct CUmemPoolHandle_st, 2), POINTER(struct CUstream_st, 3)))
+HAND(free_async,
+     wh_callee_reaches_maps(call) && wh_cuda_shares_none(wh_cuda_state(call), wh_callee_sees) &&
+         soft_callee_reaches_free(a[0]) && STREAM_AT(1),
+     cuMemFreeAsync(call, a[0], POINTER(struct CUstream_st, 1)))
+CALL(trim_pool, soft_callee_reaches_pool_trim(POINTER(struct CUmemPoolHandle_st, 0)),
+     MemPoolTrimTo(POINTER(struct CUmemPoolHandle_st, 0), a[1]))
 
 /* ---- launches ---- */
 

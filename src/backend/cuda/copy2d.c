@@ -34,21 +34,37 @@ static bool spell_out(const wh_cuda_box *box, wh_cuda_place *p)
     return p->pitch >= row && p->height >= slice;
 }
 
+/* Where the rows of a place with its measures spelled out begin, and how far behind it they end. */
+static bool bytes_of(const wh_cuda_box *box, const wh_cuda_place *p, uint64_t *start,
+                     uint64_t *length)
+{
+    uint64_t first;
+    return !__builtin_mul_overflow(p->z, p->height, &first) &&
+           !__builtin_add_overflow(first, p->y, &first) &&
+           !__builtin_mul_overflow(first, p->pitch, &first) &&
+           !__builtin_add_overflow(first, p->x, &first) &&
+           !__builtin_mul_overflow(box->depth - 1, p->height, length) &&
+           !__builtin_add_overflow(*length, box->height - 1, length) &&
+           !__builtin_mul_overflow(*length, p->pitch, length) &&
+           !__builtin_add_overflow(*length, box->width, length) &&
+           !__builtin_add_overflow(p->address, first, start);
+}
+
+bool wh_cuda_place_bytes(const wh_cuda_box *box, const wh_cuda_place *place, uint64_t *start,
+                         uint64_t *length)
+{
+    wh_cuda_place whole = *place;
+    return box->width && box->height && box->depth && spell_out(box, &whole) &&
+           bytes_of(box, &whole, start, length);
+}
+
 /* Whether the session owns the rows of this place; `is_host`: they lie in host memory. */
 static bool owns(struct wh_call *call, const wh_cuda_box *box, const wh_cuda_place *p,
                  bool *is_host)
 {
-    uint64_t first, length, start;
+    uint64_t length, start;
     struct wh_cuda_range range;
-    if (__builtin_mul_overflow(p->z, p->height, &first) ||
-        __builtin_add_overflow(first, p->y, &first) ||
-        __builtin_mul_overflow(first, p->pitch, &first) ||
-        __builtin_add_overflow(first, p->x, &first) ||
-        __builtin_mul_overflow(box->depth - 1, p->height, &length) ||
-        __builtin_add_overflow(length, box->height - 1, &length) ||
-        __builtin_mul_overflow(length, p->pitch, &length) ||
-        __builtin_add_overflow(length, box->width, &length) ||
-        __builtin_add_overflow(p->address, first, &start) ||
+    if (!bytes_of(box, p, &start, &length) ||
         !wh_cuda_ranges_find(wh_cuda_state(call)->ranges, start, length, &range))
         return false;
     *is_host = range.kind == WH_CUDA_RANGE_SHARED || range.kind == WH_CUDA_RANGE_ALIAS;

@@ -111,6 +111,23 @@
     X(wh_capture_info, capture_info, false)                                   \
     X(cuStreamWriteValue32_v2, write_32, true)                                \
     X(cuStreamWriteValue64_v2, write_64, true)                                \
-    X(wh_batch_memop, batch, true)
+    X(wh_batch_memop, batch, true)                                            \
+    X(cuMemsetD2D8_v2, set_rows_8, false)                                     \
+    X(cuMemsetD2D16_v2, set_rows_16, false)                                   \
+    X(cuMemsetD2D32_v2, set_rows_32, false)                                   \
+    X(cuMemsetD2D8Async, set_rows_8_async, true)                              \
+    X(cuMemsetD2D16Async, set_rows_16_async, true)                            \
+    X(cuMemsetD2D32Async, set_rows_32_async, true)                            \
+    X(wh_copy_box, copy_box, true)                                            \
+    X(cuMemcpyDtoA_v2, to_array, false)                                       \
+    X(cuMemcpyAtoD_v2, from_array, false)                                     \
+    X(cuMemcpyAtoA_v2, between_arrays, false)                                 \
+    X(cuMemcpyPeer, copy_peer, false)                                         \
+    X(cuMemcpyPeerAsync, copy_peer_async, true)                               \
+    X(cuMemAllocPitch_v2, allocate_rows, false)                               \
+    X(cuMemAllocAsync, allocate_async, false)                                 \
+    X(cuMemAllocFromPoolAsync, allocate_from, false)                          \
+    X(cuMemFreeAsync, free_async, true)                                       \
+    X(cuMemPoolTrimTo, trim_pool, false)
 
 #endif

@@ -48,17 +48,18 @@ CUresult wh_cuda_do_cuMemAllocFromPoolAsync(struct wh_call *call, CUdeviceptr *a
 
 CUresult wh_cuda_do_cuMemFreeAsync(struct wh_call *call, CUdeviceptr address, CUstream stream)
 {
+    const struct wh_cuda_functions_table *f = wh_cuda_driver(call);
     struct wh_cuda_state *state = wh_cuda_state(call);
     struct wh_cuda_range range;
     if (!wh_cuda_ranges_find(state->ranges, address, 0, &range))
         return CUDA_ERROR_INVALID_VALUE;
     if (range.kind == WH_CUDA_RANGE_GRAPH)
-        return state->f.cuMemFreeAsync(address, stream);
+        return f->cuMemFreeAsync(address, stream);
     if (range.start != address || range.kind != WH_CUDA_RANGE_DEVICE ||
         !wh_cuda_ranges_take(state->ranges, address, &range))
         return CUDA_ERROR_INVALID_VALUE;
     wh_cuda_shares_forget(state, address);
-    CUresult result = state->f.cuMemFreeAsync(address, stream);
+    CUresult result = f->cuMemFreeAsync(address, stream);
     if (result != CUDA_SUCCESS)
         wh_cuda_ranges_add(state->ranges, &range);
     return result;

@@ -8,9 +8,8 @@
 #include "backend/softgpu/callee.h"
 
 #include "backend/softgpu/capture.h"
-#include "backend/softgpu/event.h"
 #include "backend/softgpu/graph.h"
-#include "backend/softgpu/memory.h"
+#include "backend/softgpu/pool.h"
 #include "base/meter.h"
 
 #include <time.h>
@@ -100,6 +99,20 @@ bool soft_command_need(struct soft_command *command, const struct soft_mark *mar
 void soft_pool_trim_all(struct soft_device *device)
 {
     (void)device; /* then there is no memory, and the call is left */
+}
+
+/* Either all of it is here (soft_callee_reaches_pool_free), or there is no memory and the call is
+ * left: what cannot be given back to the system here stays. */
+void soft_pool_trim(struct soft_pool *pool, uint64_t keep)
+{
+    struct soft_extent *extent;
+    while (pool->reserved > keep && (extent = soft_extent_any(pool->unused)) &&
+           soft_callee_sees((const void *)(uintptr_t)extent->start, extent->size)) {
+        soft_extent_remove(&pool->unused, extent);
+        pool->reserved -= extent->size;
+        soft_memory_give(pool->device, extent->start, extent->size);
+        soft_slot_give(extent);
+    }
 }
 
 void soft_host_give(const struct soft_range *range)
@@ -269,6 +282,19 @@ CUresult soft_capture_record(struct soft_stream *stream, struct soft_event *even
 CUresult soft_capture_wait(struct soft_stream *stream, struct soft_event *event, bool *taken)
 {
     (void)stream, (void)event, (void)taken;
+    return CUDA_SUCCESS;
+}
+
+CUresult soft_capture_allocate(struct soft_stream *stream, size_t size, CUdeviceptr *address,
+                               bool *taken)
+{
+    (void)stream, (void)size, (void)address, (void)taken;
+    return CUDA_SUCCESS;
+}
+
+CUresult soft_capture_free(struct soft_stream *stream, CUdeviceptr address, bool *taken)
+{
+    (void)stream, (void)address, (void)taken;
     return CUDA_SUCCESS;
 }
 

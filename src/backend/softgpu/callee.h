@@ -56,6 +56,14 @@ bool soft_callee_reaches_bytes(uint64_t address, size_t size);
  */
 bool soft_callee_reaches_allocation(uint64_t address);
 
+/* The same of what is freed in a stream's order, with what the free makes its pool give back; and
+ * of what the pool gives back when it is trimmed. */
+bool soft_callee_reaches_free(uint64_t address);
+bool soft_callee_reaches_pool_trim(CUmemoryPool handle);
+
+/* Whether all bytes of an array can be touched. */
+bool soft_callee_reaches_array_bytes(CUarray handle);
+
 /* Whether a launch of so many blocks may be tried. */
 bool soft_callee_reaches_launch(CUfunction handle, uint64_t blocks, uint64_t threads);
 

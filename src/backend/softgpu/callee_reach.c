@@ -173,6 +173,49 @@ bool soft_callee_reaches_pool(CUmemoryPool handle)
     return soft_callee_reaches_maps() && reaches(handle, sizeof(struct soft_pool));
 }
 
+/* The pools that hold so many pieces unused are the worker's to trim. */
+#define MOST_UNUSED 64u
+
+static bool sees_all(const struct soft_extent *extent, unsigned *left)
+{
+    return !extent || (*left && (*left)-- &&
+                       soft_callee_sees((const void *)(uintptr_t)extent->start, extent->size) &&
+                       sees_all(extent->left, left) && sees_all(extent->right, left));
+}
+
+bool soft_callee_reaches_pool_trim(CUmemoryPool handle)
+{
+    unsigned left = MOST_UNUSED;
+    if (!soft_callee_reaches_pool(handle))
+        return false;
+    const struct soft_pool *pool = object_of(handle, SOFT_POOL);
+    return !pool || sees_all(pool->unused, &left);
+}
+
+bool soft_callee_reaches_free(uint64_t address)
+{
+    struct soft_range range;
+    if (!soft_callee_reaches_maps())
+        return false;
+    if (!soft_range_find(address, &range))
+        return true;
+    if (range.kind != SOFT_MEMORY_POOL)
+        return soft_callee_reaches_allocation(address);
+    if (!soft_callee_reaches_pool((CUmemoryPool)range.pool) || !object_of(range.pool, SOFT_POOL))
+        return false;
+    return range.pool->reserved <= range.pool->threshold ||
+           (soft_callee_sees((const void *)(uintptr_t)range.extent.start, range.extent.size) &&
+            soft_callee_reaches_pool_trim((CUmemoryPool)range.pool));
+}
+
+bool soft_callee_reaches_array_bytes(CUarray handle)
+{
+    if (!soft_callee_reaches_array(handle))
+        return false;
+    const struct soft_array *array = object_of(handle, SOFT_ARRAY);
+    return !array || soft_callee_reaches_bytes(array->address, array->size);
+}
+
 /* The pools that devices allocate from, and by default. */
 bool soft_callee_reaches_pools(void)
 {

@@ -14,17 +14,6 @@
 
 /* ---- memory ---- */
 
-void soft_pool_trim(struct soft_pool *pool, uint64_t keep)
-{
-    struct soft_extent *extent;
-    while (pool->reserved > keep && (extent = soft_extent_any(pool->unused))) {
-        soft_extent_remove(&pool->unused, extent);
-        pool->reserved -= extent->size;
-        soft_memory_give(pool->device, extent->start, extent->size);
-        soft_slot_give(extent);
-    }
-}
-
 bool soft_pool_reaches(const struct soft_pool *pool, const struct soft_device *device)
 {
     return pool->device == device ||

@@ -7,6 +7,17 @@
 static pthread_mutex_t all_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct soft_pool *all;
 
+void soft_pool_trim(struct soft_pool *pool, uint64_t keep)
+{
+    struct soft_extent *extent;
+    while (pool->reserved > keep && (extent = soft_extent_any(pool->unused))) {
+        soft_extent_remove(&pool->unused, extent);
+        pool->reserved -= extent->size;
+        soft_memory_give(pool->device, extent->start, extent->size);
+        soft_slot_give(extent);
+    }
+}
+
 void soft_pool_trim_all(struct soft_device *device)
 {
     pthread_mutex_lock(&all_lock);
