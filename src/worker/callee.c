@@ -19,13 +19,7 @@
 
 bool wh_callee_sees(const void *bytes, size_t size)
 {
-    const struct wh_gate *gate = wh_callee_gate();
-    uintptr_t start = (uintptr_t)bytes;
-    for (uint32_t i = 0; i < gate->nseen; i++)
-        if (start >= gate->seen[i].start && start < gate->seen[i].end &&
-            size <= gate->seen[i].end - start)
-            return true;
-    return false;
+    return wh_gate_shows(wh_callee_gate(), bytes, size);
 }
 
 /* ---- what decoding needs ---- */
@@ -48,11 +42,32 @@ void *wh_call_arena(struct wh_call *call, uint64_t offset, uint64_t size)
     return wh_call_fault(call, "the arena is not in the view");
 }
 
-/* New objects are for the worker's threads: no call that makes some runs here. */
+/* The place for a new object of the client's, if there is one and nobody has it; and an entry. */
+static struct wh_entry *_Atomic *free_place(struct wh_table *table, uint64_t id)
+{
+    bool is_clients = id != WH_ID_NONE && id / WH_TABLE_CHUNK < WH_TABLE_CHUNKS;
+    struct wh_entry *_Atomic *place =
+        is_clients ? wh_table_place(table, (uint32_t)id, wh_callee_sees) : NULL;
+    return place && !*place && wh_stock_has(&wh_callee_gate()->stock, sizeof(struct wh_entry))
+               ? place
+               : NULL;
+}
+
 struct wh_entry *wh_table_add(struct wh_table *table, uint32_t id, uint16_t type, void *real)
 {
-    (void)table, (void)id, (void)type, (void)real;
-    return NULL;
+    struct wh_entry *_Atomic *place = free_place(table, id);
+    struct wh_entry *entry = place ? wh_stock_take(&wh_callee_gate()->stock, sizeof(*entry)) : NULL;
+    if (!entry)
+        return NULL;
+    wh_table_fill_in(entry, id, type, real);
+    wh_table_enter(table, place, entry);
+    return entry;
+}
+
+void wh_callee_forget(struct wh_table *table, struct wh_entry *entry)
+{
+    wh_table_leave(table, wh_table_place(table, entry->id, wh_callee_sees), entry);
+    wh_stock_give(&wh_callee_gate()->stock, entry, sizeof(*entry));
 }
 
 /* An object in an answer. One that is not known, or not found soon, is for the worker's threads. */
@@ -117,6 +132,20 @@ static const struct wh_callee_call *find_call(struct wh_gate *gate, const struct
     return call->run && in_slot && gate->quiet ? call : NULL;
 }
 
+/* Whether the call makes nothing, or one thing that can be entered where the client says. */
+static bool can_adopt(struct wh_gate *gate, const struct wh_call *call)
+{
+    const uint64_t *made = NULL;
+    for (unsigned i = 0; i < call->desc->nparams; i++) {
+        if (call->desc->params[i].kind != WH_NEWS || !call->new_ids[i])
+            continue;
+        if (made || call->n[i] != 1)
+            return false;
+        made = call->new_ids[i];
+    }
+    return !made || free_place(gate->worker.table, *made);
+}
+
 /* Whether the worker is to make the call in spite of all, and to say what is wrong: it keeps the
  * errors of posted calls, and may have memory. A call that fails has changed nothing. */
 static bool is_workers(const struct wh_call *call, const struct wh_message *m)
@@ -127,13 +156,16 @@ static bool is_workers(const struct wh_call *call, const struct wh_message *m)
             (int32_t)call->a[WH_RESULT] == api->no_memory);
 }
 
-/* The reply, where it goes; nobody looks there yet. False: an object of the answer has no id that
- * can be found here, and the call, which only asked for it, may as well be made again. */
+/* What is new enters the table. The reply, where it goes; nobody looks there yet. False: an object
+ * of the answer has no id that can be found here, and the call, which only asked for it, may as
+ * well be made again. */
 static bool encode(struct wh_gate *gate, struct wh_call *call, const struct wh_message *m,
                    uint32_t *size)
 {
     gate->unknown = 0;
-    if (m->slot != WH_NO_SLOT)
+    if (m->slot == WH_NO_SLOT)
+        wh_adopt_new(call);
+    else
         *size = wh_message_encode(call, m, gate->shm->segment->slots[m->slot].data);
     return !call->fault && !gate->unknown;
 }
@@ -156,8 +188,8 @@ static bool carry_out(struct wh_gate *gate, const struct wh_message *m)
                            .leads = &leads};
     struct wh_reader reader = {.at = (const uint8_t *)(m + 1), .end = (const uint8_t *)m + m->size};
     wh_decode_call(&call, &reader);
-    if (call.fault || call.beyond || (m->slot != WH_NO_SLOT && !wh_message_has_room(&call, m)) ||
-        !wh_cuda_callee.enter(&call))
+    if (call.fault || call.beyond || !can_adopt(gate, &call) ||
+        (m->slot != WH_NO_SLOT && !wh_message_has_room(&call, m)) || !wh_cuda_callee.enter(&call))
         return false;
     if (!found->run(&call, a) || call.fault || is_workers(&call, m) ||
         !encode(gate, &call, m, &size))

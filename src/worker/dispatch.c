@@ -14,6 +14,7 @@
 
 #define MOST_SCRATCH ((size_t)1 << 30)
 #define MOST_THREADS 300
+#define MOST_ENTRIES 256 /* of the table, for objects that are made in a view */
 
 void *wh_call_memory(struct wh_call *call, size_t size)
 {
@@ -114,11 +115,29 @@ static void unpin_objects(struct wh_call *call)
 
 /* ---- the exitless path ---- */
 
+static bool is_shown(const void *user, const void *bytes, size_t size)
+{
+    const struct wh_gate *gate = user;
+    return wh_gate_shows(gate, bytes, size);
+}
+
+void wh_gate_stock(struct wh_gate *gate, const struct wh_backend *backend)
+{
+    struct wh_stock_wish wishes[WH_STOCK_SHELVES] = {{sizeof(struct wh_entry), MOST_ENTRIES}};
+    unsigned n = 1;
+    for (unsigned i = 0; i < backend->nstock && n < WH_STOCK_SHELVES; i++)
+        wishes[n++] = backend->stock[i];
+    wh_stock_open(&gate->stock, wishes, n);
+    wh_stock_fill(&gate->stock, is_shown, gate);
+}
+
 void wh_gate_settle_slowly(struct wh_worker *worker)
 {
     struct wh_gate *gate = worker->gate;
     gate->quiet = atomic_load(&worker->away) == 0 && worker->backend->quiet(worker) &&
                   !wh_output_pending(worker->output);
+    if (gate->quiet)
+        wh_stock_fill(&gate->stock, is_shown, gate);
     /* Who looks at the ring without being asked takes the calls from the view. */
     gate->shm->sleeps_at_once = gate->quiet;
     atomic_store_explicit(&gate->shm->segment->gate.busy, !gate->quiet, memory_order_relaxed);

@@ -184,6 +184,7 @@ int wh_gate_open(struct wh_worker *worker, struct wh_shm *shm, int device, struc
     if (fixed && !worker->ledger.is_fixed) /* nothing of it can be shown: calls are not counted */
         gate->worker.ledger = (struct wh_ledger){0};
     find_ranges(gate);
+    wh_gate_stock(gate, worker->backend);
     int result = fixed ? wh_gate_offer(gate, fixed, key, &index, error)
                        : make_own(gate, device, key, &index, error);
     if (result < 0)

@@ -10,6 +10,7 @@
 
 #include "channel/fixed.h"
 #include "channel/shm.h"
+#include "worker/stock.h"
 #include "worker/worker.h"
 
 /* Where the view has the code, and struct wh_gate: the callee has no memory of its own. */
@@ -43,6 +44,7 @@ struct wh_gate {
     uint64_t scratch[32];   /* and its callee's */
     uint32_t room_used;
     uint32_t unknown; /* an object of the answer, so far */
+    struct wh_stock stock;
     _Alignas(8) uint8_t message[WH_CALLEE_MESSAGE];
     _Alignas(64) uint8_t log[WH_CALLEE_LOG];    /* what a call wrote over, to put it back */
     _Alignas(256) uint8_t room[WH_CALLEE_ROOM]; /* what a call needs until it is over */
@@ -64,12 +66,26 @@ struct wh_callee_backend {
 };
 extern const struct wh_callee_backend wh_cuda_callee;
 
+/* Whether the view has these bytes. */
+static inline bool wh_gate_shows(const struct wh_gate *gate, const void *bytes, size_t size)
+{
+    uintptr_t start = (uintptr_t)bytes;
+    for (uint32_t i = 0; i < gate->nseen; i++)
+        if (start >= gate->seen[i].start && start < gate->seen[i].end &&
+            size <= gate->seen[i].end - start)
+            return true;
+    return false;
+}
+
 /* ---- in the callee ---- */
 
 struct wh_gate *wh_callee_gate(void);
 
 /* Whether these bytes are in the view. */
 bool wh_callee_sees(const void *bytes, size_t size);
+
+/* Ends the client's object: its id is nobody's from here on. */
+void wh_callee_forget(struct wh_table *table, struct wh_entry *entry);
 
 /* What a client's processor calls in the view; the arguments are the client's and mean nothing. The
  * answer is one of gate.h's of the channel. */
@@ -95,6 +111,9 @@ int wh_gate_open(struct wh_worker *worker, struct wh_shm *shm, int device, struc
                  struct wh_error *error);
 
 void wh_gate_settle_slowly(struct wh_worker *worker);
+
+/* Has memory put by for what calls in the view make: of the table's, and of the backend's. */
+void wh_gate_stock(struct wh_gate *gate, const struct wh_backend *backend);
 
 /* What may run in the view, for the client. */
 void wh_gate_tell_calls(const struct wh_backend *backend, struct wh_gate_offer *offer);

@@ -53,20 +53,15 @@ struct wh_entry *wh_table_add(struct wh_table *table, uint32_t id, uint16_t type
     struct wh_entry *entry = calloc(1, sizeof(*entry));
     if (!entry)
         return NULL;
-    entry->id = id;
-    entry->type = type;
-    entry->real = real;
-    entry->references = 1;
+    wh_table_fill_in(entry, id, type, real);
     pthread_mutex_lock(&table->lock);
     struct wh_entry *_Atomic *place = new_place(table, id);
     bool is_free = place && !atomic_load_explicit(place, memory_order_relaxed);
     if (is_free)
-        atomic_store_explicit(place, entry, memory_order_release);
+        wh_table_enter(table, place, entry);
     pthread_mutex_unlock(&table->lock);
-    if (is_free) {
-        atomic_fetch_add_explicit(&table->counts[type % WH_TABLE_TYPES], 1, memory_order_relaxed);
+    if (is_free)
         return entry;
-    }
     free(entry);
     return NULL;
 }
@@ -82,10 +77,7 @@ static uint32_t discover_locked(struct wh_table *table, uint16_t type, void *rea
     struct wh_entry *entry = index < WH_TABLE_FOUND ? calloc(1, sizeof(*entry)) : NULL;
     if (!entry)
         return WH_ID_NONE;
-    entry->id = WH_ID_WORKER_FIRST + index;
-    entry->type = type;
-    entry->real = real;
-    entry->references = 1;
+    wh_table_fill_in(entry, WH_ID_WORKER_FIRST + index, type, real);
     entry->discovered = true;
     table->found[index] = entry;
     atomic_store_explicit(&table->nfound, index + 1, memory_order_release);
@@ -110,9 +102,7 @@ uint32_t wh_table_id_of(struct wh_table *table, uint16_t type, void *real, bool 
 bool wh_table_remove(struct wh_table *table, struct wh_entry *entry)
 {
     pthread_mutex_lock(&table->lock);
-    atomic_store_explicit(wh_table_place(table, entry->id, NULL), NULL, memory_order_relaxed);
-    atomic_fetch_sub_explicit(&table->counts[entry->type % WH_TABLE_TYPES], 1,
-                              memory_order_relaxed);
+    wh_table_leave(table, wh_table_place(table, entry->id, NULL), entry);
     bool last = entry->pins == 0;
     entry->dying = !last;
     pthread_mutex_unlock(&table->lock);

@@ -55,6 +55,32 @@ static inline struct wh_entry *wh_table_look_up(struct wh_table *table, uint32_t
     return type == 0 || entry->type == type ? entry : NULL;
 }
 
+/* An object enters at a place that is free, and leaves it. One at a time does so. */
+static inline void wh_table_enter(struct wh_table *table, struct wh_entry *_Atomic *place,
+                                  struct wh_entry *entry)
+{
+    /* Release pairs with the acquire in wh_table_look_up. */
+    atomic_store_explicit(place, entry, memory_order_release);
+    atomic_fetch_add_explicit(&table->counts[entry->type % WH_TABLE_TYPES], 1,
+                              memory_order_relaxed);
+}
+
+static inline void wh_table_leave(struct wh_table *table, struct wh_entry *_Atomic *place,
+                                  const struct wh_entry *entry)
+{
+    atomic_store_explicit(place, NULL, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&table->counts[entry->type % WH_TABLE_TYPES], 1,
+                              memory_order_relaxed);
+}
+
+static inline void wh_table_fill_in(struct wh_entry *entry, uint32_t id, uint16_t type, void *real)
+{
+    entry->id = id;
+    entry->type = type;
+    entry->real = real;
+    entry->references = 1;
+}
+
 static inline uint32_t wh_table_id_if(struct wh_entry *_Atomic *place, uint16_t type,
                                       const void *real, wh_table_sees *sees)
 {

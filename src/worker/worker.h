@@ -20,6 +20,7 @@
 struct wh_worker;
 struct wh_gate;
 struct wh_gate_range;
+struct wh_stock_wish;
 struct wh_table;
 struct wh_output;
 
@@ -58,6 +59,9 @@ struct wh_backend {
     /* The numbers of those that may. */
     const uint16_t *in_view;
     unsigned nin_view;
+    /* Memory that its callee makes objects of. */
+    const struct wh_stock_wish *stock;
+    unsigned nstock;
     /* What its callee needs: words of its own, and memory beyond the heap (at most three ranges).
      * Returns how many ranges. */
     unsigned (*show)(struct wh_worker *worker, const void *words[4], struct wh_gate_range *ranges);

@@ -189,6 +189,7 @@ static void make_gate(void)
     show_heap();
     show((uintptr_t)test, (uintptr_t)(test + 1));
     show((uintptr_t)test->pair.worker->segment, (uintptr_t)(test->pair.worker->segment + 1));
+    wh_gate_stock(&test->gate, &test->backend);
     test->gate.quiet = test->backend.quiet(&test->worker);
     test->pair.worker->sleeps_at_once = test->gate.quiet;
     test->worker.gate = &test->gate;

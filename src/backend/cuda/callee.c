@@ -22,6 +22,16 @@ bool soft_callee_sees(const void *bytes, size_t size)
     return wh_callee_sees(bytes, size);
 }
 
+void *soft_callee_take(size_t size)
+{
+    return wh_stock_take(&wh_callee_gate()->stock, size);
+}
+
+void soft_callee_give(void *memory, size_t size)
+{
+    wh_stock_give(&wh_callee_gate()->stock, memory, size);
+}
+
 /* The client thread's context, as wh_cuda_enter has it. */
 static bool enter(struct wh_call *call)
 {

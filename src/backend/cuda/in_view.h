@@ -128,6 +128,20 @@
     X(cuMemAllocAsync, allocate_async, false)                                 \
     X(cuMemAllocFromPoolAsync, allocate_from, false)                          \
     X(cuMemFreeAsync, free_async, true)                                       \
-    X(cuMemPoolTrimTo, trim_pool, false)
+    X(cuMemPoolTrimTo, trim_pool, false)                                      \
+    X(cuEventCreate, make_event, false)                                       \
+    X(cuStreamCreate, make_stream, false)                                     \
+    X(cuStreamCreateWithPriority, make_stream_of, false)                      \
+    X(cuArrayCreate_v2, make_array, false)                                    \
+    X(cuArray3DCreate_v2, make_array_3d, false)                               \
+    X(wh_primary_name, name_primary, true)                                    \
+    X(cuEventDestroy_v2, end_event, true)                                     \
+    X(cuStreamDestroy_v2, end_stream, true)                                   \
+    X(cuArrayDestroy, end_array, true)                                        \
+    X(wh_forget_context, forget_name, true)                                   \
+    X(wh_forget_function, forget_name, true)                                  \
+    X(wh_forget_kernel, forget_name, true)                                    \
+    X(wh_forget_texref, forget_name, true)                                    \
+    X(wh_forget_surfref, forget_name, true)
 
 #endif

@@ -4,7 +4,7 @@
 #include "backend/cuda/in_view.h"
 #include "backend/cuda/places.h"
 
-#include "backend/softgpu/softgpu.h"
+#include "backend/softgpu/callee_sizes.h"
 #include "base/log.h"
 #include "worker/gate.h"
 
@@ -184,6 +184,9 @@ static unsigned show(struct wh_worker *worker, const void *words[4], struct wh_g
 #define NUMBER(call, function, posted) WH_CUDA_##call,
 static const uint16_t in_view[] = {WH_CUDA_IN_VIEW(NUMBER)};
 
+#define WISH(bytes, many) {bytes, many},
+static const struct wh_stock_wish stock[] = {SOFT_CALLEE_SIZES(WISH)};
+
 static void find_soft_state(struct wh_cuda_state *state, struct wh_backend *backend, void *library)
 {
     void (*where)(void **driver, void **buckets) = NULL;
@@ -196,6 +199,8 @@ static void find_soft_state(struct wh_cuda_state *state, struct wh_backend *back
     backend->quiet = quiet;
     backend->in_view = in_view;
     backend->nin_view = sizeof(in_view) / sizeof(in_view[0]);
+    backend->stock = stock;
+    backend->nstock = sizeof(stock) / sizeof(stock[0]);
     backend->show = show;
 }
 

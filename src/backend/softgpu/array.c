@@ -43,7 +43,7 @@ bool soft_format_find(CUarray_format format, struct soft_format *found)
     return false;
 }
 
-static void destroy_array(void *object)
+void soft_array_end(void *object)
 {
     struct soft_array *array = object;
     if (array->address)
@@ -78,7 +78,7 @@ CUresult soft_array_make(struct soft_context *context, const CUDA_ARRAY3D_DESCRI
 {
     struct soft_format format;
     SOFT_HOLD struct soft_array *array =
-        soft_object_new(SOFT_ARRAY, sizeof(*array), context, destroy_array);
+        soft_object_new(SOFT_ARRAY, sizeof(*array), context, soft_array_end);
     if (!array)
         return CUDA_ERROR_OUT_OF_MEMORY;
     if (!soft_format_find(descriptor->Format, &format))

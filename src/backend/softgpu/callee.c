@@ -7,7 +7,9 @@
  */
 #include "backend/softgpu/callee.h"
 
+#include "backend/softgpu/array.h"
 #include "backend/softgpu/capture.h"
+#include "backend/softgpu/event.h"
 #include "backend/softgpu/graph.h"
 #include "backend/softgpu/pool.h"
 #include "base/meter.h"
@@ -61,12 +63,72 @@ void *soft_object_retain(void *pointer)
     return object;
 }
 
-/* Never the last: the list of handles has one. */
+/* ---- objects: made of what is kept for them, and ended by the code that is here ---- */
+
+void *soft_object_new(enum soft_kind kind, size_t size, struct soft_context *context,
+                      void (*destroy)(void *object))
+{
+    struct soft_object *object = soft_callee_take(size);
+    (void)destroy; /* has another address for the driver */
+    if (!object)
+        return NULL;
+    object->kind = kind;
+    atomic_init(&object->references, 1);
+    object->context = context ? soft_object_retain(context) : NULL;
+    object->destroy = soft_driver()->ends[kind];
+    return object;
+}
+
+void soft_object_list(void *pointer)
+{
+    struct soft_object *object = pointer,
+                       **head = &soft_callee()->buckets[soft_object_bucket(pointer)];
+    object->next = *head;
+    object->listed = true;
+    *head = object;
+}
+
+/* All that is before it in its bucket has been looked at: see soft_callee_search. */
+bool soft_object_unlist(void *pointer)
+{
+    struct soft_object *object = pointer,
+                       **link = &soft_callee()->buckets[soft_object_bucket(pointer)];
+    if (!object->listed)
+        return false;
+    while (*link != object)
+        link = &(*link)->next;
+    *link = object->next;
+    object->listed = false;
+    soft_object_release(object);
+    return true;
+}
+
+/* Of other kinds it is never the last reference that is let go of here. */
+static void end(struct soft_object *object)
+{
+    struct soft_context *context = object->context;
+    size_t size = 0;
+    if (object->kind == SOFT_STREAM) {
+        size = sizeof(struct soft_stream);
+        soft_stream_end(object);
+    } else if (object->kind == SOFT_EVENT) {
+        size = sizeof(struct soft_event);
+        soft_event_end(object);
+    } else if (object->kind == SOFT_ARRAY) {
+        size = sizeof(struct soft_array);
+        soft_array_end(object);
+    }
+    if (!size)
+        return;
+    soft_callee_give(object, size);
+    soft_object_release(context);
+}
+
 void soft_object_release(void *pointer)
 {
     struct soft_object *object = pointer;
-    if (object)
-        atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel);
+    if (object && atomic_fetch_sub_explicit(&object->references, 1, memory_order_acq_rel) == 1)
+        end(object);
 }
 
 /* ---- commands: nothing is before them ---- */
@@ -271,6 +333,26 @@ bool soft_stream_captures(struct soft_stream *stream)
 {
     (void)stream;
     return false;
+}
+
+void soft_capture_drop(struct soft_stream *stream)
+{
+    (void)stream;
+}
+
+void soft_captured_point_clear(struct soft_captured_point *point)
+{
+    (void)point;
+}
+
+struct soft_shared_event *soft_shared_event_new(void)
+{
+    return NULL;
+}
+
+void soft_shared_event_free(struct soft_shared_event *shared)
+{
+    (void)shared;
 }
 
 CUresult soft_capture_record(struct soft_stream *stream, struct soft_event *event, bool *taken)

@@ -2,7 +2,8 @@
 /*
  * Calls of the driver in a piece of code that runs elsewhere, on this driver's memory: the same
  * sources, with what they need of the rest (callee.c) made for one who is alone with it. Whoever
- * links it provides soft_callee, and `calloc` for what is let go of within a call.
+ * links it provides soft_callee, `calloc` for what is let go of within a call, and soft_callee_take
+ * for what stays.
  */
 #ifndef WH_SOFTGPU_CALLEE_H
 #define WH_SOFTGPU_CALLEE_H
@@ -20,6 +21,11 @@ struct soft_callee {
 
 /* What the code works on; it stays the same during a call. */
 struct soft_callee *soft_callee(void);
+
+/* Memory for an object of so many bytes, zeroed, and back; NULL: there is none here. Only of sizes
+ * in callee_sizes.h. */
+void *soft_callee_take(size_t size);
+void soft_callee_give(void *memory, size_t size);
 
 /* Whether these bytes may be touched. */
 bool soft_callee_sees(const void *bytes, size_t size);
@@ -42,6 +48,14 @@ bool soft_callee_reaches_pool(CUmemoryPool handle);
 bool soft_callee_reaches_pools(void); /* the devices' */
 bool soft_callee_reaches_stream(CUstream handle);
 bool soft_callee_reaches_event(CUevent handle);
+
+/* Whether what there is with this handle can be ended. */
+bool soft_callee_reaches_event_end(CUevent handle);
+bool soft_callee_reaches_stream_end(CUstream handle);
+bool soft_callee_reaches_array_end(CUarray handle);
+
+/* Whether a stream can be put among the others. */
+bool soft_callee_reaches_streams(void);
 
 /* Whether the event can be recorded: one with a time cannot, for there is no clock here. */
 bool soft_callee_reaches_record(CUevent handle);

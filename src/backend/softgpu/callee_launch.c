@@ -67,19 +67,6 @@ bool soft_callee_reaches_launch(CUfunction handle, uint64_t blocks, uint64_t thr
            wh_view_begin(function->code, blocks, threads);
 }
 
-/* What is not there is not made here. */
-void *soft_object_new(enum soft_kind kind, size_t size, struct soft_context *context,
-                      void (*destroy)(void *object))
-{
-    (void)kind, (void)size, (void)context, (void)destroy;
-    return NULL;
-}
-
-void soft_object_list(void *object)
-{
-    (void)object;
-}
-
 size_t soft_payload_split(const void *image, size_t size, const void **images, size_t *sizes,
                           size_t most)
 {

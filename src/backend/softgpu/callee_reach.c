@@ -92,6 +92,47 @@ bool soft_callee_reaches_record(CUevent handle)
     return !event || ((event->flags & CU_EVENT_DISABLE_TIMING) && !event->mark.stream);
 }
 
+static bool has_context(const struct soft_object *object)
+{
+    return object->context && atomic_load(&object->context->alive);
+}
+
+/* What is a neighbour's, and nothing that others have allocated. */
+static bool sees_stream_end(const struct soft_stream *stream)
+{
+    const struct soft_stream *sibling = stream->sibling;
+    return has_context(&stream->object) && soft_callee_sees(stream->link, sizeof(*stream->link)) &&
+           (!sibling || soft_callee_sees(sibling, sizeof(*sibling))) && !stream->capture &&
+           !stream->place.at && !stream->told_nodes && !stream->told_data;
+}
+
+bool soft_callee_reaches_stream_end(CUstream handle)
+{
+    const struct soft_stream *stream;
+    return soft_callee_reaches_stream(handle) &&
+           (!(stream = object_of(handle, SOFT_STREAM)) || sees_stream_end(stream));
+}
+
+bool soft_callee_reaches_streams(void)
+{
+    const struct soft_stream *first = soft_driver()->streams.first;
+    return !first || soft_callee_sees(first, sizeof(*first));
+}
+
+/* The stream that it was recorded in may go with it. */
+bool soft_callee_reaches_event_end(CUevent handle)
+{
+    if (!soft_callee_reaches_event(handle))
+        return false;
+    const struct soft_event *event = object_of(handle, SOFT_EVENT);
+    if (!event)
+        return true;
+    const struct soft_stream *stream = event->mark.stream;
+    return has_context(&event->object) && !event->captured.at.at &&
+           (!stream || (soft_callee_sees(stream, sizeof(*stream)) && stream->object.context &&
+                        sees_context(stream->object.context) && sees_stream_end(stream)));
+}
+
 bool soft_callee_reaches_array(CUarray handle)
 {
     return reaches(handle, sizeof(struct soft_array));
@@ -214,6 +255,14 @@ bool soft_callee_reaches_array_bytes(CUarray handle)
         return false;
     const struct soft_array *array = object_of(handle, SOFT_ARRAY);
     return !array || soft_callee_reaches_bytes(array->address, array->size);
+}
+
+bool soft_callee_reaches_array_end(CUarray handle)
+{
+    if (!soft_callee_reaches_array_bytes(handle))
+        return false;
+    const struct soft_array *array = object_of(handle, SOFT_ARRAY);
+    return !array || has_context(&array->object);
 }
 
 /* The pools that devices allocate from, and by default. */

@@ -11,7 +11,7 @@ struct record_command {
 
 /* ---- life ---- */
 
-static void destroy_event(void *object)
+void soft_event_end(void *object)
 {
     struct soft_event *event = object;
     soft_object_release(event->mark.stream);
@@ -26,7 +26,7 @@ struct soft_captured_point *soft_event_point(struct soft_event *event)
 
 struct soft_event *soft_event_new(struct soft_context *context, unsigned flags)
 {
-    struct soft_event *event = soft_object_new(SOFT_EVENT, sizeof(*event), context, destroy_event);
+    struct soft_event *event = soft_object_new(SOFT_EVENT, sizeof(*event), context, soft_event_end);
     if (event)
         event->flags = flags;
     return event;

@@ -238,15 +238,15 @@ static size_t kernel_index(struct soft_module *module, const struct wh_soft_kern
     return i;
 }
 
-static void destroy_function(void *object)
+void soft_function_end(void *object)
 {
     soft_object_release(((struct soft_function *)object)->module);
 }
 
 static struct soft_function *new_function(struct soft_module *module, struct wh_soft_kernel *kernel)
 {
-    struct soft_function *function =
-        soft_object_new(SOFT_FUNCTION, sizeof(*function), module->object.context, destroy_function);
+    struct soft_function *function = soft_object_new(SOFT_FUNCTION, sizeof(*function),
+                                                     module->object.context, soft_function_end);
     if (!function)
         return NULL;
     function->module = soft_object_retain(module);

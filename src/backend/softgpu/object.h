@@ -33,7 +33,8 @@ enum soft_kind {
     SOFT_CAPTURE,
     SOFT_USER,
     SOFT_TEXREF,
-    SOFT_SURFREF
+    SOFT_SURFREF,
+    SOFT_KINDS
 };
 
 /* The head of every object. */
@@ -53,6 +54,12 @@ struct soft_object {
  */
 void *soft_object_new(enum soft_kind kind, size_t size, struct soft_context *context,
                       void (*destroy)(void *object));
+
+/* The ends of kinds that are made elsewhere, too: see softgpu.h. */
+void soft_stream_end(void *object);
+void soft_event_end(void *object);
+void soft_array_end(void *object);
+void soft_function_end(void *object);
 
 /* Makes the handle good; the caller's reference becomes the list's. */
 void soft_object_list(void *object);

@@ -11,10 +11,8 @@
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t work;
-    struct soft_stream *streams; /* all */
-    struct soft_stream *ready;   /* with a command that can run, by priority */
+    struct soft_stream *ready; /* with a command that can run, by priority */
     unsigned nready, idle, threads;
-    uint64_t number;
 } queues = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
 
 static __thread bool in_callback;
@@ -41,40 +39,6 @@ void soft_queue_unlock(void)
 
 /* ---- streams ---- */
 
-static void destroy_stream(void *object)
-{
-    struct soft_stream *stream = object;
-    soft_queue_lock();
-    *stream->link = stream->sibling;
-    if (stream->sibling)
-        stream->sibling->link = stream->link;
-    soft_queue_unlock();
-    free(stream->told_nodes);
-    free(stream->told_data);
-    pthread_cond_destroy(&stream->moved);
-}
-
-struct soft_stream *soft_stream_new(struct soft_context *context, unsigned flags, int priority)
-{
-    struct soft_stream *stream =
-        soft_object_new(SOFT_STREAM, sizeof(*stream), context, destroy_stream);
-    if (!stream)
-        return NULL;
-    stream->flags = flags;
-    stream->priority = priority;
-    stream->tail = &stream->head;
-    pthread_cond_init(&stream->moved, NULL);
-    soft_queue_lock();
-    stream->id = ++queues.number;
-    stream->sibling = queues.streams;
-    stream->link = &queues.streams;
-    if (stream->sibling)
-        stream->sibling->link = &stream->sibling;
-    queues.streams = stream;
-    soft_queue_unlock();
-    return stream;
-}
-
 static bool busy(const struct soft_stream *stream)
 {
     return stream->current || stream->head;
@@ -97,7 +61,8 @@ bool soft_stream_free_locked(struct soft_stream *stream)
     if (blocking(stream))
         return !busy(stream->object.context->legacy);
     if (stream->legacy)
-        for (struct soft_stream *other = queues.streams; other; other = other->sibling)
+        for (struct soft_stream *other = soft_driver()->streams.first; other;
+             other = other->sibling)
             if (held_by_legacy(stream, other) && busy(other))
                 return false;
     return true;
@@ -138,7 +103,8 @@ static bool add_legacy_needs(struct soft_stream *stream, struct soft_command *co
         return soft_command_need(command, &(struct soft_mark){legacy, legacy->last});
     }
     if (stream->legacy)
-        for (struct soft_stream *other = queues.streams; other; other = other->sibling)
+        for (struct soft_stream *other = soft_driver()->streams.first; other;
+             other = other->sibling)
             if (held_by_legacy(stream, other) &&
                 !soft_command_need(command, &(struct soft_mark){other, other->last}))
                 return false;
@@ -294,7 +260,7 @@ static CUresult append(struct soft_stream *stream, struct soft_command *command)
     if (!add_legacy_needs(stream, command))
         return CUDA_ERROR_OUT_OF_MEMORY;
     bool was_busy = busy(stream);
-    stream->last = command->number = ++queues.number;
+    stream->last = command->number = ++soft_driver()->streams.number;
     stream->length++;
     command->next = NULL;
     *stream->tail = command;
@@ -315,7 +281,7 @@ CUresult soft_submit_locked(struct soft_stream *stream, struct soft_command *com
 static void run_here(struct soft_stream *stream, struct soft_command *command)
 {
     soft_object_retain(stream);
-    stream->last = command->number = ++queues.number;
+    stream->last = command->number = ++soft_driver()->streams.number;
     stream->length++;
     stream->current = command->number;
     soft_queue_unlock();
@@ -396,7 +362,7 @@ static bool waited_for(const struct soft_stream *stream, const struct soft_conte
 static struct soft_stream *find_unfinished(const struct soft_stream *stream,
                                            const struct soft_context *context, uint64_t until)
 {
-    for (struct soft_stream *other = queues.streams; other; other = other->sibling) {
+    for (struct soft_stream *other = soft_driver()->streams.first; other; other = other->sibling) {
         uint64_t number = oldest(other);
         if (number && number <= until && waited_for(stream, context, other))
             return other;
@@ -407,7 +373,7 @@ static struct soft_stream *find_unfinished(const struct soft_stream *stream,
 static void wait_all(const struct soft_stream *stream, const struct soft_context *context)
 {
     soft_queue_lock();
-    uint64_t until = queues.number;
+    uint64_t until = soft_driver()->streams.number;
     struct soft_stream *other;
     while ((other = find_unfinished(stream, context, until))) {
         soft_object_retain(other);

@@ -71,12 +71,21 @@ struct soft_map {
     uint64_t id;
 };
 
+/* All streams, and the last number given to a command or a stream. Guarded by the queues' lock. */
+struct soft_streams {
+    struct soft_stream *first;
+    uint64_t number;
+};
+
 struct soft_driver {
     atomic_bool ready, forked;
     int ndevices, multiprocessors;
     struct soft_device devices[SOFT_MAX_DEVICES];
     struct soft_map map;
     struct soft_slots slots;
+    struct soft_streams streams;
+    /* The `destroy` of objects that are made where these functions have other addresses. */
+    void (*ends[SOFT_KINDS])(void *object);
     struct wh_meter *_Atomic meters; /* NULL: nobody reads them */
     atomic_uint nmeters;
     atomic_ullong launches;

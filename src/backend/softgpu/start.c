@@ -15,7 +15,11 @@
 #define GIB (UINT64_C(1) << 30)
 
 struct soft_driver soft = {.map.lock = PTHREAD_RWLOCK_INITIALIZER,
-                           .slots.lock = PTHREAD_MUTEX_INITIALIZER};
+                           .slots.lock = PTHREAD_MUTEX_INITIALIZER,
+                           .ends = {[SOFT_STREAM] = soft_stream_end,
+                                    [SOFT_EVENT] = soft_event_end,
+                                    [SOFT_ARRAY] = soft_array_end,
+                                    [SOFT_FUNCTION] = soft_function_end}};
 
 struct soft_driver *soft_driver(void)
 {

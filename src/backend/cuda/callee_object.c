@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Calls in a session's view that make and end objects, of memory that was put by for them
+ * (worker/stock.h). The worker's part of it, that an id lives as long as the client holds it, is
+ * done as its threads do it. See callee.h.
+ */
+#include "backend/cuda/callee.h"
+
+/* ---- made; that the object can enter the table is known ---- */
+
+/* Those of several processes need a file. */
+CALL(make_event, !(a[1] & CU_EVENT_INTERPROCESS), EventCreate(POINTER(CUevent, 0), (unsigned)a[1]))
+CALL(make_stream, soft_callee_reaches_streams(), StreamCreate(POINTER(CUstream, 0), (unsigned)a[1]))
+CALL(make_stream_of, soft_callee_reaches_streams(),
+     StreamCreateWithPriority(POINTER(CUstream, 0), (unsigned)a[1], (int)a[2]))
+CALL(make_array, soft_callee_reaches_maps(),
+     ArrayCreate_v2(POINTER(CUarray, 0), POINTER(const CUDA_ARRAY_DESCRIPTOR, 1)))
+CALL(make_array_3d, soft_callee_reaches_maps(),
+     Array3DCreate_v2(POINTER(CUarray, 0), POINTER(const CUDA_ARRAY3D_DESCRIPTOR, 1)))
+
+/* As the backend's own, which is not here: the context need not exist yet. */
+bool wh_callee_name_primary(struct wh_call *call, uint64_t *a)
+{
+    (void)call;
+    if (a[1])
+        *POINTER(CUcontext, 1) = NULL;
+    a[WH_RESULT] = CUDA_SUCCESS;
+    return true;
+}
+
+/* ---- ended ---- */
+
+/* As count_reference of the worker's, which leaves nothing of it for its threads to see to; false:
+ * there is, or somebody else knows the object. */
+static bool is_last(const struct wh_call *call)
+{
+    const struct wh_entry *entry = call->entries[0];
+    return entry && !entry->discovered && entry->references == 1 && !entry->pins && !entry->extra;
+}
+
+/* Whatever the driver says: the client's object is gone. */
+#define END(name, reaches, release)                              \
+    bool wh_callee_##name(struct wh_call *call, uint64_t *a)     \
+    {                                                            \
+        if (!is_last(call) || !(reaches))                        \
+            return false;                                        \
+        (void)(release);                                         \
+        wh_callee_forget(call->worker->table, call->entries[0]); \
+        a[WH_RESULT] = CUDA_SUCCESS;                             \
+        return true;                                             \
+    }
+
+END(end_event, a[0] && soft_callee_reaches_event_end(POINTER(struct CUevent_st, 0)),
+    cuEventDestroy_v2(POINTER(struct CUevent_st, 0)))
+END(end_stream,
+    a[0] && !wh_cuda_state(call)->captures &&
+        soft_callee_reaches_stream_end(POINTER(struct CUstream_st, 0)),
+    cuStreamDestroy_v2(POINTER(struct CUstream_st, 0)))
+END(end_array, a[0] && soft_callee_reaches_array_end(POINTER(struct CUarray_st, 0)),
+    cuArrayDestroy(POINTER(struct CUarray_st, 0)))
+
+/* Only the client's name for it. */
+END(forget_name, true, 0)
