@@ -4,10 +4,11 @@
  * runs kernels and prints what they computed, `cuda_calls query COUNT` makes that many calls of the
  * driver API that the driver has to be asked, and checks each answer; `cuda_calls memory COUNT` the
  * same with allocations, small copies and events, `cuda_calls launch COUNT` with launches of a
- * small kernel; `cuda_calls left COUNT` makes calls that only the worker can, with pauses between
- * them; `cuda_calls loop` asks until somebody ends it, or its session ends. `cuda_calls
- * vmcall COUNT` makes hypercalls, for comparison. Around the loop it says "start" and "done NAME
- * TICKS", and waits for a line each time; ticks of the emulated clock are instructions.
+ * small kernel, `cuda_calls objects COUNT` with streams and events that are made and ended;
+ * `cuda_calls left COUNT` makes calls that only the worker can, with pauses between them;
+ * `cuda_calls loop` asks until somebody ends it, or its session ends. `cuda_calls vmcall COUNT`
+ * makes hypercalls, for comparison. Around the loop it says "start" and "done NAME TICKS", and
+ * waits for a line each time; ticks of the emulated clock are instructions.
  */
 #include "cuda_program.h"
 
@@ -224,13 +225,40 @@ static void modules(void)
     CHECK(cuMemFree_v2(a));
 }
 
-/* ---- what makes and ends objects, now and then: the worker sleeps meanwhile ---- */
+/* ---- objects, which come and go ---- */
+
+static void objects(unsigned long count)
+{
+    CUstream stream;
+    CUevent event;
+    unsigned flags;
+    CHECK(cuCtxSynchronize());
+    say("start");
+    uint64_t since = ticks();
+    for (unsigned long i = 0; i < count; i += 8) {
+        unsigned wish = i % 16 ? CU_STREAM_NON_BLOCKING : CU_STREAM_DEFAULT;
+        CHECK(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+        CHECK(cuStreamCreate(&stream, wish));
+        CHECK(cuStreamGetFlags(stream, &flags));
+        expect(flags == wish, "flags", i);
+        CHECK(cuEventRecord(event, stream));
+        CHECK(cuStreamWaitEvent(NULL, event, 0));
+        CHECK(cuEventQuery(event));
+        CHECK(cuStreamDestroy_v2(stream));
+        CHECK(cuEventDestroy_v2(event));
+    }
+    finish("objects", since);
+}
+
+/* ---- what makes and ends pools, now and then: the worker sleeps meanwhile ---- */
 
 static void left(unsigned long count)
 {
     const struct timespec pause = {.tv_nsec = 30000000};
-    CUstream stream;
-    unsigned flags;
+    const CUmemPoolProps props = {.allocType = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                  .location.type = CU_MEM_LOCATION_TYPE_DEVICE};
+    CUmemoryPool pool;
+    cuuint64_t held;
     uint64_t slept = 0;
     CHECK(cuCtxSynchronize());
     say("start");
@@ -239,10 +267,10 @@ static void left(unsigned long count)
         uint64_t now = ticks();
         nanosleep(&pause, NULL);
         slept += ticks() - now;
-        CHECK(cuStreamCreate(&stream, i % 2 ? CU_STREAM_NON_BLOCKING : CU_STREAM_DEFAULT));
-        CHECK(cuStreamGetFlags(stream, &flags));
-        expect(flags == (i % 2 ? CU_STREAM_NON_BLOCKING : CU_STREAM_DEFAULT), "flags", i);
-        CHECK(cuStreamDestroy_v2(stream));
+        CHECK(cuMemPoolCreate(&pool, &props));
+        CHECK(cuMemPoolGetAttribute(pool, CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT, &held));
+        expect(held == 0, "a pool", i);
+        CHECK(cuMemPoolDestroy(pool));
     }
     finish("left", since + slept);
 }
@@ -324,6 +352,8 @@ int main(int argc, char **argv)
         launch(count);
     else if (strcmp(argv[1], "modules") == 0)
         modules();
+    else if (strcmp(argv[1], "objects") == 0)
+        objects(count);
     else if (strcmp(argv[1], "left") == 0)
         left(count);
     else if (strcmp(argv[1], "fork") == 0)
