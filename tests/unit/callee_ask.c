@@ -6,6 +6,8 @@
  */
 #include "callee_session.h"
 
+#include "backend/softgpu/softgpu.h"
+
 #include <string.h>
 
 #define ARRAY 30u
@@ -18,7 +20,8 @@ static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
                           ".visible .entry add(.param .u64 a, .param .u32 n)\n{\n"
                           "  .reg .b32 %r<4>; .reg .b64 %d<4>; .shared .align 4 .b32 s[64];\n"
                           "  ld.param.u64 %d1, [a]; ld.param.u32 %r1, [n];\n"
-                          "  st.global.u32 [%d1], %r1; ret;\n}\n";
+                          "  st.global.u32 [%d1], %r1; ret;\n}\n"
+                          ".visible .entry more()\n{\n  ret;\n}\n";
 
 static const struct question general[] = {
     {WH_CUDA_cuDeviceGet, 2, {4, 0}},
@@ -125,6 +128,79 @@ static void of_code(void **state)
     clusters.words[clusters.n++] = NOTHING;
     clusters.words[clusters.n++] = 4;
     same_answers(&clusters, 1);
+}
+
+/* ---- names ---- */
+
+static void *real_of(uint32_t id)
+{
+    const struct wh_entry *entry = wh_table_find(test->worker.table, id, 0);
+    return entry ? entry->real : NULL;
+}
+
+/* Of two ids that got a name's object one after the other, by the worker's threads and in the view
+ * or both in the view, which makes what there was not. */
+static void same_object(uint16_t call, uint64_t of, const char *name, uint64_t ids, bool by_worker)
+{
+    uint64_t before = test->gate.carried_out;
+    test->pair.client->step_in = by_worker ? NULL : step_in;
+    expect_success(ask_named(call, of, name, ids));
+    test->pair.client->step_in = step_in;
+    wait_for_sleep();
+    expect_success(ask_named(call, of, name, ids + 1));
+    assert_int_equal(test->gate.carried_out, before + (by_worker ? 1 : 2));
+    assert_ptr_equal(real_of((uint32_t)ids), real_of((uint32_t)ids + 1));
+    assert_non_null(real_of((uint32_t)ids));
+}
+
+static void names(void **state)
+{
+    (void)state;
+    load_function(ptx, "add");
+    load_kernel(ptx, "add");
+    wait_for_sleep();
+    same_object(WH_CUDA_wh_get_function, MODULE, "more", 200, false);
+    same_object(WH_CUDA_wh_get_function, MODULE, "add", 202, true);
+    same_object(WH_CUDA_wh_get_kernel, LIBRARY, "more", 204, true);
+    assert_int_equal(atomic_load(&((struct soft_object *)real_of(200))->references), 1);
+    struct answer none = ask_named(WH_CUDA_wh_get_function, MODULE, "mor", 210);
+    assert_int_equal(status(&none), CUDA_ERROR_NOT_FOUND);
+    assert_null(real_of(210));
+    const struct question questions[] = {
+        {WH_CUDA_wh_get_global, 7, {MODULE, 0, 7, 0x7265626d756e, 0, 8, 8}}, /* "number" */
+        {WH_CUDA_wh_get_global, 7, {MODULE, 0, 4, 0x6d756e, 0, 8, 8}},
+        {WH_CUDA_wh_get_global, 7, {0, 0, 4, 0x6d756e, 0, 8, 8}},
+        {WH_CUDA_wh_function_name, 6, {MODULE, 0, 1, 16, 16, 8}},
+        {WH_CUDA_wh_function_name, 6, {MODULE, 0, 2, 16, 16, 8}},
+        {WH_CUDA_wh_function_name, 6, {0, LIBRARY, 0, 3, 3, 8}},
+    };
+    same_answers(questions, sizeof(questions) / sizeof(questions[0]));
+    /* A library's in the context: there is none before the worker has loaded it. */
+    uint64_t before = test->gate.carried_out;
+    expect_success(ASK(WH_CUDA_wh_kernel_function, KERNEL, 1, 220));
+    assert_int_equal(test->gate.carried_out, before);
+    wait_for_sleep();
+    expect_success(ASK(WH_CUDA_wh_kernel_function, 204, 1, 221)); /* is made here */
+    expect_success(ASK(WH_CUDA_wh_library_module, LIBRARY, 1, 222));
+    assert_int_equal(test->gate.carried_out, before + 2);
+    wait_for_sleep();
+    test->pair.client->step_in = NULL;
+    expect_success(ASK(WH_CUDA_wh_kernel_function, 205, 1, 223));
+    expect_success(ASK(WH_CUDA_wh_library_module, LIBRARY, 1, 224));
+    assert_ptr_equal(real_of(221), real_of(223));
+    assert_ptr_equal(real_of(222), real_of(224));
+    test->pair.client->step_in = step_in;
+    wait_for_sleep();
+    before = test->gate.carried_out;
+    POST(WH_CUDA_wh_forget_function, 221);
+    POST(WH_CUDA_wh_forget_kernel, 204);
+    assert_int_equal(test->gate.carried_out, before + 2);
+    assert_null(real_of(221));
+    expect_success(ASK(WH_CUDA_cuModuleUnload, MODULE)); /* with the function made in the view */
+    expect_success(ASK(WH_CUDA_cuLibraryUnload, LIBRARY));
+    struct answer gone = ASK(WH_CUDA_cuFuncLoad, 200);
+    assert_int_equal(status(&gone), CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(test->account.calls, test->sent);
 }
 
 /* ---- memory ---- */
@@ -257,6 +333,7 @@ int main(int argc, char **argv)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(of_devices_and_contexts, open_session, close_session),
         cmocka_unit_test_setup_teardown(of_code, open_session, close_session),
+        cmocka_unit_test_setup_teardown(names, open_session, close_session),
         cmocka_unit_test_setup_teardown(of_memory, open_session, close_session),
         cmocka_unit_test_setup_teardown(of_arrays, open_session, close_session),
         cmocka_unit_test_setup_teardown(of_streams, open_session, close_session),

@@ -130,9 +130,16 @@ bool wh_cuda_graph_memory_add(struct wh_call *call, CUdeviceptr address, size_t 
 
 /* Those that the backend calls here. */
 static const struct wh_cuda_functions_table functions = {
+    .cuFuncGetName = cuFuncGetName,
     .cuFuncGetParamInfo = cuFuncGetParamInfo,
+    .cuKernelGetFunction = cuKernelGetFunction,
+    .cuKernelGetName = cuKernelGetName,
     .cuKernelGetParamInfo = cuKernelGetParamInfo,
     .cuLaunchKernel = cuLaunchKernel,
+    .cuLibraryEnumerateKernels = cuLibraryEnumerateKernels,
+    .cuLibraryGetGlobal = cuLibraryGetGlobal,
+    .cuLibraryGetKernel = cuLibraryGetKernel,
+    .cuLibraryGetModule = cuLibraryGetModule,
     .cuMemAllocAsync = cuMemAllocAsync,
     .cuMemAllocFromPoolAsync = cuMemAllocFromPoolAsync,
     .cuMemAllocPitch_v2 = cuMemAllocPitch_v2,
@@ -155,6 +162,9 @@ static const struct wh_cuda_functions_table functions = {
     .cuMemsetD2D32_v2 = cuMemsetD2D32_v2,
     .cuMemsetD2D8Async = cuMemsetD2D8Async,
     .cuMemsetD2D8_v2 = cuMemsetD2D8_v2,
+    .cuModuleEnumerateFunctions = cuModuleEnumerateFunctions,
+    .cuModuleGetFunction = cuModuleGetFunction,
+    .cuModuleGetGlobal_v2 = cuModuleGetGlobal_v2,
     .cuOccupancyAvailableDynamicSMemPerBlock = cuOccupancyAvailableDynamicSMemPerBlock,
     .cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags =
         cuOccupancyMaxActiveBlocksPerMultiprocessorWithFlags,

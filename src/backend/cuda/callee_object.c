@@ -28,6 +28,33 @@ bool wh_callee_name_primary(struct wh_call *call, uint64_t *a)
     return true;
 }
 
+/* ---- found by name; the driver's object may be one that there is ---- */
+
+#define NAMES_AT(i) soft_callee_reaches_names(POINTER(struct CUmod_st, i))
+#define PART_AT(i)  soft_callee_reaches_part(POINTER(struct CUlib_st, i))
+
+HAND(get_function, NAMES_AT(0),
+     get_function(call, POINTER(struct CUmod_st, 0), POINTER(const char, 1),
+                  POINTER(CUfunction, 2)))
+HAND(get_kernel, soft_callee_reaches_kernels(POINTER(struct CUlib_st, 0)),
+     get_kernel(call, POINTER(struct CUlib_st, 0), POINTER(const char, 1), POINTER(CUkernel, 2)))
+HAND(library_module, PART_AT(0),
+     library_module(call, POINTER(struct CUlib_st, 0), POINTER(CUmodule, 1)))
+HAND(kernel_function, soft_callee_reaches_launchable(POINTER(struct CUfunc_st, 0)),
+     kernel_function(call, POINTER(struct CUkern_st, 0), POINTER(CUfunction, 1)))
+
+/* Its bytes are the session's from here on. */
+HAND(get_global,
+     NAMES_AT(0) && (!a[1] || PART_AT(1)) && !a[3] && wh_callee_reaches_maps(call) &&
+         wh_cuda_ranges_have_room(wh_cuda_state(call)->ranges),
+     get_global(call, POINTER(struct CUmod_st, 0), POINTER(struct CUlib_st, 1),
+                POINTER(const char, 2), (unsigned)a[3], POINTER(CUdeviceptr, 4),
+                POINTER(size_t, 5)))
+HAND(function_name,
+     NAMES_AT(0) && (!a[1] || soft_callee_reaches_kernels(POINTER(struct CUlib_st, 1))),
+     function_name(call, POINTER(struct CUmod_st, 0), POINTER(struct CUlib_st, 1), (unsigned)a[2],
+                   a[3], POINTER(char, 4), POINTER(size_t, 5)))
+
 /* ---- ended ---- */
 
 /* As count_reference of the worker's, which leaves nothing of it for its threads to see to; false:

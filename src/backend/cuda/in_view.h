@@ -142,6 +142,12 @@
     X(wh_forget_function, forget_name, true)                                  \
     X(wh_forget_kernel, forget_name, true)                                    \
     X(wh_forget_texref, forget_name, true)                                    \
-    X(wh_forget_surfref, forget_name, true)
+    X(wh_forget_surfref, forget_name, true)                                   \
+    X(wh_get_function, get_function, false)                                   \
+    X(wh_get_kernel, get_kernel, false)                                       \
+    X(wh_library_module, library_module, false)                               \
+    X(wh_kernel_function, kernel_function, false)                             \
+    X(wh_get_global, get_global, false)                                       \
+    X(wh_function_name, function_name, false)
 
 #endif

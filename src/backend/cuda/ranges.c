@@ -45,6 +45,11 @@ bool wh_cuda_ranges_seen(const struct wh_cuda_ranges *ranges,
            (!ranges->told || sees(ranges->told, sizeof(*ranges->told)));
 }
 
+bool wh_cuda_ranges_have_room(const struct wh_cuda_ranges *ranges)
+{
+    return ranges->n < ranges->room;
+}
+
 /* Lock held. */
 static void tell(const struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range, bool more)
 {

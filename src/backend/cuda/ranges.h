@@ -34,6 +34,9 @@ void wh_cuda_ranges_tell(struct wh_cuda_ranges *ranges, _Atomic uint64_t *bytes)
 bool wh_cuda_ranges_seen(const struct wh_cuda_ranges *ranges,
                          bool (*sees)(const void *bytes, size_t size));
 
+/* Whether one more range needs no more memory. */
+bool wh_cuda_ranges_have_room(const struct wh_cuda_ranges *ranges);
+
 /* False when memory is short, or a range is there already. */
 bool wh_cuda_ranges_add(struct wh_cuda_ranges *ranges, const struct wh_cuda_range *range);
 

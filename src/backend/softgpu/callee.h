@@ -44,6 +44,9 @@ bool soft_callee_reaches_library(CUlibrary handle);
 bool soft_callee_reaches_function(CUfunction handle);
 bool soft_callee_reaches_kernel(CUkernel handle);
 bool soft_callee_reaches_launchable(CUfunction handle); /* either of the two */
+bool soft_callee_reaches_names(CUmodule handle);        /* with what it has names for */
+bool soft_callee_reaches_part(CUlibrary handle);        /* that of its module in this context */
+bool soft_callee_reaches_kernels(CUlibrary handle);
 bool soft_callee_reaches_pool(CUmemoryPool handle);
 bool soft_callee_reaches_pools(void); /* the devices' */
 bool soft_callee_reaches_stream(CUstream handle);

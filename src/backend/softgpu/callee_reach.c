@@ -168,18 +168,59 @@ bool soft_callee_reaches_kernel(CUkernel handle)
             (soft_kernel_seen(kernel, soft_callee_sees) && wh_view_sees(soft_kernel_code(kernel))));
 }
 
-/* A kernel's function must have been made. */
+/* More functions than these take too long to look at. */
+#define MOST_FUNCTIONS 4096u
+
+/* All that a look for a name in there may come to. */
+static bool sees_names(const struct soft_module *module)
+{
+    if (!module || !soft_callee_sees(module, sizeof(*module)) ||
+        module->nfunctions > MOST_FUNCTIONS ||
+        !soft_callee_sees(module->functions, module->nfunctions * sizeof(*module->functions)))
+        return false;
+    for (size_t i = 0; i < module->nfunctions; i++)
+        if (module->functions[i] &&
+            !soft_callee_sees(module->functions[i], sizeof(*module->functions[i])))
+            return false;
+    return wh_view_sees_module(module->code);
+}
+
+bool soft_callee_reaches_names(CUmodule handle)
+{
+    const struct soft_module *module;
+    return soft_callee_reaches_module(handle) &&
+           (!(module = object_of(handle, SOFT_MODULE)) || sees_names(module));
+}
+
+/* The library's module in the current context, which there must be. */
+static bool sees_part(const struct soft_library *library)
+{
+    return sees_names(soft_library_part(library, soft_callee()->current, soft_callee_sees));
+}
+
+bool soft_callee_reaches_part(CUlibrary handle)
+{
+    const struct soft_library *library;
+    return soft_callee_reaches_library(handle) &&
+           (!(library = object_of(handle, SOFT_LIBRARY)) || sees_part(library));
+}
+
+bool soft_callee_reaches_kernels(CUlibrary handle)
+{
+    const struct soft_library *library;
+    return soft_callee_reaches_library(handle) &&
+           (!(library = object_of(handle, SOFT_LIBRARY)) ||
+            (soft_library_kernels_seen(library, soft_callee_sees) &&
+             wh_view_sees_module(soft_library_code(library))));
+}
+
+/* The function of a kernel is made where there is none. */
 bool soft_callee_reaches_launchable(CUfunction handle)
 {
-    const void *kernel = object_of(handle, SOFT_KERNEL);
+    const struct soft_kernel *kernel = object_of(handle, SOFT_KERNEL);
     if (!kernel)
         return soft_callee_reaches_function(handle);
-    if (!soft_callee_reaches_kernel((CUkernel)handle))
-        return false;
-    const struct soft_function *function =
-        soft_kernel_made(kernel, soft_callee()->current, soft_callee_sees);
-    return function && soft_callee_sees(function, sizeof(*function)) &&
-           wh_view_sees(function->code);
+    return soft_callee_reaches_kernel((CUkernel)handle) && sees_part(soft_kernel_library(kernel));
 }
 
 /* ---- memory ---- */

@@ -470,9 +470,38 @@ bool soft_library_seen(const struct soft_library *library,
     return sees(library, sizeof(*library));
 }
 
+const struct soft_module *soft_library_part(const struct soft_library *library,
+                                            const struct soft_context *context,
+                                            bool (*sees)(const void *bytes, size_t size))
+{
+    const struct part *part = library->parts;
+    while (part && sees(part, sizeof(*part)) && part->context != context)
+        part = part->next;
+    return part && sees(part, sizeof(*part)) ? part->module : NULL;
+}
+
+const struct wh_soft_module *soft_library_code(const struct soft_library *library)
+{
+    return library->code;
+}
+
+bool soft_library_kernels_seen(const struct soft_library *library,
+                               bool (*sees)(const void *bytes, size_t size))
+{
+    bool seen = sees(library->kernels, library->nkernels * sizeof(*library->kernels));
+    for (size_t i = 0; seen && i < library->nkernels; i++)
+        seen = sees(library->kernels[i], sizeof(*library->kernels[i]));
+    return seen;
+}
+
 const struct wh_soft_kernel *soft_kernel_code(const struct soft_kernel *kernel)
 {
     return kernel->code;
+}
+
+const struct soft_library *soft_kernel_library(const struct soft_kernel *kernel)
+{
+    return kernel->library;
 }
 
 static bool function_seen(const struct soft_module *module, size_t index,
@@ -500,14 +529,11 @@ const struct soft_function *soft_kernel_made(const struct soft_kernel *kernel,
                                              const struct soft_context *context,
                                              bool (*sees)(const void *bytes, size_t size))
 {
-    if (!sees(kernel, sizeof(*kernel)) || !sees(kernel->library, sizeof(*kernel->library)))
+    if (!sees(kernel, sizeof(*kernel)) || !soft_library_seen(kernel->library, sees))
         return NULL;
-    const struct part *part = kernel->library->parts;
-    while (part && sees(part, sizeof(*part)) && part->context != context)
-        part = part->next;
-    if (!part || !sees(part, sizeof(*part)) || !function_seen(part->module, kernel->index, sees))
-        return NULL;
-    return part->module->functions[kernel->index];
+    const struct soft_module *module = soft_library_part(kernel->library, context, sees);
+    return module && function_seen(module, kernel->index, sees) ? module->functions[kernel->index]
+                                                                : NULL;
 }
 
 CUresult soft_launchable_find(CUfunction handle, struct soft_function **function)

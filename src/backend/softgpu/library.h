@@ -147,22 +147,31 @@ CUresult soft_function_find(CUfunction handle, struct soft_function **function);
  * the current context. The reference is the caller's. */
 CUresult soft_launchable_find(CUfunction handle, struct soft_function **function);
 
-/* Whether they, and what is theirs in all contexts, can be looked at by one who may only touch what
- * `sees` says. */
+/* ---- for who may only touch what `sees` says, whether something can be looked at ---- */
+
 struct soft_kernel;
+
+/* A library itself; its kernels, if it can; a kernel, and what is made of it in all contexts. */
 bool soft_library_seen(const struct soft_library *library,
                        bool (*sees)(const void *bytes, size_t size));
+bool soft_library_kernels_seen(const struct soft_library *library,
+                               bool (*sees)(const void *bytes, size_t size));
 bool soft_kernel_seen(const struct soft_kernel *kernel,
                       bool (*sees)(const void *bytes, size_t size));
 
-/* A kernel's code in the copy for questions. */
-const struct wh_soft_kernel *soft_kernel_code(const struct soft_kernel *kernel);
-
-/* The function that a kernel has in a context, if there is one, for who may only touch what `sees`
- * says; borrowed. */
+/* A library's module in a context, and the function that a kernel has in one, if there is one that
+ * can be found; borrowed. */
+const struct soft_module *soft_library_part(const struct soft_library *library,
+                                            const struct soft_context *context,
+                                            bool (*sees)(const void *bytes, size_t size));
 const struct soft_function *soft_kernel_made(const struct soft_kernel *kernel,
                                              const struct soft_context *context,
                                              bool (*sees)(const void *bytes, size_t size));
+
+/* The copy for questions, of a library and of a kernel; and a kernel's library. */
+const struct wh_soft_module *soft_library_code(const struct soft_library *library);
+const struct wh_soft_kernel *soft_kernel_code(const struct soft_kernel *kernel);
+const struct soft_library *soft_kernel_library(const struct soft_kernel *kernel);
 
 /* A context stops: drops every library's part in it. */
 void soft_library_forget(struct soft_context *context);

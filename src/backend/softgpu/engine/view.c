@@ -90,12 +90,15 @@ bool wh_may_write(struct wh_warp *warp, void *at, uint64_t size)
 
 /* ---- a launch ---- */
 
-bool wh_view_sees(const struct wh_soft_kernel *kernel)
+bool wh_view_sees_module(const struct wh_soft_module *module)
 {
     const struct wh_view *view = wh_view();
-    return view->sees(kernel, sizeof(*kernel)) &&
-           view->sees(kernel->module, sizeof(*kernel->module)) &&
-           wh_arena_seen(&kernel->module->arena, view->sees);
+    return view->sees(module, sizeof(*module)) && wh_arena_seen(&module->arena, view->sees);
+}
+
+bool wh_view_sees(const struct wh_soft_kernel *kernel)
+{
+    return wh_view()->sees(kernel, sizeof(*kernel)) && wh_view_sees_module(kernel->module);
 }
 
 void wh_view_enter(void)

@@ -28,7 +28,8 @@ struct wh_view *wh_view(void);
 /* There is a new caller, who has so much time. */
 void wh_view_enter(void);
 
-/* Whether the kernel and all of its module's code can be looked at. */
+/* Whether a module's code, and all that it has names for, can be looked at; and a kernel of it. */
+bool wh_view_sees_module(const struct wh_soft_module *module);
 bool wh_view_sees(const struct wh_soft_kernel *kernel);
 
 /* Whether a launch of so many blocks and threads of each may be tried: all of the kernel's code can

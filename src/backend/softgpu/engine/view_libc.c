@@ -10,6 +10,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 
 /* ---- texts of faults: whoever runs the launch again has them ---- */
 
@@ -27,6 +28,23 @@ int snprintf(char *text, size_t size, const char *format, ...)
     if (size)
         *text = '\0';
     return 0;
+}
+
+/* ---- names ---- */
+
+size_t strlen(const char *text)
+{
+    size_t length = 0;
+    while (text[length])
+        length++;
+    return length;
+}
+
+int strcmp(const char *one, const char *other)
+{
+    while (*one && *one == *other)
+        one++, other++;
+    return (unsigned char)*one - (unsigned char)*other;
 }
 
 int sched_yield(void)
