@@ -6,10 +6,11 @@
  * a line comes.
  *
  * A step reads a limit of the thread's own context, and sets it to what follows from it. Now and
- * then the value goes into a kernel that carries a word of device memory on, in the view or not,
- * and threads go one step with the context that they share, in turn. A call that is lost, made
- * twice or out of order changes all values that follow. The program keeps the same chains itself
- * and compares.
+ * then the value goes into a kernel that carries a word of device memory on, in the view or not;
+ * a stream and an event that were made some steps before, by whichever thread, are looked at,
+ * ended, and others made; and threads go one step with the context that they share, in turn. A call
+ * that is lost, made twice or out of order changes all values that follow. The program keeps the
+ * same chains itself and compares.
  */
 #include "cuda_program.h"
 
@@ -70,7 +71,9 @@ struct chain {
     CUcontext context;
     CUfunction functions[2]; /* by turns */
     CUdeviceptr word;
-    CUstream stream;
+    CUstream stream, other; /* the other one comes and goes, with the event */
+    CUevent event;
+    int priority; /* of the other stream */
     uint64_t value;
     uint32_t carried;
     unsigned long steps, launches;
@@ -122,6 +125,26 @@ static void look(struct chain *chain)
     expect(carried == chain->carried, "the word in device memory", chain->steps);
 }
 
+static void make_objects(struct chain *chain)
+{
+    chain->priority = -(int)((chain->value >> 40) % 6);
+    CHECK(cuStreamCreateWithPriority(&chain->other, CU_STREAM_NON_BLOCKING, chain->priority));
+    CHECK(cuEventCreate(&chain->event, CU_EVENT_DISABLE_TIMING));
+    CHECK(cuEventRecord(chain->event, chain->other));
+}
+
+/* Calls: seven. */
+static void replace_objects(struct chain *chain)
+{
+    int priority = 1;
+    CHECK(cuStreamGetPriority(chain->other, &priority));
+    expect(priority == chain->priority, "a stream", chain->steps);
+    CHECK(cuStreamWaitEvent(chain->stream, chain->event, 0));
+    CHECK(cuEventDestroy_v2(chain->event));
+    CHECK(cuStreamDestroy_v2(chain->other));
+    make_objects(chain);
+}
+
 /* What is asked once is asked here. */
 static void open_chain(struct chain *chain, uint64_t seed)
 {
@@ -134,24 +157,31 @@ static void open_chain(struct chain *chain, uint64_t seed)
     CHECK(cuMemcpyHtoD_v2(chain->word, &zero, sizeof(zero)));
     CHECK(cuStreamCreate(&chain->stream, CU_STREAM_NON_BLOCKING));
     chain->value = seed;
+    make_objects(chain);
     CHECK(cuCtxSetLimit(LIMIT, seed));
     launch(chain);
     launch(chain);
     look(chain);
 }
 
-/* Calls: two, and one for each launch. */
+/* Calls: two, and what there is more of now and then. */
 static unsigned step(struct chain *chain, unsigned long each_launch)
 {
     size_t value = 0;
+    unsigned calls = 2;
     CHECK(cuCtxGetLimit(&value, LIMIT));
     expect(value == chain->value, "the limit", chain->steps);
     chain->value = follow(chain->value);
     CHECK(cuCtxSetLimit(LIMIT, chain->value));
-    if (++chain->steps % each_launch)
-        return 2;
-    launch(chain);
-    return 3;
+    if (++chain->steps % each_launch == 0) {
+        launch(chain);
+        calls++;
+    }
+    if (chain->steps % each_launch == each_launch / 2) {
+        replace_objects(chain);
+        calls += 7;
+    }
+    return calls;
 }
 
 /* The worker is told of the change with the call that follows it, and of that back, too. */
