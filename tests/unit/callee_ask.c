@@ -10,8 +10,9 @@
 
 #include <string.h>
 
-#define ARRAY 30u
-#define POOL  31u
+#define ARRAY  30u
+#define POOL   31u
+#define MIPMAP 32u
 
 #define NOTHING WH_PAYLOAD_NULL
 
@@ -48,6 +49,11 @@ static const struct question general[] = {
     {WH_CUDA_cuCtxGetApiVersion, 2, {CONTEXT, 4}},
     {WH_CUDA_cuCtxEnablePeerAccess, 2, {CONTEXT, 0}},
     {WH_CUDA_cuCtxDisablePeerAccess, 1, {CONTEXT}},
+    {WH_CUDA_cuDriverGetVersion, 1, {4}},
+    {WH_CUDA_cuDeviceGetTexture1DLinearMaxWidth, 4, {8, CU_AD_FORMAT_FLOAT, 4, 0}},
+    {WH_CUDA_cuDeviceGetTexture1DLinearMaxWidth, 4, {8, CU_AD_FORMAT_FLOAT, 3, 0}},
+    {WH_CUDA_wh_context_synchronize, 1, {CONTEXT}},
+    {WH_CUDA_wh_context_synchronize, 1, {0}},
     {WH_CUDA_cuProfilerStart, 0, {0}},
     {WH_CUDA_cuProfilerStop, 0, {0}},
 };
@@ -253,6 +259,50 @@ static const struct question arrays[] = {
     {WH_CUDA_cuArrayGetMemoryRequirements, 3, {sizeof(CUDA_ARRAY_MEMORY_REQUIREMENTS), ARRAY, 0}},
 };
 
+static const struct question mipmaps[] = {
+    {WH_CUDA_cuMipmappedArrayGetSparseProperties,
+     2,
+     {sizeof(CUDA_ARRAY_SPARSE_PROPERTIES), MIPMAP}},
+    {WH_CUDA_cuMipmappedArrayGetMemoryRequirements,
+     3,
+     {sizeof(CUDA_ARRAY_MEMORY_REQUIREMENTS), MIPMAP, 0}},
+    {WH_CUDA_cuMipmappedArrayGetLevel, 3, {1, MIPMAP, 9}},
+    {WH_CUDA_cuMipmappedArrayGetLevel, 3, {1, MIPMAP, 1}},
+    /* Of textures that are none. */
+    {WH_CUDA_cuTexObjectGetTextureDesc, 2, {sizeof(CUDA_TEXTURE_DESC), 12345}},
+    {WH_CUDA_cuTexObjectGetResourceViewDesc, 2, {sizeof(CUDA_RESOURCE_VIEW_DESC), 0}},
+};
+
+static void of_mipmaps(void **state)
+{
+    const CUDA_ARRAY3D_DESCRIPTOR wish = {
+        .Width = 8, .Height = 8, .Format = CU_AD_FORMAT_FLOAT, .NumChannels = 1};
+    uint64_t words[4 + sizeof(wish) / 8] = {1, MIPMAP, sizeof(wish)};
+    (void)state;
+    memcpy(words + 3, &wish, sizeof(wish));
+    words[3 + sizeof(wish) / 8] = 3;
+    expect_success(ask(WH_CUDA_cuMipmappedArrayCreate, words, sizeof(words) / 8));
+    wait_for_sleep();
+    uint64_t before = test->gate.carried_out;
+    expect_success(ASK(WH_CUDA_cuMipmappedArrayGetLevel, 1, MIPMAP, 1)); /* gets an id */
+    assert_int_equal(test->gate.carried_out, before);
+    same_answers(mipmaps, sizeof(mipmaps) / sizeof(mipmaps[0]));
+}
+
+static void of_mapping(void **state)
+{
+    const CUmemAllocationProp prop = {.type = CU_MEM_ALLOCATION_TYPE_PINNED,
+                                      .location.type = CU_MEM_LOCATION_TYPE_DEVICE};
+    struct question questions[] = {
+        {WH_CUDA_cuMemGetAllocationGranularity, 3 + sizeof(prop) / 8, {8, sizeof(prop)}},
+        {WH_CUDA_cuMemGetAllocationGranularity, 3, {8, NOTHING, 0}},
+        {WH_CUDA_cuMemGetAccess, 4, {8, 8, CU_MEM_LOCATION_TYPE_DEVICE, allocate(100)}},
+    };
+    (void)state;
+    memcpy(questions[0].words + 2, &prop, sizeof(prop));
+    same_answers(questions, sizeof(questions) / sizeof(questions[0]));
+}
+
 static void of_arrays(void **state)
 {
     const CUDA_ARRAY_DESCRIPTOR wish = {
@@ -302,7 +352,7 @@ static void post_batch(uint64_t address, CUstreamBatchMemOpType operation, uint6
     send_words(WH_CUDA_wh_batch_memop, WH_NO_SLOT, words, sizeof(words) / 8);
 }
 
-/* What may wait is the worker's. */
+/* What may wait is the worker's, but for a value that is there. */
 static void values(void **state)
 {
     uint64_t address = allocate(64);
@@ -315,6 +365,16 @@ static void values(void **state)
     assert_int_equal(number_at(address), 99ull << 32 | 3);
     assert_int_equal(number_at(address + 8), 1234);
     assert_int_equal(test->gate.carried_out, before + 5);
+    POST(WH_CUDA_cuStreamWaitValue64_v2, STREAM, address + 8, 1234, CU_STREAM_WAIT_VALUE_EQ);
+    POST(WH_CUDA_cuStreamWaitValue32_v2, STREAM, address + 8, 1000, CU_STREAM_WAIT_VALUE_GEQ);
+    assert_int_equal(test->gate.carried_out, before + 7);
+    POST(WH_CUDA_cuStreamWaitValue32_v2, STREAM, address + 8, 2000, CU_STREAM_WAIT_VALUE_GEQ);
+    wait_for_sleep();
+    assert_int_equal(test->gate.carried_out, before + 7);
+    POST(WH_CUDA_cuStreamWriteValue32_v2, 0, address + 8, 2001, 0); /* whoever waits goes on */
+    expect_success(ASK(WH_CUDA_cuCtxSynchronize));
+    wait_for_sleep();
+    before = test->gate.carried_out - 5;
     POST(WH_CUDA_cuStreamWriteValue64_v2, STREAM, address + 60, 1, 0); /* beyond the end */
     wait_for_sleep();
     assert_int_equal(test->gate.carried_out, before + 5);
@@ -336,6 +396,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(names, open_session, close_session),
         cmocka_unit_test_setup_teardown(of_memory, open_session, close_session),
         cmocka_unit_test_setup_teardown(of_arrays, open_session, close_session),
+        cmocka_unit_test_setup_teardown(of_mipmaps, open_session, close_session),
+        cmocka_unit_test_setup_teardown(of_mapping, open_session, close_session),
         cmocka_unit_test_setup_teardown(of_streams, open_session, close_session),
         cmocka_unit_test_setup_teardown(values, open_session, close_session),
     };

@@ -195,7 +195,7 @@ static void use_pool(bool view, uint64_t threshold, uint64_t kept)
     struct answer used = pool_now(CU_MEMPOOL_ATTR_USED_MEM_CURRENT);
     assert_int_equal(number_of(&used, 0), 1024 + 5120);
     POST(WH_CUDA_cuMemFreeAsync, a, STREAM);
-    POST(WH_CUDA_cuMemFreeAsync, b, STREAM);
+    expect_success(ASK(WH_CUDA_cuMemFree_v2, b));
     POST(WH_CUDA_cuMemFreeAsync, number_of(&plain, 0), STREAM);
     struct answer held = pool_now(CU_MEMPOOL_ATTR_RESERVED_MEM_CURRENT);
     assert_int_equal(number_of(&held, 0), kept);

@@ -54,11 +54,24 @@ CALL(context_version, soft_callee_reaches_named(CONTEXT),
      CtxGetApiVersion(CONTEXT, POINTER(unsigned, 1)))
 CALL(enable_peer, soft_callee_reaches_named(CONTEXT), CtxEnablePeerAccess(CONTEXT, (unsigned)a[1]))
 CALL(disable_peer, soft_callee_reaches_named(CONTEXT), CtxDisablePeerAccess(CONTEXT))
+
+/* Nothing is to be waited for. A context that cannot be made current is the worker's. */
+bool wh_callee_synchronize(struct wh_call *call, uint64_t *a)
+{
+    CUresult result = CUDA_ERROR_INVALID_CONTEXT;
+    (void)call;
+    if (soft_callee_reaches_named(CONTEXT))
+        result = cuCtxSynchronize_v2(CONTEXT);
+    a[WH_RESULT] = (uint64_t)(int64_t)result;
+    return result == CUDA_SUCCESS;
+}
+
 CALL(start_profiler, true, ProfilerStart())
 CALL(stop_profiler, true, ProfilerStop())
 
 /* ---- devices ---- */
 
+CALL(version, true, DriverGetVersion(POINTER(int, 0)))
 CALL(device, true, DeviceGet(POINTER(CUdevice, 0), (int)a[1]))
 CALL(device_count, true, DeviceGetCount(POINTER(int, 0)))
 CALL(device_name, true, DeviceGetName(POINTER(char, 0), (int)a[1], (CUdevice)a[2]))
@@ -190,3 +203,33 @@ CALL(array_sparse, ARRAY_AT(1),
 CALL(array_requirements, ARRAY_AT(1),
      ArrayGetMemoryRequirements(POINTER(CUDA_ARRAY_MEMORY_REQUIREMENTS, 0),
                                 POINTER(struct CUarray_st, 1), (CUdevice)a[2]))
+
+#define MIPMAP_AT(i) soft_callee_reaches_mipmap(POINTER(struct CUmipmappedArray_st, i))
+
+CALL(mipmap_level, MIPMAP_AT(1),
+     MipmappedArrayGetLevel(POINTER(CUarray, 0), POINTER(struct CUmipmappedArray_st, 1),
+                            (unsigned)a[2]))
+CALL(mipmap_sparse, MIPMAP_AT(1),
+     MipmappedArrayGetSparseProperties(POINTER(CUDA_ARRAY_SPARSE_PROPERTIES, 0),
+                                       POINTER(struct CUmipmappedArray_st, 1)))
+CALL(mipmap_requirements, MIPMAP_AT(1),
+     MipmappedArrayGetMemoryRequirements(POINTER(CUDA_ARRAY_MEMORY_REQUIREMENTS, 0),
+                                         POINTER(struct CUmipmappedArray_st, 1), (CUdevice)a[2]))
+
+/* ---- textures ---- */
+
+CALL(texture, soft_callee_reaches_texture(a[1]),
+     TexObjectGetTextureDesc(POINTER(CUDA_TEXTURE_DESC, 0), a[1]))
+CALL(texture_view, soft_callee_reaches_texture(a[1]),
+     TexObjectGetResourceViewDesc(POINTER(CUDA_RESOURCE_VIEW_DESC, 0), a[1]))
+CALL(texture_width, true,
+     DeviceGetTexture1DLinearMaxWidth(POINTER(size_t, 0), (CUarray_format)a[1], (unsigned)a[2],
+                                      (CUdevice)a[3]))
+
+/* ---- memory that the program maps ---- */
+
+HAND(granularity, true,
+     cuMemGetAllocationGranularity(call, POINTER(size_t, 0), POINTER(const CUmemAllocationProp, 1),
+                                   (CUmemAllocationGranularity_flags)a[2]))
+HAND(access, wh_callee_reaches_maps(call),
+     cuMemGetAccess(call, POINTER(unsigned long long, 0), POINTER(const CUmemLocation, 1), a[2]))

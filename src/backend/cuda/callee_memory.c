@@ -107,7 +107,7 @@ CALL(copy_peer_async, PEERS &&STREAM_AT(5),
 HAND(allocate, wh_callee_reaches_maps(call), cuMemAlloc_v2(call, POINTER(CUdeviceptr, 0), a[1]))
 HAND(free_memory,
      wh_callee_reaches_maps(call) && wh_cuda_shares_none(wh_cuda_state(call), wh_callee_sees) &&
-         soft_callee_reaches_allocation(a[0]),
+         soft_callee_reaches_free(a[0]),
      cuMemFree_v2(call, a[0]))
 
 HAND(allocate_rows, wh_callee_reaches_maps(call),

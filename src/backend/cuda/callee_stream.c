@@ -44,7 +44,17 @@ CALL(write_32, STREAM &&wh_callee_has_bytes(a[1], 4, 1),
 CALL(write_64, STREAM &&wh_callee_has_bytes(a[1], 8, 1),
      StreamWriteValue64_v2(POINTER(struct CUstream_st, 0), a[1], a[2], (unsigned)a[3]))
 
-/* Those that wait may wait for long. */
+/* Once the value is there, and no other process can take it away: else it may be long. */
+#define IS_THERE(wide)                                          \
+    wh_cuda_shares_none(wh_cuda_state(call), wh_callee_sees) && \
+        soft_callee_reaches_value(a[1], a[2], wide, (unsigned)a[3])
+
+CALL(wait_32, STREAM &&IS_THERE(false),
+     StreamWaitValue32_v2(POINTER(struct CUstream_st, 0), a[1], (cuuint32_t)a[2], (unsigned)a[3]))
+CALL(wait_64, STREAM &&IS_THERE(true),
+     StreamWaitValue64_v2(POINTER(struct CUstream_st, 0), a[1], a[2], (unsigned)a[3]))
+
+/* A batch that waits may wait for what it writes itself. */
 static bool only_writes(const CUstreamBatchMemOpParams *operations, uint64_t n)
 {
     for (uint64_t i = 0; operations && i < n; i++) {

@@ -148,6 +148,18 @@
     X(wh_library_module, library_module, false)                               \
     X(wh_kernel_function, kernel_function, false)                             \
     X(wh_get_global, get_global, false)                                       \
-    X(wh_function_name, function_name, false)
+    X(wh_function_name, function_name, false)                                 \
+    X(cuDriverGetVersion, version, false)                                     \
+    X(wh_context_synchronize, synchronize, false)                             \
+    X(cuStreamWaitValue32_v2, wait_32, true)                                  \
+    X(cuStreamWaitValue64_v2, wait_64, true)                                  \
+    X(cuMipmappedArrayGetLevel, mipmap_level, false)                          \
+    X(cuMipmappedArrayGetSparseProperties, mipmap_sparse, false)              \
+    X(cuMipmappedArrayGetMemoryRequirements, mipmap_requirements, false)      \
+    X(cuTexObjectGetTextureDesc, texture, false)                              \
+    X(cuTexObjectGetResourceViewDesc, texture_view, false)                    \
+    X(cuDeviceGetTexture1DLinearMaxWidth, texture_width, false)               \
+    X(cuMemGetAllocationGranularity, granularity, false)                      \
+    X(cuMemGetAccess, access, false)
 
 #endif

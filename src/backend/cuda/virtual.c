@@ -172,5 +172,5 @@ CUresult wh_cuda_do_cuMemGetAccess(struct wh_call *call, unsigned long long *fla
     struct wh_cuda_range chunk;
     if (!flags || !location || !wh_cuda_ranges_find_chunk(state->ranges, address, &chunk))
         return CUDA_ERROR_INVALID_VALUE;
-    return state->f.cuMemGetAccess(flags, location, address);
+    return wh_cuda_driver(call)->cuMemGetAccess(flags, location, address);
 }

@@ -39,6 +39,8 @@ struct soft_object *soft_callee_search(const void *handle, bool *hidden);
 bool soft_callee_reaches_context(void);
 bool soft_callee_reaches_named(CUcontext handle);
 bool soft_callee_reaches_array(CUarray handle);
+bool soft_callee_reaches_mipmap(CUmipmappedArray handle);
+bool soft_callee_reaches_texture(uint64_t number);
 bool soft_callee_reaches_module(CUmodule handle);
 bool soft_callee_reaches_library(CUlibrary handle);
 bool soft_callee_reaches_function(CUfunction handle);
@@ -68,6 +70,9 @@ bool soft_callee_reaches_maps(void);
 
 /* Whether those bytes of device memory can be touched; the maps can. */
 bool soft_callee_reaches_bytes(uint64_t address, size_t size);
+
+/* Whether a value in memory is what a wait is for, so that nobody waits. */
+bool soft_callee_reaches_value(uint64_t address, uint64_t value, bool wide, unsigned flags);
 
 /* Whether what begins there, if anything, is an ordinary allocation, all of which can be touched.
  */

@@ -9,6 +9,7 @@
 #include "backend/softgpu/event.h"
 #include "backend/softgpu/library.h"
 #include "backend/softgpu/pool.h"
+#include "backend/softgpu/texture.h"
 #include "base/meter.h"
 
 /* ---- handles ---- */
@@ -239,6 +240,15 @@ bool soft_callee_reaches_bytes(uint64_t address, size_t size)
            (soft_callee_reaches_maps() && soft_callee_sees((const void *)(uintptr_t)address, size));
 }
 
+bool soft_callee_reaches_value(uint64_t address, uint64_t value, bool wide, unsigned flags)
+{
+    size_t size = wide ? 8 : 4;
+    struct soft_range range;
+    return address % size == 0 && flags <= CU_STREAM_WAIT_VALUE_NOR &&
+           soft_callee_reaches_bytes(address, size) && soft_range_holds(address, size, &range) &&
+           soft_value_reached(address, value, wide, flags);
+}
+
 bool soft_callee_reaches_allocation(uint64_t address)
 {
     struct soft_range range;
@@ -288,6 +298,16 @@ bool soft_callee_reaches_free(uint64_t address)
     return range.pool->reserved <= range.pool->threshold ||
            (soft_callee_sees((const void *)(uintptr_t)range.extent.start, range.extent.size) &&
             soft_callee_reaches_pool_trim((CUmemoryPool)range.pool));
+}
+
+bool soft_callee_reaches_mipmap(CUmipmappedArray handle)
+{
+    return reaches(handle, sizeof(struct soft_mipmap));
+}
+
+bool soft_callee_reaches_texture(uint64_t number)
+{
+    return reaches((const void *)(uintptr_t)number, sizeof(struct soft_texture));
 }
 
 bool soft_callee_reaches_array_bytes(CUarray handle)

@@ -14,6 +14,14 @@ struct soft_device *soft_device_get(CUdevice device)
     return device >= 0 && device < driver->ndevices ? &driver->devices[device] : NULL;
 }
 
+SOFT_API CUresult cuDriverGetVersion(int *version)
+{
+    if (!version)
+        return CUDA_ERROR_INVALID_VALUE;
+    *version = SOFT_CUDA_VERSION;
+    return CUDA_SUCCESS;
+}
+
 /* What the calls below begin with. */
 static CUresult enter(const void *result, CUdevice device)
 {

@@ -183,6 +183,9 @@ CUresult soft_capture_record(struct soft_stream *stream, struct soft_event *even
 CUresult soft_capture_wait(struct soft_stream *stream, struct soft_event *event, bool *taken);
 CUresult soft_capture_event_forbids(struct soft_event *event);
 
+/* memop.c: whether a wait for this value is over; all of it is good. */
+bool soft_value_reached(uint64_t address, uint64_t value, bool wide, unsigned flags);
+
 /* ---- event.c ---- */
 
 struct soft_captured_point *soft_event_point(struct soft_event *event);

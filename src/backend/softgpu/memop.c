@@ -58,6 +58,11 @@ static bool satisfied(const struct memop *op)
     }
 }
 
+bool soft_value_reached(uint64_t address, uint64_t value, bool wide, unsigned flags)
+{
+    return satisfied(&(struct memop){true, wide, flags, address, value});
+}
+
 static void wait_for(const struct soft_context *context, const struct memop *op)
 {
     long nap = 1000;

@@ -138,11 +138,3 @@ CUresult soft_ready(void)
         return CUDA_ERROR_NOT_INITIALIZED;
     return soft_in_callback() ? CUDA_ERROR_NOT_PERMITTED : CUDA_SUCCESS;
 }
-
-SOFT_API CUresult cuDriverGetVersion(int *version)
-{
-    if (!version)
-        return CUDA_ERROR_INVALID_VALUE;
-    *version = SOFT_CUDA_VERSION;
-    return CUDA_SUCCESS;
-}
