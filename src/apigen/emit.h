@@ -14,6 +14,8 @@ void emit_types_h(const struct api *api, FILE *out);
 void emit_api_h(const struct api *api, FILE *out);
 void emit_api_c(const struct api *api, FILE *out);
 void emit_stubs_c(const struct api *api, FILE *out);
+void emit_params_h(const struct api *api, FILE *out);
+void emit_own_h(const struct api *api, FILE *out);
 void emit_messages_h(const struct api *api, FILE *out);
 void emit_thunks_h(const struct api *api, FILE *out);
 void emit_thunks_c(const struct api *api, FILE *out);
@@ -78,6 +80,11 @@ struct exported {
 
 /* All of them, ascending; returns how many. */
 size_t list_exported(const struct api *api, struct exported **exported);
+
+/* What by-hand code defines and calls: another name where the function has an entry. */
+const char *own_name(const struct api *api, const struct call *call);
+/* What programs call instead of them: it observes the call where somebody wants that. */
+void emit_call_entry(const struct api *api, FILE *out, const struct call *call);
 
 /* The result fits into a word, so that the call can be made by words: no structure. */
 bool has_word_result(const struct call *call);

@@ -64,14 +64,22 @@ static void emit_unsupported_body(const struct api *api, FILE *out, const struct
 
 static void emit_stub(const struct api *api, FILE *out, const struct call *call)
 {
-    if (!call_is_exported(call) || (call->flags & WH_CALL_HAND_CLIENT))
+    bool observed = call_is_observed(api, call), by_hand = call->flags & WH_CALL_HAND_CLIENT;
+
+    if (!call_is_exported(call) || (by_hand && !observed))
         return;
     fputc('\n', out);
-    emit_prototype(api, out, "WH_EXPORT ", call, call->name, "\n");
-    if (call_crosses(call))
-        emit_invoke_body(api, out, call);
-    else
-        emit_unsupported_body(api, out, call);
+    if (observed)
+        emit_prototype(api, out, "", call, own_name(api, call), ";\n");
+    if (!by_hand) {
+        emit_prototype(api, out, observed ? "" : "WH_EXPORT ", call, own_name(api, call), "\n");
+        if (call_crosses(call))
+            emit_invoke_body(api, out, call);
+        else
+            emit_unsupported_body(api, out, call);
+    }
+    if (observed)
+        emit_call_entry(api, out, call);
 }
 
 /* The function itself, between words to the API's by-hand code that say under which name it was
@@ -152,13 +160,21 @@ static void emit_runtime(const struct api *api, FILE *out)
 
 void emit_stubs_c(const struct api *api, FILE *out)
 {
-    emit_banner(api, out, "The functions that programs call, as far as they are not by hand.");
+    emit_banner(api, out,
+                api->is_observed
+                    ? "The functions that programs call, and what is behind them if not by hand."
+                    : "The functions that programs call, as far as they are not by hand.");
+    if (api->is_observed)
+        fprintf(out, "#undef %s_OWN\n", api->prefix);
     fprintf(out,
             "#include \"%s_types.h\"\n"
             "#include \"%s_api.h\"\n"
-            "#include \"client/stub.h\"\n\n"
-            "#define ADDRESS(function) __extension__(void *)(function)\n",
+            "#include \"client/stub.h\"\n",
             api->name, api->name);
+    if (api->is_observed)
+        fprintf(out, "#include \"%s_params.h\"\n#include \"shim/%s/entry.h\"\n", api->name,
+                api->name);
+    fputs("\n#define ADDRESS(function) __extension__(void *)(function)\n", out);
     emit_runtime(api, out);
     if (api->variants.count)
         fprintf(out, "void wh_%s_variant_enter(void);\nvoid wh_%s_variant_leave(void);\n",

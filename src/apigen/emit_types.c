@@ -86,5 +86,7 @@ void emit_types_h(const struct api *api, FILE *out)
     for (size_t i = 0; i < api->variants.count; i++)
         emit_prototype(api, out, "", api->variants.items[i]->target, api->variants.items[i]->name,
                        ";\n");
+    if (api->is_observed)
+        fprintf(out, "\n#ifdef %s_OWN\n#include \"%s_own.h\"\n#endif\n", api->prefix, api->name);
     fputs("\n#endif\n", out);
 }

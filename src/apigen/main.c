@@ -89,8 +89,10 @@ static void generate(struct api *api, const char *folder)
         {.suffix = "trace.c", .emit = emit_trace_c},
         {.suffix = "check.c", .emit = emit_check_c},
         {.suffix = "coverage.md", .emit = emit_coverage_md},
+        {.suffix = "params.h", .emit = emit_params_h},
+        {.suffix = "own.h", .emit = emit_own_h},
     };
-    size_t count = sizeof outputs / sizeof *outputs;
+    size_t count = sizeof outputs / sizeof *outputs - (api->is_observed ? 0 : 2);
 
     for (size_t i = 0; i < count; i++)
         make_text(api, &outputs[i]);

@@ -113,3 +113,8 @@ bool call_is_exported(const struct call *call)
 {
     return !(call->flags & WH_CALL_MESSAGE);
 }
+
+bool call_is_observed(const struct api *api, const struct call *call)
+{
+    return api->is_observed && call_is_exported(call) && call->result_kind == WH_RESULT_STATUS;
+}

@@ -190,6 +190,7 @@ struct api {
     const char *prefix; /* "WH_OPENCL" */
     struct where where;
     uint8_t major, minor;
+    bool is_observed; /* by hand, at the entry of each function that returns the status */
     LIST(const char *) headers;
     LIST(const char *) defines; /* for the check file, before the headers */
     struct status status;
@@ -219,5 +220,7 @@ int64_t number_value(struct number number);
 bool call_crosses(const struct call *call);
 /* A program can call it: it is not a message. */
 bool call_is_exported(const struct call *call);
+/* It has an entry that observes, and a name of its own for what is behind it. */
+bool call_is_observed(const struct api *api, const struct call *call);
 
 #endif

@@ -231,8 +231,12 @@ static void parse_api_header(struct parser *parser)
     while (!at_mark(parser, ';')) {
         bool header = accept_word(parser, "header");
 
+        if (!header && accept_word(parser, "observed")) {
+            api->is_observed = true;
+            continue;
+        }
         if (!header && !accept_word(parser, "define"))
-            expected(parser, "'header', 'define' or ';'");
+            expected(parser, "'header', 'define', 'observed' or ';'");
         do {
             if (header)
                 LIST_ADD(api->pool, &api->headers, expect_string(parser, "a header's name"));

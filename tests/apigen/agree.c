@@ -8,7 +8,9 @@
 #include <string.h>
 
 #include "sample_messages.h"
+#include "sample_params.h"
 #include "sample_thunks.h"
+#include "shim/sample/entry.h"
 
 static int failures;
 static int arrived;
@@ -201,8 +203,14 @@ sm_uint wh_sample_do_load(struct wh_call *call, sm_float share)
     return UINT32_MAX;
 }
 
-/* The client's by-hand functions, so that the tables can name them; smMap crosses. */
-sm_status smMap(sm_buffer buffer, sm_callback done, void *user, sm_event *event)
+/* The client's by-hand functions, so that the tables can name them; smMap crosses. Those that
+ * return the status have entries. */
+sm_status wh_sample_own_smMap(sm_buffer buffer, sm_callback done, void *user, sm_event *event);
+sm_status wh_sample_own_smOnEvent(sm_event event, sm_callback done, void *user);
+sm_status wh_sample_own_smPick(sm_region region, sm_device *devices, sm_uint num_devices,
+                               void **place, const sm_nested *wish, sm_usage *usage);
+
+sm_status wh_sample_own_smMap(sm_buffer buffer, sm_callback done, void *user, sm_event *event)
 {
     return wh_sample_call_smMap(buffer, done, user, event);
 }
@@ -212,7 +220,7 @@ sm_buffer smImport(sm_device device, int fd, sm_status *error_ret)
     return wh_sample_call_smImport(device, fd, error_ret);
 }
 
-sm_status smOnEvent(sm_event event, sm_callback notify, void *user)
+sm_status wh_sample_own_smOnEvent(sm_event event, sm_callback notify, void *user)
 {
     (void)event;
     (void)notify;
@@ -225,8 +233,8 @@ const char *smErrorText(sm_status code)
     return code ? "error" : "success";
 }
 
-sm_status smPick(sm_region region, sm_device *devices, sm_uint num_devices, void **place,
-                 const sm_nested *wish, sm_usage *usage)
+sm_status wh_sample_own_smPick(sm_region region, sm_device *devices, sm_uint num_devices,
+                               void **place, const sm_nested *wish, sm_usage *usage)
 {
     (void)region, (void)devices, (void)num_devices, (void)place, (void)wish, (void)usage;
     return 0;
@@ -236,6 +244,31 @@ void *smLookUp(const char *name)
 {
     (void)name;
     return NULL;
+}
+
+/* Who observes calls: each frame is its call's own, and ends once. */
+static bool observing;
+static int began, ended;
+static struct wh_sample_frame last; /* that began */
+static sm_status last_result;
+
+bool wh_sample_observing(void)
+{
+    return observing;
+}
+
+void wh_sample_call_begins(struct wh_sample_frame *frame, uint16_t number, const void *params)
+{
+    *frame = last = (struct wh_sample_frame){.number = number, .params = params};
+    began++;
+}
+
+sm_status wh_sample_call_ends(struct wh_sample_frame *frame, sm_status result)
+{
+    CHECK(frame->number == last.number && frame->params == last.params);
+    ended++;
+    last_result = result;
+    return result;
 }
 
 /* How often a variant was entered and left, and whether the last call came from inside of one. */
@@ -349,6 +382,34 @@ static void run_unsupported(void)
     CHECK(smLevels(NULL) == 0);
 }
 
+/* An entry that is observed tells of arguments and result, and does what it does else. */
+static void run_observed(void)
+{
+    static union {
+        struct wh_sample_params_smCopy copy;
+        struct wh_sample_params_smCopyMemory memory;
+    } seen;
+    sm_event event = NULL;
+
+    CHECK(began == 0);
+    observing = true;
+    CHECK(smCopy(BUFFER, NULL, sent_origin, 77, 2, sent_events, &event) == INT32_MAX);
+    CHECK(began == 1 && ended == 1 && last.number == WH_SAMPLE_smCopy && event == EVENT);
+    CHECK(last_result == INT32_MAX);
+    CHECK(smInit() == -7 && last.number == WH_SAMPLE_smInit && !last.params);
+    CHECK(smMap(BUFFER, notify, memory, &event) == 0 && last.number == WH_SAMPLE_smMap);
+    CHECK(smNative(NULL, NULL, sent_format) == -59 && last_result == -59);
+    variants_entered = variants_left = 0;
+    CHECK(smCopyMemoryPerThread(UINT64_MAX, 2, 3, 4, 5) == 6);
+    CHECK(last.number == WH_SAMPLE_smCopyMemory && variants_left == 1);
+    CHECK(began == 5 && ended == 5);
+    smNotify(UINT32_MAX); /* has no status to tell of */
+    CHECK(began == 5);
+    observing = false;
+    CHECK(sizeof(seen.copy) == 7 * 8 && offsetof(struct wh_sample_params_smCopy, events) == 40);
+    CHECK(sizeof(seen.memory) == 5 * 8);
+}
+
 static void *address_of(const char *name)
 {
     for (size_t i = 0; i < wh_sample_nfunctions; i++) {
@@ -460,5 +521,6 @@ int main(void)
     run_tables();
     run_layout();
     run_marks();
+    run_observed();
     return failures != 0;
 }

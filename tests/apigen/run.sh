@@ -91,6 +91,19 @@ test_compile() {
         printf '#include "sample_%s.h"\n#include "sample_%s.h"\n' $file $file >"$work/alone.c"
         compile -c -o /dev/null "$work/alone.c" || fail "sample_$file.h does not compile alone, twice"
     done
+    cat >"$work/own.c" <<'END'
+#define WH_SAMPLE_OWN
+#include "sample_types.h"
+#include "sample_params.h"
+#include "sample_params.h"
+
+int own(void)
+{
+    return smInit();
+}
+END
+    compile -fvisibility=default -c -o "$work/own.o" "$work/own.c" || fail "sample_own.h does not compile"
+    nm -u "$work/own.o" | grep -qx ' *U wh_sample_own_smInit' || fail "sample_own.h gives no other names"
 }
 
 # Two APIs live in one program: apart from what programs call, every name begins with the API's own.

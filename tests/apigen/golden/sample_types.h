@@ -156,4 +156,8 @@ sm_status smCopyMemoryPerThread(sm_counter dst, sm_counter src, size_t size, uin
 void smNotifyPerThread(sm_uint code);
 void smReset2(sm_device device);
 
+#ifdef WH_SAMPLE_OWN
+#include "sample_own.h"
+#endif
+
 #endif
