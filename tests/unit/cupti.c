@@ -13,6 +13,8 @@
 
 #include "shim/cupti/cupti.h"
 
+#include <sched.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -112,6 +114,7 @@ CUptiResult cuptiActivitySetAttribute(uint32_t attribute, size_t *size, const vo
 CUptiResult cuptiEnableCallback(uint32_t on, void *subscriber, uint32_t domain, uint32_t call);
 CUptiResult cuptiEnableDomain(uint32_t on, void *subscriber, uint32_t domain);
 CUptiResult cuptiFinalize(void);
+CUptiResult cuptiGetCallbackState(uint32_t *on, void *subscriber, uint32_t domain, uint32_t call);
 CUptiResult cuptiGetCallbackName(uint32_t domain, uint32_t call, const char **name);
 CUptiResult cuptiGetLastError(void);
 CUptiResult cuptiGetResultString(CUptiResult result, const char **text);
@@ -480,9 +483,9 @@ static void subscribes_one(void **state)
     assert_int_equal(called[STREAM_CREATED + 1], 1);
     assert_int_equal(cuptiEnableDomain(0, one, RESOURCES), CUPTI_SUCCESS);
     assert_int_equal(observed, 0);
-    assert_int_equal(cuptiEnableCallback(1, one, DRIVER_DOMAIN, 1), CUPTI_ERROR_NOT_SUPPORTED);
-    assert_int_equal(cuptiEnableDomain(1, one, DRIVER_DOMAIN), CUPTI_ERROR_NOT_SUPPORTED);
-    assert_int_equal(cuptiEnableDomain(0, one, DRIVER_DOMAIN), CUPTI_SUCCESS);
+    assert_int_equal(cuptiEnableCallback(1, one, DRIVER_DOMAIN, 0), CUPTI_ERROR_INVALID_PARAMETER);
+    assert_int_equal(cuptiEnableCallback(1, one, DRIVER_DOMAIN, 99999),
+                     CUPTI_ERROR_INVALID_PARAMETER);
     assert_int_equal(cuptiEnableDomain(0, &room, DRIVER_DOMAIN), CUPTI_ERROR_INVALID_PARAMETER);
     assert_int_equal(cuptiUnsubscribe(one), CUPTI_SUCCESS);
     assert_int_equal(cuptiUnsubscribe(one), CUPTI_ERROR_INVALID_PARAMETER);
@@ -504,14 +507,15 @@ struct call_data { /* CUpti_CallbackData */
 };
 
 static unsigned entered, exited;
+static uint32_t function; /* that is called */
 
-static void launched(void *user, uint32_t domain, uint32_t call, const void *bytes)
+static void called_back(void *user, uint32_t domain, uint32_t call, const void *bytes)
 {
     const struct call_data *data = bytes;
     assert_null(user);
     assert_int_equal(domain, DRIVER_DOMAIN);
-    assert_int_equal(call, LAUNCH);
-    assert_string_equal(data->name, "cuLaunchKernel");
+    assert_int_equal(call, function);
+    assert_string_equal(data->name, wh_cupti_call_name(function));
     assert_string_equal(data->symbol, "kernel");
     assert_int_equal(data->correlation, 9);
     assert_int_equal(data->context_id, 3);
@@ -524,36 +528,175 @@ static void launched(void *user, uint32_t domain, uint32_t call, const void *byt
     }
     exited++;
     assert_int_equal(data->site, 1);
-    assert_int_equal(*data->result, CUDA_SUCCESS);
+    assert_int_equal(*data->result, CUDA_ERROR_INVALID_VALUE);
     assert_int_equal(*data->shared, 77);
 }
 
-static void calls_for_launches(void **state)
+/* A call as the CUDA shim tells of it. */
+static uint32_t tell_call(bool per_thread, uint32_t ticket, bool ends)
 {
-    void *one = NULL, *function = (void *)(uintptr_t)launched;
-    uint64_t shared = 0;
-    const struct wh_observed_launch launch = {.number = 1,
-                                              .correlation = 9,
-                                              .context_id = 3,
-                                              .symbol = "kernel",
-                                              .params = &room,
-                                              .shared = &shared};
-    (void)state;
+    static uint64_t shared;
+    const CUresult result = CUDA_ERROR_INVALID_VALUE;
+    const struct wh_observed_callback callback = {.number = 1,
+                                                  .per_thread = per_thread,
+                                                  .correlation = 9,
+                                                  .context_id = 3,
+                                                  .symbol = "kernel",
+                                                  .params = &room,
+                                                  .shared = &shared,
+                                                  .result = ends ? &result : NULL,
+                                                  .ticket = ticket};
+    function = per_thread ? LAUNCH_PTSZ : LAUNCH;
+    return observer->callback(&callback);
+}
+
+static void *subscribe(void *callback)
+{
+    void *one = NULL;
     entered = exited = 0;
-    assert_int_equal(cuptiSubscribe(&one, function, NULL), CUPTI_SUCCESS);
+    assert_int_equal(cuptiSubscribe(&one, callback, NULL), CUPTI_SUCCESS);
+    return one;
+}
+
+static void calls_back(void **state)
+{
+    void *one = subscribe((void *)(uintptr_t)called_back);
+    (void)state;
     assert_int_equal(cuptiEnableCallback(1, one, DRIVER_DOMAIN, LAUNCH), CUPTI_SUCCESS);
-    assert_int_equal(observed, WH_OBSERVE_LAUNCHES);
-    observer->launch(&launch, false);
-    observer->launch(&launch, true);
-    assert_int_equal(cuptiEnableCallback(0, one, DRIVER_DOMAIN, LAUNCH), CUPTI_SUCCESS);
-    assert_int_equal(observed, 0);
-    observer->launch(&launch, false);
+    assert_int_equal(cuptiEnableCallback(1, one, DRIVER_DOMAIN, LAUNCH), CUPTI_SUCCESS);
+    assert_int_equal(observed, WH_OBSERVE_CALLBACKS);
+    assert_true(observer->wants(1, false));
+    assert_false(observer->wants(1, true));
+    assert_false(observer->wants(2, false)); /* has no number */
+    uint32_t ticket = tell_call(false, 0, false);
+    assert_int_not_equal(ticket, 0);
+    tell_call(false, ticket, true);
     assert_int_equal(entered, 1);
     assert_int_equal(exited, 1);
+    assert_int_equal(tell_call(true, 0, false), 0); /* another function */
+    assert_int_equal(cuptiEnableCallback(0, one, DRIVER_DOMAIN, LAUNCH), CUPTI_SUCCESS);
+    assert_int_equal(observed, 0);
+    assert_int_equal(tell_call(false, 0, false), 0);
+    assert_int_equal(entered, 1);
     assert_int_equal(cuptiEnableCallback(1, one, RUNTIME_DOMAIN, 211), CUPTI_SUCCESS);
     assert_int_equal(cuptiEnableDomain(1, one, RUNTIME_DOMAIN), CUPTI_ERROR_NOT_SUPPORTED);
     assert_int_equal(observed, 0);
     assert_int_equal(cuptiUnsubscribe(one), CUPTI_SUCCESS);
+}
+
+static void calls_back_for_all(void **state)
+{
+    void *one = subscribe((void *)(uintptr_t)called_back);
+    uint32_t on = 1;
+    (void)state;
+    assert_int_equal(cuptiGetCallbackState(&on, one, DRIVER_DOMAIN, LAUNCH_PTSZ), CUPTI_SUCCESS);
+    assert_int_equal(on, 0);
+    assert_int_equal(cuptiEnableDomain(1, one, DRIVER_DOMAIN), CUPTI_SUCCESS);
+    assert_int_equal(cuptiGetCallbackState(&on, one, DRIVER_DOMAIN, LAUNCH_PTSZ), CUPTI_SUCCESS);
+    assert_int_equal(on, 1);
+    assert_int_equal(cuptiGetCallbackState(&on, one, DRIVER_DOMAIN, 77), CUPTI_SUCCESS);
+    assert_int_equal(on, 0); /* there is no such function */
+    tell_call(false, 0, false);
+    tell_call(true, 0, false);
+    assert_int_equal(entered, 2);
+    assert_int_equal(cuptiEnableDomain(0, one, DRIVER_DOMAIN), CUPTI_SUCCESS);
+    assert_int_equal(observed, 0);
+    assert_int_equal(cuptiUnsubscribe(one), CUPTI_SUCCESS);
+}
+
+/* One that began while another subscriber was there does not end for this one. */
+static void keeps_subscribers_apart(void **state)
+{
+    void *one = subscribe((void *)(uintptr_t)called_back);
+    (void)state;
+    assert_int_equal(cuptiEnableDomain(1, one, DRIVER_DOMAIN), CUPTI_SUCCESS);
+    uint32_t ticket = tell_call(false, 0, false);
+    assert_int_equal(cuptiUnsubscribe(one), CUPTI_SUCCESS);
+    tell_call(false, ticket, true);
+    one = subscribe((void *)(uintptr_t)called_back);
+    assert_int_equal(observed, 0);
+    assert_int_equal(cuptiEnableDomain(1, one, DRIVER_DOMAIN), CUPTI_SUCCESS);
+    tell_call(false, ticket, true);
+    assert_int_equal(exited, 0);
+    /* To finalize is to unsubscribe. */
+    assert_int_equal(cuptiFinalize(), CUPTI_SUCCESS);
+    assert_int_equal(observed, 0);
+    assert_int_equal(cuptiUnsubscribe(one), CUPTI_ERROR_INVALID_PARAMETER);
+}
+
+/* ---- a subscriber that ends while it is being called ---- */
+
+static struct {
+    sem_t inside, leave;
+    void *subscriber;
+    CUptiResult result;
+    _Atomic bool left, returned;
+} race;
+
+static void stays(void *user, uint32_t domain, uint32_t call, const void *bytes)
+{
+    (void)user, (void)domain, (void)call, (void)bytes;
+    sem_post(&race.inside);
+    sem_wait(&race.leave);
+    atomic_store(&race.left, true);
+}
+
+static void *be_called(void *unused)
+{
+    (void)unused;
+    tell_call(false, 0, false);
+    return NULL;
+}
+
+static void *unsubscribe(void *unused)
+{
+    (void)unused;
+    race.result = cuptiUnsubscribe(race.subscriber);
+    atomic_store(&race.returned, atomic_load(&race.left));
+    return NULL;
+}
+
+static void waits_for_callbacks(void **state)
+{
+    pthread_t caller, ender;
+    void *two = NULL;
+    (void)state;
+    assert_int_equal(sem_init(&race.inside, 0, 0) + sem_init(&race.leave, 0, 0), 0);
+    race.subscriber = subscribe((void *)(uintptr_t)stays);
+    assert_int_equal(cuptiEnableDomain(1, race.subscriber, DRIVER_DOMAIN), CUPTI_SUCCESS);
+    assert_int_equal(pthread_create(&caller, NULL, be_called, NULL), 0);
+    sem_wait(&race.inside);
+    assert_int_equal(pthread_create(&ender, NULL, unsubscribe, NULL), 0);
+    /* From when it began to end, it is nobody's, but not yet another's. */
+    while (cuptiEnableDomain(1, race.subscriber, DRIVER_DOMAIN) == CUPTI_SUCCESS)
+        sched_yield();
+    assert_int_equal(tell_call(false, 0, false), 0);
+    assert_int_equal(cuptiSubscribe(&two, (void *)(uintptr_t)called_back, NULL),
+                     CUPTI_ERROR_MULTIPLE_SUBSCRIBERS_NOT_SUPPORTED);
+    sem_post(&race.leave);
+    pthread_join(ender, NULL);
+    pthread_join(caller, NULL);
+    assert_int_equal(race.result, CUPTI_SUCCESS);
+    assert_true(race.returned); /* after the callback */
+    assert_int_equal(observed, 0);
+}
+
+static void ends_itself(void *user, uint32_t domain, uint32_t call, const void *bytes)
+{
+    (void)user, (void)domain, (void)call, (void)bytes;
+    race.result = cuptiUnsubscribe(race.subscriber);
+}
+
+/* That would be to wait for itself. */
+static void does_not_wait_for_itself(void **state)
+{
+    (void)state;
+    race.subscriber = subscribe((void *)(uintptr_t)ends_itself);
+    race.result = CUPTI_ERROR_UNKNOWN;
+    assert_int_equal(cuptiEnableDomain(1, race.subscriber, DRIVER_DOMAIN), CUPTI_SUCCESS);
+    tell_call(false, 0, false);
+    assert_int_equal(race.result, CUPTI_SUCCESS);
+    assert_int_equal(cuptiUnsubscribe(race.subscriber), CUPTI_ERROR_INVALID_PARAMETER);
 }
 
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
@@ -561,13 +704,23 @@ static void calls_for_launches(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(fills_buffers),          TEST(heeds_the_number_of_records),
-        TEST(counts_what_is_dropped), TEST(refuses_what_is_wrong),
-        TEST(tells_what_is_left),     TEST(correlates),
-        TEST(selects_calls),          TEST(correlates_work_only),
-        TEST(converts_times),         TEST(keeps_settings),
-        TEST(names_things),           TEST(subscribes_one),
-        TEST(calls_for_launches),
+        TEST(fills_buffers),
+        TEST(heeds_the_number_of_records),
+        TEST(counts_what_is_dropped),
+        TEST(refuses_what_is_wrong),
+        TEST(tells_what_is_left),
+        TEST(correlates),
+        TEST(selects_calls),
+        TEST(correlates_work_only),
+        TEST(converts_times),
+        TEST(keeps_settings),
+        TEST(names_things),
+        TEST(subscribes_one),
+        TEST(calls_back),
+        TEST(calls_back_for_all),
+        TEST(keeps_subscribers_apart),
+        TEST(waits_for_callbacks),
+        TEST(does_not_wait_for_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,23 +24,22 @@ static CUresult copy_row(CUarray array, size_t offset, const void *memory, size_
 
 WH_EXPORT CUresult cuMemcpyHtoA_v2(CUarray to, size_t offset, const void *from, size_t size)
 {
-    return WH_OBSERVED(cuMemcpyHtoA_v2, copy_row(to, offset, from, size, true, NULL, true));
+    return copy_row(to, offset, from, size, true, NULL, true);
 }
 
 WH_EXPORT CUresult cuMemcpyHtoAAsync_v2(CUarray to, size_t offset, const void *from, size_t size,
                                         CUstream stream)
 {
-    return WH_OBSERVED(cuMemcpyHtoAAsync_v2, copy_row(to, offset, from, size, true, stream, false));
+    return copy_row(to, offset, from, size, true, stream, false);
 }
 
 WH_EXPORT CUresult cuMemcpyAtoH_v2(void *to, CUarray from, size_t offset, size_t size)
 {
-    return WH_OBSERVED(cuMemcpyAtoH_v2, copy_row(from, offset, to, size, false, NULL, true));
+    return copy_row(from, offset, to, size, false, NULL, true);
 }
 
 WH_EXPORT CUresult cuMemcpyAtoHAsync_v2(void *to, CUarray from, size_t offset, size_t size,
                                         CUstream stream)
 {
-    return WH_OBSERVED(cuMemcpyAtoHAsync_v2,
-                       copy_row(from, offset, to, size, false, stream, false));
+    return copy_row(from, offset, to, size, false, stream, false);
 }

@@ -54,16 +54,14 @@ WH_EXPORT CUresult cuMemcpyBatchAsync(CUdeviceptr *to, CUdeviceptr *from, size_t
                                       size_t count, CUmemcpyAttributes *attributes, size_t *starts,
                                       size_t nattributes, size_t *failed, CUstream stream)
 {
-    return WH_OBSERVED(cuMemcpyBatchAsync, copy_batch(to, from, sizes, count, attributes, starts,
-                                                      nattributes, failed, stream));
+    return copy_batch(to, from, sizes, count, attributes, starts, nattributes, failed, stream);
 }
 
 WH_EXPORT CUresult cuMemcpyBatchAsync_v2(CUdeviceptr *to, CUdeviceptr *from, size_t *sizes,
                                          size_t count, CUmemcpyAttributes *attributes,
                                          size_t *starts, size_t nattributes, CUstream stream)
 {
-    return WH_OBSERVED(cuMemcpyBatchAsync_v2, copy_batch(to, from, sizes, count, attributes, starts,
-                                                         nattributes, NULL, stream));
+    return copy_batch(to, from, sizes, count, attributes, starts, nattributes, NULL, stream);
 }
 
 /* ---- copies of boxes ---- */
@@ -158,13 +156,13 @@ static CUresult copy_boxes(size_t count, const CUDA_MEMCPY3D_BATCH_OP *ops, size
 WH_EXPORT CUresult cuMemcpy3DBatchAsync(size_t count, CUDA_MEMCPY3D_BATCH_OP *ops, size_t *failed,
                                         unsigned long long flags, CUstream stream)
 {
-    return WH_OBSERVED(cuMemcpy3DBatchAsync, copy_boxes(count, ops, failed, flags, stream));
+    return copy_boxes(count, ops, failed, flags, stream);
 }
 
 WH_EXPORT CUresult cuMemcpy3DBatchAsync_v2(size_t count, CUDA_MEMCPY3D_BATCH_OP *ops,
                                            unsigned long long flags, CUstream stream)
 {
-    return WH_OBSERVED(cuMemcpy3DBatchAsync_v2, copy_boxes(count, ops, NULL, flags, stream));
+    return copy_boxes(count, ops, NULL, flags, stream);
 }
 
 /* ---- managed memory ---- */

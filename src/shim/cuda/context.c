@@ -324,9 +324,8 @@ WH_EXPORT CUresult cuCtxSynchronize_v2(CUcontext context)
 {
     if (context && !wh_cuda_context(context))
         return wh_cuda_ready() == CUDA_SUCCESS ? CUDA_ERROR_INVALID_CONTEXT : wh_cuda_ready();
-    return WH_OBSERVED(cuCtxSynchronize_v2, !context || context == wh_cuda_current()
-                                                ? cuCtxSynchronize()
-                                                : wh_cuda_call_context_synchronize(context));
+    return !context || context == wh_cuda_current() ? cuCtxSynchronize()
+                                                    : wh_cuda_call_context_synchronize(context);
 }
 
 /* ---- primary contexts ---- */

@@ -271,25 +271,23 @@ static CUresult copy_checked(CUdeviceptr to, CUdeviceptr from, CUdeviceptr devic
 
 WH_EXPORT CUresult cuMemcpyHtoD_v2(CUdeviceptr to, const void *from, size_t size)
 {
-    return WH_OBSERVED(cuMemcpyHtoD_v2, copy_checked(to, (uintptr_t)from, to, size, NULL, true));
+    return copy_checked(to, (uintptr_t)from, to, size, NULL, true);
 }
 
 WH_EXPORT CUresult cuMemcpyDtoH_v2(void *to, CUdeviceptr from, size_t size)
 {
-    return WH_OBSERVED(cuMemcpyDtoH_v2, copy_checked((uintptr_t)to, from, from, size, NULL, true));
+    return copy_checked((uintptr_t)to, from, from, size, NULL, true);
 }
 
 WH_EXPORT CUresult cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t size,
                                         CUstream stream)
 {
-    return WH_OBSERVED(cuMemcpyHtoDAsync_v2,
-                       copy_checked(to, (uintptr_t)from, to, size, stream, false));
+    return copy_checked(to, (uintptr_t)from, to, size, stream, false);
 }
 
 WH_EXPORT CUresult cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t size, CUstream stream)
 {
-    return WH_OBSERVED(cuMemcpyDtoHAsync_v2,
-                       copy_checked((uintptr_t)to, from, from, size, stream, false));
+    return copy_checked((uintptr_t)to, from, from, size, stream, false);
 }
 
 /* Between two places on the device, the host may go on at once. */
@@ -297,10 +295,10 @@ WH_EXPORT CUresult cuMemcpy(CUdeviceptr to, CUdeviceptr from, size_t size)
 {
     bool wait = wh_cuda_is_shared((void *)(uintptr_t)to, size) ||
                 wh_cuda_is_shared((void *)(uintptr_t)from, size);
-    return WH_OBSERVED(cuMemcpy, copy(to, from, size, NULL, wait));
+    return copy(to, from, size, NULL, wait);
 }
 
 WH_EXPORT CUresult cuMemcpyAsync(CUdeviceptr to, CUdeviceptr from, size_t size, CUstream stream)
 {
-    return WH_OBSERVED(cuMemcpyAsync, copy(to, from, size, stream, false));
+    return copy(to, from, size, stream, false);
 }

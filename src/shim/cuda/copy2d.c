@@ -353,35 +353,35 @@ static CUresult copy_peer(const CUDA_MEMCPY3D_PEER *c, CUstream stream, bool wai
 
 WH_EXPORT CUresult cuMemcpy2D_v2(const CUDA_MEMCPY2D *copy)
 {
-    return WH_OBSERVED(cuMemcpy2D_v2, copy_2d(copy, NULL, true));
+    return copy_2d(copy, NULL, true);
 }
 
 WH_EXPORT CUresult cuMemcpy2DUnaligned_v2(const CUDA_MEMCPY2D *copy)
 {
-    return WH_OBSERVED(cuMemcpy2DUnaligned_v2, copy_2d(copy, NULL, true));
+    return copy_2d(copy, NULL, true);
 }
 
 WH_EXPORT CUresult cuMemcpy2DAsync_v2(const CUDA_MEMCPY2D *copy, CUstream stream)
 {
-    return WH_OBSERVED(cuMemcpy2DAsync_v2, copy_2d(copy, stream, false));
+    return copy_2d(copy, stream, false);
 }
 
 WH_EXPORT CUresult cuMemcpy3D_v2(const CUDA_MEMCPY3D *copy)
 {
-    return WH_OBSERVED(cuMemcpy3D_v2, copy_3d(copy, NULL, true));
+    return copy_3d(copy, NULL, true);
 }
 
 WH_EXPORT CUresult cuMemcpy3DAsync_v2(const CUDA_MEMCPY3D *copy, CUstream stream)
 {
-    return WH_OBSERVED(cuMemcpy3DAsync_v2, copy_3d(copy, stream, false));
+    return copy_3d(copy, stream, false);
 }
 
 WH_EXPORT CUresult cuMemcpy3DPeer(const CUDA_MEMCPY3D_PEER *copy)
 {
-    return WH_OBSERVED(cuMemcpy3DPeer, copy_peer(copy, NULL, true));
+    return copy_peer(copy, NULL, true);
 }
 
 WH_EXPORT CUresult cuMemcpy3DPeerAsync(const CUDA_MEMCPY3D_PEER *copy, CUstream stream)
 {
-    return WH_OBSERVED(cuMemcpy3DPeerAsync, copy_peer(copy, stream, false));
+    return copy_peer(copy, stream, false);
 }

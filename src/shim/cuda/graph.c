@@ -364,11 +364,6 @@ static CUresult launch_observed(CUgraphExec exec, CUstream stream)
 {
     static _Atomic bool said;
     const struct wh_object *object = wh_cuda_object(exec, WH_CUDA_TYPE_CUgraphExec);
-    const struct {
-        CUgraphExec exec;
-        CUstream stream;
-    } arguments = {exec, stream};
-    wh_cuda_launch_begins(WH_CUDA_cuGraphLaunch, NULL, &arguments);
     bool as_graph = wh_cuda_observes(WH_OBSERVE_GRAPHS);
     struct wh_cuda_work *work =
         wh_cuda_work_begin(as_graph ? WH_OBSERVE_GRAPHS : WH_OBSERVE_KERNELS, stream);
@@ -379,7 +374,6 @@ static CUresult launch_observed(CUgraphExec exec, CUstream stream)
             .name = "CUDA graph", .grid = {1, 1, 1}, .block = {1, 1, 1}};
     CUresult result = launch(exec, stream);
     wh_cuda_work_end(work, result);
-    wh_cuda_launch_ends(WH_CUDA_cuGraphLaunch, NULL, &arguments, result);
     if (wh_cuda_observes(WH_OBSERVE_KERNELS) && !atomic_exchange(&said, true))
         wh_log("kernels of CUDA graphs are not profiled one by one");
     return result;

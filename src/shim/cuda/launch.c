@@ -20,10 +20,7 @@
 /* One launch on its way. */
 struct launch {
     struct wh_session *session;
-    struct wh_object *code;       /* function or kernel */
-    uint16_t number;              /* of the API's function */
-    const CUlaunchConfig *config; /* and what it was given, for profilers; NULL: not in that way */
-    void **given, **extra;
+    struct wh_object *code; /* function or kernel */
     wh_cuda_grid grid;
     CUstream stream;
     unsigned nattributes;
@@ -192,53 +189,13 @@ static void tell(const struct launch *l, const struct wh_cuda_facts *facts,
     tell_attributes(l, kernel);
 }
 
-/* The arguments as the vendor's generated_cuda_meta.h lays them out. */
-union arguments {
-    struct {
-        const void *function;
-        unsigned grid[3], block[3], shared;
-        CUstream stream;
-        void **params, **extra; /* a cooperative launch has no `extra` */
-    } plain;
-    struct {
-        const CUlaunchConfig *config;
-        const void *function;
-        void **params, **extra;
-    } with_config;
-};
-
-static union arguments arguments_of(const struct launch *l)
-{
-    union arguments arguments;
-    if (l->number == WH_CUDA_cuLaunchKernelEx) {
-        arguments.with_config.config = l->config;
-        arguments.with_config.function = l->code;
-        arguments.with_config.params = l->given;
-        arguments.with_config.extra = l->extra;
-        return arguments;
-    }
-    arguments.plain.function = l->code;
-    memcpy(arguments.plain.grid, l->grid.grid, sizeof(arguments.plain.grid));
-    memcpy(arguments.plain.block, l->grid.block, sizeof(arguments.plain.block));
-    arguments.plain.shared = l->grid.shared;
-    arguments.plain.stream = l->stream;
-    arguments.plain.params = l->given;
-    arguments.plain.extra = l->extra;
-    return arguments;
-}
-
 static CUresult deliver_observed(struct launch *l)
 {
-    const union arguments arguments = arguments_of(l);
-    const struct wh_cuda_facts *facts = wh_cuda_facts_of(l->code);
-    const char *name = facts ? facts->name : NULL;
-    wh_cuda_launch_begins(l->number, name, &arguments);
     struct wh_cuda_work *work = wh_cuda_work_begin(WH_OBSERVE_KERNELS, l->stream);
     if (work)
-        tell(l, facts, work);
+        tell(l, wh_cuda_facts_of(l->code), work);
     CUresult result = deliver(l);
     wh_cuda_work_end(work, result);
-    wh_cuda_launch_ends(l->number, name, &arguments, result);
     return result;
 }
 
@@ -295,8 +252,6 @@ static CUresult send_extra(struct launch *l, void **extra)
 static CUresult launch(struct launch *l, const void *function, void **params, void **extra)
 {
     const struct wh_cuda_layout *layout;
-    l->given = params;
-    l->extra = extra;
     CUresult result = CUDA_SUCCESS;
     l->session = wh_cuda_enter(&result);
     if (!l->session)
@@ -327,7 +282,6 @@ WH_EXPORT CUresult cuLaunchKernel(CUfunction function, unsigned int grid_x, unsi
                                   void **params, void **extra)
 {
     struct launch l;
-    l.number = WH_CUDA_cuLaunchKernel;
     l.grid = (wh_cuda_grid){
         .grid = {grid_x, grid_y, grid_z}, .block = {block_x, block_y, block_z}, .shared = shared};
     l.stream = stream;
@@ -353,14 +307,12 @@ static CUresult take_events(struct launch *l)
     return CUDA_SUCCESS;
 }
 
-static CUresult launch_with(uint16_t number, const CUlaunchConfig *config, CUfunction function,
-                            void **params, void **extra)
+static CUresult launch_with(const CUlaunchConfig *config, CUfunction function, void **params,
+                            void **extra)
 {
     struct launch l;
     if (!config || config->numAttrs > MOST_ATTRIBUTES || (config->numAttrs && !config->attrs))
         return CUDA_ERROR_INVALID_VALUE;
-    l.number = number;
-    l.config = config;
     l.grid = (wh_cuda_grid){.grid = {config->gridDimX, config->gridDimY, config->gridDimZ},
                             .block = {config->blockDimX, config->blockDimY, config->blockDimZ},
                             .shared = config->sharedMemBytes};
@@ -376,7 +328,7 @@ static CUresult launch_with(uint16_t number, const CUlaunchConfig *config, CUfun
 WH_EXPORT CUresult cuLaunchKernelEx(const CUlaunchConfig *config, CUfunction function,
                                     void **params, void **extra)
 {
-    return launch_with(WH_CUDA_cuLaunchKernelEx, config, function, params, extra);
+    return launch_with(config, function, params, extra);
 }
 
 WH_EXPORT CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned int grid_x,
@@ -398,5 +350,5 @@ WH_EXPORT CUresult cuLaunchCooperativeKernel(CUfunction function, unsigned int g
                              .attrs = &attribute,
                              .numAttrs = 1};
     memcpy(&attribute.value, &on, sizeof(on));
-    return launch_with(WH_CUDA_cuLaunchCooperativeKernel, &config, function, params, NULL);
+    return launch_with(&config, function, params, NULL);
 }

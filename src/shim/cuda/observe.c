@@ -5,6 +5,8 @@
  */
 #include "shim/cuda/observe.h"
 
+#include "cuda_params.h"
+
 _Atomic unsigned wh_cuda_observed;
 
 static const struct wh_observer *_Atomic observer;
@@ -20,85 +22,123 @@ const struct wh_observer *wh_cuda_observer(void)
 
 void wh_cuda_quiet_begin(void)
 {
-    wh_cuda_thread()->observed.depth++;
     wh_cuda_thread()->observed.quiet++;
 }
 
 void wh_cuda_quiet_end(void)
 {
     wh_cuda_thread()->observed.quiet--;
-    wh_cuda_thread()->observed.depth--;
 }
 
-void wh_cuda_call_begins(void)
+/* The kernel that a call launches, by its arguments; NULL: it launches none. */
+static const void *launched_by(const struct wh_cuda_frame *frame)
 {
-    struct wh_cuda_thread *thread = wh_cuda_thread();
-    if (thread->observed.depth++)
-        return;
-    thread->observed.worked = false;
-    thread->observed.shared = 0;
-    thread->observed.correlation =
-        atomic_fetch_add_explicit(&correlations, 1, memory_order_relaxed) + 1;
-    thread->observed.begin = wh_cuda_now();
+    switch (frame->number) {
+    case WH_CUDA_cuLaunchKernel:
+        return ((const struct wh_cuda_params_cuLaunchKernel *)frame->params)->value;
+    case WH_CUDA_cuLaunchKernelEx:
+        return ((const struct wh_cuda_params_cuLaunchKernelEx *)frame->params)->value;
+    case WH_CUDA_cuLaunchCooperativeKernel:
+        return ((const struct wh_cuda_params_cuLaunchCooperativeKernel *)frame->params)->value;
+    case WH_CUDA_cuLaunch:
+        return ((const struct wh_cuda_params_cuLaunch *)frame->params)->value;
+    case WH_CUDA_cuLaunchGrid:
+        return ((const struct wh_cuda_params_cuLaunchGrid *)frame->params)->value;
+    case WH_CUDA_cuLaunchGridAsync:
+        return ((const struct wh_cuda_params_cuLaunchGridAsync *)frame->params)->value;
+    default:
+        return NULL;
+    }
 }
 
-static void tell_launch(uint16_t number, const char *symbol, const void *params, CUresult result,
-                        bool returns)
+static const char *symbol_of(const struct wh_cuda_frame *frame)
+{
+    const void *kernel = launched_by(frame);
+    struct wh_session *session = kernel ? wh_cuda_session() : NULL;
+    struct wh_object *object =
+        session ? wh_object_check(wh_session_objects(session), kernel, 0) : NULL;
+    if (!object ||
+        (object->type != WH_CUDA_TYPE_CUfunction && object->type != WH_CUDA_TYPE_CUkernel))
+        return NULL;
+    const struct wh_cuda_facts *facts = wh_cuda_facts_of(object);
+    return facts ? facts->name : NULL;
+}
+
+/* What the profiler does there, it does outside of the call: by another thread's default stream,
+ * say. Of its own calls from there it is not called back. */
+static void call_back(struct wh_cuda_frame *frame, const CUresult *result)
 {
     struct wh_cuda_thread *thread = wh_cuda_thread();
     const struct wh_observer *who = wh_cuda_observer();
-    CUcontext context = wh_cuda_current();
-    if (!who || thread->observed.depth != 1 || !wh_cuda_observes(WH_OBSERVE_LAUNCHES))
+    bool per_thread = thread->per_thread != 0;
+    if (!who || thread->observed.called_back || !wh_cuda_observes(WH_OBSERVE_CALLBACKS) ||
+        (result ? !frame->ticket : !who->wants(frame->number, per_thread)))
         return;
-    const struct wh_observed_launch launch = {
-        .number = number,
-        .per_thread = thread->per_thread != 0,
-        .correlation = thread->observed.correlation,
-        .context = context,
-        .context_id = wh_cuda_context_number(context),
-        .symbol = symbol,
-        .params = params,
-        .shared = &thread->observed.shared,
+    CUcontext context = wh_cuda_current();
+    const struct wh_cuda_context *known = context ? wh_cuda_context(context) : NULL;
+    struct wh_observed_callback callback = {
+        .number = frame->number,
+        .per_thread = per_thread,
+        .correlation = frame->correlation,
+        .context = known ? context : NULL,
+        .context_id = known ? known->number : WH_OBSERVE_NO_ID,
+        .symbol = symbol_of(frame),
+        .params = frame->params,
+        .shared = &frame->shared,
         .result = result,
+        .ticket = frame->ticket,
     };
-    who->launch(&launch, returns);
+    unsigned inside = thread->per_thread;
+    thread->per_thread = 0;
+    thread->observed.called_back = true;
+    frame->ticket = who->callback(&callback);
+    thread->observed.called_back = false;
+    thread->per_thread = inside;
 }
 
-void wh_cuda_launch_begins(uint16_t number, const char *symbol, const void *params)
+void wh_cuda_call_begins(struct wh_cuda_frame *frame, uint16_t number, const void *params)
 {
-    wh_cuda_call_begins();
-    tell_launch(number, symbol, params, CUDA_SUCCESS, false);
+    struct wh_cuda_thread *thread = wh_cuda_thread();
+    *frame = (struct wh_cuda_frame){
+        .outer = thread->observed.frame,
+        .number = number,
+        .params = params,
+        .correlation = atomic_fetch_add_explicit(&correlations, 1, memory_order_relaxed) + 1,
+    };
+    call_back(frame, NULL);
+    thread->observed.frame = frame;
+    frame->begin = wh_cuda_now();
 }
 
-void wh_cuda_launch_ends(uint16_t number, const char *symbol, const void *params, CUresult result)
-{
-    tell_launch(number, symbol, params, result, true);
-    wh_cuda_call_ends(number, result, NULL);
-}
-
-/* What the call waited for, by its words. */
-static void say_wait(struct wh_observed_call *call, uint16_t number, const uint64_t *a)
+/* What the call waited for, by its arguments. */
+static void say_wait(struct wh_observed_call *call, const struct wh_cuda_frame *frame)
 {
     const struct wh_object *event = NULL;
     call->stream = call->event = WH_OBSERVE_NO_ID;
-    switch (number) {
+    switch (frame->number) {
     case WH_CUDA_cuCtxSynchronize:
     case WH_CUDA_cuCtxSynchronize_v2:
         call->wait = WH_WAITS_CONTEXT;
         break;
-    case WH_CUDA_cuStreamSynchronize:
+    case WH_CUDA_cuStreamSynchronize: {
+        const struct wh_cuda_params_cuStreamSynchronize *p = frame->params;
         call->wait = WH_WAITS_STREAM;
-        call->stream = wh_cuda_stream_number((CUstream)(uintptr_t)a[0]);
+        call->stream = wh_cuda_stream_number(p->hStream);
         break;
-    case WH_CUDA_cuStreamWaitEvent:
+    }
+    case WH_CUDA_cuStreamWaitEvent: {
+        const struct wh_cuda_params_cuStreamWaitEvent *p = frame->params;
         call->wait = WH_WAITS_STREAM_EVENT;
-        call->stream = wh_cuda_stream_number((CUstream)(uintptr_t)a[0]);
-        event = wh_cuda_object((const void *)(uintptr_t)a[1], WH_CUDA_TYPE_CUevent);
+        call->stream = wh_cuda_stream_number(p->hStream);
+        event = wh_cuda_object(p->hEvent, WH_CUDA_TYPE_CUevent);
         break;
-    case WH_CUDA_cuEventSynchronize:
+    }
+    case WH_CUDA_cuEventSynchronize: {
+        const struct wh_cuda_params_cuEventSynchronize *p = frame->params;
         call->wait = WH_WAITS_EVENT;
-        event = wh_cuda_object((const void *)(uintptr_t)a[0], WH_CUDA_TYPE_CUevent);
+        event = wh_cuda_object(p->hEvent, WH_CUDA_TYPE_CUevent);
         break;
+    }
     default:
         break;
     }
@@ -107,7 +147,7 @@ static void say_wait(struct wh_observed_call *call, uint16_t number, const uint6
 }
 
 /* What the device did until then was over then. */
-static void note_wait(const struct wh_observed_call *call, const uint64_t *a)
+static void note_wait(const struct wh_observed_call *call, const struct wh_cuda_frame *frame)
 {
     CUstream stream = NULL;
     CUcontext context = wh_cuda_current();
@@ -115,32 +155,36 @@ static void note_wait(const struct wh_observed_call *call, const uint64_t *a)
         (call->wait != WH_WAITS_STREAM && call->number != WH_CUDA_cuCtxSynchronize))
         return;
     if (call->wait == WH_WAITS_STREAM)
-        stream = wh_cuda_stream_meant((CUstream)(uintptr_t)a[0]);
+        stream = wh_cuda_stream_meant(
+            ((const struct wh_cuda_params_cuStreamSynchronize *)frame->params)->hStream);
     if (stream && cuStreamGetCtx(stream, &context) != CUDA_SUCCESS)
         return;
     wh_cuda_work_waited(context, stream, call->wait == WH_WAITS_CONTEXT, call->end);
 }
 
-void wh_cuda_call_ends(uint16_t number, CUresult result, const uint64_t *a)
+CUresult wh_cuda_call_ends(struct wh_cuda_frame *frame, CUresult result)
 {
     struct wh_cuda_thread *thread = wh_cuda_thread();
-    const struct wh_observer *who = atomic_load_explicit(&observer, memory_order_acquire);
-    if (--thread->observed.depth || !who)
-        return;
+    const struct wh_observer *who = wh_cuda_observer();
+    thread->observed.frame = frame->outer;
+    if (!who)
+        return result;
     struct wh_observed_call call = {
-        .number = number,
+        .number = frame->number,
         .per_thread = thread->per_thread != 0,
-        .worked = thread->observed.worked,
-        .correlation = thread->observed.correlation,
-        .begin = thread->observed.begin,
+        .worked = frame->worked,
+        .correlation = frame->correlation,
+        .begin = frame->begin,
         .end = wh_cuda_now(),
         .result = result,
         .context = wh_cuda_context_number(wh_cuda_current()),
     };
-    say_wait(&call, number, a);
-    note_wait(&call, a);
-    if (atomic_load_explicit(&wh_cuda_observed, memory_order_relaxed) & WH_OBSERVE_CALLS)
+    say_wait(&call, frame);
+    note_wait(&call, frame);
+    if (wh_cuda_observes(WH_OBSERVE_CALLS))
         who->call(&call);
+    call_back(frame, &result);
+    return result;
 }
 
 /* ---- the table ---- */
@@ -203,6 +247,15 @@ static CUresult stream_id(CUcontext context, CUstream stream, bool per_thread, u
     return CUDA_SUCCESS;
 }
 
+static CUresult graph_id(CUgraph graph, uint32_t *id)
+{
+    const struct wh_object *object = wh_cuda_object(graph, WH_CUDA_TYPE_CUgraph);
+    if (!object)
+        return CUDA_ERROR_INVALID_HANDLE;
+    *id = object->id;
+    return CUDA_SUCCESS;
+}
+
 static CUresult graph_exec_id(CUgraphExec exec, uint32_t *id)
 {
     const struct wh_object *object = wh_cuda_object(exec, WH_CUDA_TYPE_CUgraphExec);
@@ -221,5 +274,6 @@ const struct wh_observe_table wh_cuda_observe_table = {
     .context_id = context_id,
     .device_id = device_id,
     .stream_id = stream_id,
+    .graph_id = graph_id,
     .graph_exec_id = graph_exec_id,
 };

@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Calls and work that a profiler hears of (observe_table.h). Functions of the API say here when
- * they begin and end, and what they put into a stream. While nobody observes, all of it is one
- * branch.
+ * Calls and work that a profiler hears of (observe_table.h). The entries of the API's functions say
+ * when they begin and end (entry.h), and the functions what they put into a stream. While nobody
+ * observes, all of it is one branch.
  */
 #ifndef WH_SHIM_CUDA_OBSERVE_H
 #define WH_SHIM_CUDA_OBSERVE_H
 
+#include "shim/cuda/entry.h"
 #include "shim/cuda/observe_table.h"
 #include "shim/cuda/shim.h"
-
-/* What is observed (WH_OBSERVE_...). */
-extern _Atomic unsigned wh_cuda_observed;
-
-static inline bool wh_cuda_observing(void)
-{
-    return __builtin_expect(atomic_load_explicit(&wh_cuda_observed, memory_order_relaxed) != 0, 0);
-}
 
 static inline bool wh_cuda_observes(unsigned what)
 {
@@ -27,28 +20,7 @@ extern const struct wh_observe_table wh_cuda_observe_table;
 
 /* ---- calls (observe.c) ---- */
 
-/* A call of the program's begins and ends in this thread. What it calls of the API itself is part
- * of it. `a` are a generated call's words, or NULL. */
-void wh_cuda_call_begins(void);
-void wh_cuda_call_ends(uint16_t number, CUresult result, const uint64_t *a);
-
-/* The same for a launch: the kernel's name, or NULL, and the arguments as a structure. */
-void wh_cuda_launch_begins(uint16_t number, const char *symbol, const void *params);
-void wh_cuda_launch_ends(uint16_t number, const char *symbol, const void *params, CUresult result);
-
-/* The value of `expression`, which carries out the function `name`. */
-#define WH_OBSERVED(name, expression)                         \
-    ({                                                        \
-        bool observed_ = wh_cuda_observing();                 \
-        if (observed_)                                        \
-            wh_cuda_call_begins();                            \
-        CUresult result_ = (expression);                      \
-        if (__builtin_expect(observed_, 0))                   \
-            wh_cuda_call_ends(WH_CUDA_##name, result_, NULL); \
-        result_;                                              \
-    })
-
-/* Calls between these two are nobody's: the profiler's own. */
+/* What is done between these two is nobody's: the profiler's own. */
 void wh_cuda_quiet_begin(void);
 void wh_cuda_quiet_end(void);
 

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define WH_OBSERVE_ID      "wormhole-observe" /* sixteen bytes */
-#define WH_OBSERVE_VERSION 3u
+#define WH_OBSERVE_VERSION 4u
 
 /* What is to be told of. */
 enum {
@@ -24,7 +24,7 @@ enum {
     WH_OBSERVE_SETS = 8u,
     WH_OBSERVE_GRAPHS = 16u,
     WH_OBSERVE_RESOURCES = 32u,
-    WH_OBSERVE_LAUNCHES = 64u,
+    WH_OBSERVE_CALLBACKS = 64u,
 };
 
 #define WH_OBSERVE_NO_ID UINT32_MAX
@@ -88,17 +88,18 @@ struct wh_observed_work {
     };
 };
 
-/* A launch of a kernel or graph, as it is called and as it returns. */
-struct wh_observed_launch {
+/* A call, as it begins and as it ends. */
+struct wh_observed_callback {
     unsigned number;
     bool per_thread;
     uint32_t correlation;
-    CUcontext context;
+    CUcontext context; /* NULL: there is none */
     uint32_t context_id;
-    const char *symbol; /* the kernel's name; NULL: a graph's launch */
-    const void *params; /* the arguments in their order, as a structure; while the call lasts */
-    uint64_t *shared;   /* a word for the observer, one for both times */
-    CUresult result;    /* as it returns */
+    const char *symbol;     /* a launch: the kernel's name; else NULL */
+    const void *params;     /* the arguments in their order, as a structure; NULL: there are none */
+    uint64_t *shared;       /* a word for the observer, one for both times */
+    const CUresult *result; /* NULL: it begins */
+    uint32_t ticket;        /* it ends: what the observer said when it began */
 };
 
 /* What is there now, or is about to end. */
@@ -109,14 +110,18 @@ enum wh_observed_resource {
     WH_STREAM_ENDS,
 };
 
-/* Who observes. Its functions are called from any thread, and must not call the driver API; but the
- * last two may. */
+/* Who observes. Its functions are called from any thread, and must not call the driver API; but
+ * `resource` and `callback` may. */
 struct wh_observer {
     void (*call)(const struct wh_observed_call *call);
     void (*work)(const struct wh_observed_work *work);
     void (*lost)(size_t works); /* so many will not be told of */
     void (*resource)(enum wh_observed_resource what, CUcontext context, CUstream stream);
-    void (*launch)(const struct wh_observed_launch *launch, bool returns);
+
+    /* Whether it wants to be called back for a function; if so, what it said is given to it as the
+     * call ends, or if that was 0, it is not called then. */
+    bool (*wants)(unsigned number, bool per_thread);
+    uint32_t (*callback)(const struct wh_observed_callback *callback);
 };
 
 struct wh_observe_table {
@@ -136,6 +141,7 @@ struct wh_observe_table {
     CUresult (*context_id)(CUcontext context, uint32_t *id);
     CUresult (*device_id)(CUcontext context, uint32_t *id);
     CUresult (*stream_id)(CUcontext context, CUstream stream, bool per_thread, uint32_t *id);
+    CUresult (*graph_id)(CUgraph graph, uint32_t *id);
     CUresult (*graph_exec_id)(CUgraphExec exec, uint32_t *id); /* as in wh_observed_work.graph */
 };
 

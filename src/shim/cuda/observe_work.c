@@ -141,7 +141,8 @@ struct wh_cuda_work *wh_cuda_work_begin(unsigned what, CUstream stream)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct wh_cuda_thread *thread = wh_cuda_thread();
-    if (!(atomic_load_explicit(&wh_cuda_observed, memory_order_relaxed) & what))
+    const struct wh_cuda_frame *frame = thread->observed.frame;
+    if (!frame || !wh_cuda_observes(what)) /* the call may have begun before that */
         return NULL;
     CUcontext context = observable(stream);
     const struct wh_cuda_context *known = context ? wh_cuda_context(context) : NULL;
@@ -150,9 +151,9 @@ struct wh_cuda_work *wh_cuda_work_begin(unsigned what, CUstream stream)
         return NULL;
     pthread_once(&once, watch_forks);
     work->stream = wh_cuda_stream_meant(stream);
-    work->called = thread->observed.begin;
+    work->called = frame->begin;
     work->told = (struct wh_observed_work){.what = what,
-                                           .correlation = thread->observed.correlation,
+                                           .correlation = frame->correlation,
                                            .device = (uint32_t)known->device,
                                            .context = known->number,
                                            .stream = wh_cuda_stream_number(stream)};
@@ -236,11 +237,12 @@ void wh_cuda_work_end(struct wh_cuda_work *work, CUresult result)
     if (!work)
         return;
     struct wh_observed_context *observed = work->observed;
+    struct wh_cuda_thread *thread = wh_cuda_thread();
     bool many = false;
-    wh_cuda_thread()->observed.work = NULL;
+    thread->observed.work = NULL;
     if (result == CUDA_SUCCESS) {
         record_behind(work);
-        wh_cuda_thread()->observed.worked = true;
+        thread->observed.frame->worked = true;
     }
     pthread_mutex_lock(&state.lock);
     if (result == CUDA_SUCCESS) {

@@ -109,7 +109,6 @@ WH_EXPORT CUresult cuParamSetf(CUfunction function, int offset, float value)
 
 /* ---- launches ---- */
 
-/* To a profiler, these are the launch that they become. */
 WH_EXPORT CUresult cuLaunchGridAsync(CUfunction function, int width, int height, CUstream stream)
 {
     struct wh_cuda_old_launch now;

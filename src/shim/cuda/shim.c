@@ -225,19 +225,15 @@ static uint64_t invoke(uint16_t number, uint64_t *a)
 
 static uint64_t invoke_observed(uint16_t number, uint64_t *a)
 {
-    wh_cuda_call_begins();
     struct wh_cuda_work *work = wh_cuda_work_of(number, a);
     uint64_t result = invoke(number, a);
     wh_cuda_work_end(work, (CUresult)result);
-    wh_cuda_call_ends(number, (CUresult)result, a);
     return result;
 }
 
 uint64_t wh_cuda_invoke(uint16_t number, uint64_t *a)
 {
-    if (wh_cuda_observing() && !(wh_cuda_call_desc(number)->flags & WH_CALL_MESSAGE))
-        return invoke_observed(number, a);
-    return invoke(number, a);
+    return wh_cuda_observing() ? invoke_observed(number, a) : invoke(number, a);
 }
 
 CUresult wh_cuda_call_now(uint16_t number, uint64_t *a)

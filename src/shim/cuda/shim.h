@@ -80,14 +80,11 @@ struct wh_cuda_thread {
     struct wh_object *stream;     /* the thread's own stream, in */
     struct wh_object *stream_in;  /* this context */
     struct {
-        unsigned depth;       /* of calls in calls */
-        unsigned quiet;       /* of those that are nobody's */
-        uint32_t correlation; /* of the outermost */
-        uint64_t begin;
-        bool worked;
-        uint64_t shared;           /* of the profiler's callbacks */
-        struct wh_cuda_work *work; /* that is being put into a stream */
-    } observed;                    /* observe.c */
+        struct wh_cuda_frame *frame; /* of the call that the program made last; NULL: none */
+        struct wh_cuda_work *work;   /* that is being put into a stream */
+        unsigned quiet;              /* what is done is the profiler's own */
+        bool called_back;            /* the profiler is, here */
+    } observed;                      /* observe.c */
 };
 
 struct wh_cuda_thread *wh_cuda_thread(void);

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MOST_CALLS     1024u /* numbers of the driver API's functions */
 #define MOST_ATTRIBUTE 10u
 
 enum { THREAD_ID_POSIX, THREAD_ID_SYSTEM, THREAD_ID_TYPES };
@@ -16,7 +15,7 @@ enum { THREAD_ID_POSIX, THREAD_ID_SYSTEM, THREAD_ID_TYPES };
 static struct {
     pthread_mutex_t lock; /* of changes */
     _Atomic bool kinds[KINDS];
-    _Atomic bool calls[MOST_CALLS];
+    _Atomic bool calls[WH_CUPTI_CALLS];
     _Atomic bool some_calls; /* one of `calls` is set */
     _Atomic uint32_t kernel_kind;
     _Atomic uint32_t thread_ids;
@@ -48,7 +47,7 @@ bool wh_cupti_wants(uint32_t kind)
 
 bool wh_cupti_wants_call(uint32_t call)
 {
-    return call < MOST_CALLS && atomic_load_explicit(&state.calls[call], memory_order_relaxed);
+    return call < WH_CUPTI_CALLS && atomic_load_explicit(&state.calls[call], memory_order_relaxed);
 }
 
 uint32_t wh_cupti_kernel_kind(void)
@@ -81,8 +80,8 @@ static unsigned what_is_wanted(void)
         what |= WH_OBSERVE_GRAPHS;
     if (wh_cupti_wants_resources())
         what |= WH_OBSERVE_RESOURCES;
-    if (wh_cupti_wants_launches())
-        what |= WH_OBSERVE_LAUNCHES;
+    if (wh_cupti_wants_calls())
+        what |= WH_OBSERVE_CALLBACKS;
     return what;
 }
 
@@ -116,7 +115,7 @@ static bool has_no_records(uint32_t kind)
 
 static void set_calls(bool on)
 {
-    for (unsigned i = 0; i < MOST_CALLS; i++)
+    for (unsigned i = 0; i < WH_CUPTI_CALLS; i++)
         atomic_store_explicit(&state.calls[i], on, memory_order_relaxed);
     atomic_store(&state.some_calls, on);
 }
@@ -195,7 +194,7 @@ WH_EXPORT CUptiResult cuptiActivityEnableDriverApi(uint32_t call, uint8_t enable
     const struct wh_observe_table *driver = wh_cupti_driver();
     if (!driver)
         return wh_cupti_fail(CUPTI_ERROR_NOT_INITIALIZED);
-    if (call >= MOST_CALLS || !wh_cupti_call_name(call))
+    if (call >= WH_CUPTI_CALLS || !wh_cupti_call_name(call))
         return wh_cupti_fail(CUPTI_ERROR_INVALID_PARAMETER);
     pthread_mutex_lock(&state.lock);
     atomic_store(&state.calls[call], enable != 0);
@@ -249,6 +248,7 @@ WH_EXPORT CUptiResult cuptiFinalize(void)
         return wh_cupti_fail(CUPTI_ERROR_NOT_INITIALIZED);
     if (wh_cupti_buffers_are_registered())
         (void)flush();
+    wh_cupti_end_subscription();
     pthread_mutex_lock(&state.lock);
     for (unsigned i = 0; i < KINDS; i++)
         atomic_store(&state.kinds[i], false);

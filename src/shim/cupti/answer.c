@@ -89,6 +89,16 @@ WH_EXPORT CUptiResult cuptiGetGraphExecId(CUgraphExec exec, uint32_t *id)
                : wh_cupti_fail(CUPTI_ERROR_INVALID_PARAMETER);
 }
 
+WH_EXPORT CUptiResult cuptiGetGraphId(CUgraph graph, uint32_t *id)
+{
+    const struct wh_observe_table *driver = wh_cupti_driver();
+    if (!driver)
+        return wh_cupti_fail(CUPTI_ERROR_NOT_INITIALIZED);
+    return id && driver->graph_id(graph, id) == CUDA_SUCCESS
+               ? CUPTI_SUCCESS
+               : wh_cupti_fail(CUPTI_ERROR_INVALID_PARAMETER);
+}
+
 WH_EXPORT CUptiResult cuptiGetStreamIdEx(CUcontext context, CUstream stream, uint8_t per_thread,
                                          uint32_t *id)
 {

@@ -19,6 +19,7 @@
 
 #define WH_EXPORT        __attribute__((visibility("default")))
 #define WH_CUPTI_VERSION 130001u
+#define WH_CUPTI_CALLS   1024u /* the numbers of the driver API's functions are below */
 
 typedef int32_t CUptiResult;
 
@@ -89,9 +90,14 @@ extern const struct wh_observer wh_cupti_observer;
 bool wh_cupti_wants_resources(void);
 void wh_cupti_take_resource(enum wh_observed_resource what, CUcontext context, CUstream stream);
 
-/* The same for launches. */
-bool wh_cupti_wants_launches(void);
-void wh_cupti_take_launch(const struct wh_observed_launch *launch, bool returns);
+/* Whether it wants to be called for any function of the driver's; for this one; and the calling, as
+ * struct wh_observer has it. */
+bool wh_cupti_wants_calls(void);
+bool wh_cupti_wants_callback(unsigned number, bool per_thread);
+uint32_t wh_cupti_take_callback(const struct wh_observed_callback *callback);
+
+/* As if the program had unsubscribed. */
+void wh_cupti_end_subscription(void);
 
 /* ---- what is wanted (activity.c) ---- */
 

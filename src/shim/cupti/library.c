@@ -10,16 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const struct {
-    uint32_t number;
-    const char *name;
-} calls[] = {
-#define CALL(number, name) {number, #name},
+static const char *const calls[WH_CUPTI_CALLS] = {
+#define CALL(number, name) [number] = #name,
 #include "shim/cupti/calls.def"
 #undef CALL
 };
-
-#define NCALLS (sizeof(calls) / sizeof(calls[0]))
 
 static struct {
     pthread_once_t once;
@@ -30,9 +25,9 @@ static struct {
 
 static uint32_t number_of(const char *name)
 {
-    for (size_t i = 0; name && i < NCALLS; i++)
-        if (strcmp(calls[i].name, name) == 0)
-            return calls[i].number;
+    for (uint32_t i = 0; name && i < WH_CUPTI_CALLS; i++)
+        if (calls[i] && strcmp(calls[i], name) == 0)
+            return i;
     return 0;
 }
 
@@ -104,8 +99,5 @@ uint32_t wh_cupti_call_number(unsigned number, bool per_thread)
 
 const char *wh_cupti_call_name(uint32_t call)
 {
-    for (size_t i = 0; i < NCALLS; i++)
-        if (calls[i].number == call)
-            return calls[i].name;
-    return NULL;
+    return call < WH_CUPTI_CALLS ? calls[call] : NULL;
 }

@@ -259,5 +259,6 @@ const struct wh_observer wh_cupti_observer = {
     .work = take_work,
     .lost = wh_cupti_drop,
     .resource = wh_cupti_take_resource,
-    .launch = wh_cupti_take_launch,
+    .wants = wh_cupti_wants_callback,
+    .callback = wh_cupti_take_callback,
 };
