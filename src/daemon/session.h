@@ -17,7 +17,7 @@ struct wh_session_request {
     struct wh_tenant *tenant;
     const struct wh_hello *hello; /* a private, checked copy */
     const char *transport;        /* "unix" or "ivshmem" */
-    pid_t peer; /* the client's process, if its end is the session's; else 0 */
+    pid_t peer;                   /* the client's process, if its end is the session's; else 0 */
     int life, memory;
     int bell;     /* or -1: the worker naps */
     bool relayed; /* this daemon rings it, when it hears of a ring */

@@ -21,9 +21,10 @@ struct wh_observed_base {
 /* What timing itself takes, in nanoseconds of the device's. */
 struct wh_observed_cost {
     bool known;
-    double behind; /* the event behind a work */
-    double before; /* where the device was idle: until it has begun with the work */
-    double least;  /* the shortest work that there is */
+    double behind;      /* the event behind a work */
+    double before_idle; /* until a device that had nothing to do begins with the work */
+    double before_busy; /* until one that had */
+    double least;       /* the shortest work that there is */
 };
 
 struct wh_observed_context {

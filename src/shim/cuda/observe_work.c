@@ -142,8 +142,8 @@ struct wh_cuda_work *wh_cuda_work_begin(unsigned what, CUstream stream)
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     struct wh_cuda_thread *thread = wh_cuda_thread();
     const struct wh_cuda_frame *frame = thread->observed.frame;
-    if (!frame || !wh_cuda_observes(what)) /* the call may have begun before that */
-        return NULL;
+    if (!frame || thread->observed.quiet || !wh_cuda_observes(what))
+        return NULL; /* the call may have begun before that, or be the profiler's own */
     CUcontext context = observable(stream);
     const struct wh_cuda_context *known = context ? wh_cuda_context(context) : NULL;
     struct wh_cuda_work *work = known ? calloc(1, sizeof(*work)) : NULL;
@@ -410,7 +410,7 @@ static void leave_out_idleness(const struct wh_cuda_clock *clock,
             continue;
         double late = lag_of(clock, work->begin, work->taken) - least;
         double idle = work->next_taken - work->taken - late;
-        double begin = idle > 0 ? work->begin + idle + cost->before : work->begin;
+        double begin = work->begin + (idle > 0 ? idle + cost->before_idle : cost->before_busy);
         double end = work->end - cost->behind;
         if (end - begin < cost->least)
             begin = end - cost->least;
@@ -423,102 +423,142 @@ static void leave_out_idleness(const struct wh_cuda_clock *clock,
 
 enum { TRIALS = 8 };
 
+#define BUSY_BYTES ((size_t)32 << 20) /* what a device is busy with for some microseconds */
+
+/* What the cost is found out with. */
+struct probe {
+    struct wh_observed_context *observed;
+    struct wh_cuda_clock clock;
+    const struct wh_observed_base *base;
+    CUevent events[2 * TRIALS];
+    CUmodule module;
+    CUfunction kernel; /* does nothing */
+    CUdeviceptr memory;
+};
+
 /* Events at once, so that the device comes to one right behind the other. */
-static bool cost_of_event(struct wh_observed_context *observed, const CUevent *events, double *cost)
+static bool time_event(const struct probe *probe, double *time)
 {
     wh_cuda_moment moments[2 * TRIALS];
     for (unsigned i = 0; i < 2 * TRIALS; i++)
-        if (!wh_observed_record(events[i], observed->stream))
+        if (!wh_observed_record(probe->events[i], probe->observed->stream))
             return false;
-    if (cuEventSynchronize(events[2 * TRIALS - 1]) != CUDA_SUCCESS ||
-        wh_observed_read(events[0], events, 2 * TRIALS, moments) != CUDA_SUCCESS)
+    if (cuEventSynchronize(probe->events[2 * TRIALS - 1]) != CUDA_SUCCESS ||
+        wh_observed_read(probe->events[0], probe->events, 2 * TRIALS, moments) != CUDA_SUCCESS)
         return false;
-    *cost = INFINITY;
+    *time = INFINITY;
     for (unsigned i = TRIALS; i < 2 * TRIALS; i++) {
         double between = (moments[i].milliseconds - moments[i - 1].milliseconds) * 1e6;
         if (moments[i].status != CUDA_SUCCESS)
             return false;
-        *cost = between < *cost ? between : *cost;
+        *time = between < *time ? between : *time;
     }
-    return *cost >= 0;
+    return *time >= 0;
 }
 
-/* The newest of those whose time is known. */
-static struct wh_observed_base *known_base(const struct wh_observed_context *observed)
+/* `n` kernels between two events, on a device that has or has not anything to do before. */
+static bool put_kernels(const struct probe *probe, unsigned trial, int n, bool busy)
 {
-    struct wh_observed_base *known = NULL;
-    for (struct wh_observed_base *base = observed->oldest; base && base->known; base = base->next)
-        known = base;
-    return known;
+    CUstream stream = probe->observed->stream;
+    CUresult result = CUDA_SUCCESS;
+    if (busy)
+        result = cuMemsetD8Async(probe->memory, 0, BUSY_BYTES, stream);
+    if (!wh_observed_record(probe->events[2 * trial], stream))
+        return false;
+    for (int i = 0; i < n && result == CUDA_SUCCESS; i++)
+        result = cuLaunchKernel(probe->kernel, 1, 1, 1, 1, 1, 1, 0, stream, NULL, NULL);
+    return wh_observed_record(probe->events[2 * trial + 1], stream) && result == CUDA_SUCCESS &&
+           cuEventSynchronize(probe->events[2 * trial + 1]) == CUDA_SUCCESS;
 }
 
-/* Posted: nobody is told of it. */
-static bool fill(CUdeviceptr memory, CUstream stream)
+static int by_size(const void *a, const void *b)
 {
-    uint64_t a[] = {memory, 0, 4, (uintptr_t)stream};
-    return wh_cuda_post(WH_CUDA_cuMemsetD8Async, a) == CUDA_SUCCESS;
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
 }
 
-/* How long `n` fills of a few bytes take, timed as the program's work is: the shortest time. */
-static bool time_fills(struct wh_observed_context *observed, const CUevent *events,
-                       CUdeviceptr memory, int n, double *time)
+/* What the program would be told without a cost: the median of some. */
+static bool time_kernels(const struct probe *probe, int n, bool busy, double *time)
 {
-    struct wh_observed_base *base = known_base(observed);
     const struct wh_observed_cost none = {0};
     wh_cuda_moment moments[2 * TRIALS];
     struct wh_cuda_work works[TRIALS] = {0};
-    bool good = true;
-    for (unsigned i = 0; i < TRIALS && good; i++) {
-        good = wh_observed_record(events[2 * i], observed->stream);
-        for (int k = 0; k < n && good; k++)
-            good = fill(memory, observed->stream);
-        good = good && wh_observed_record(events[2 * i + 1], observed->stream) &&
-               cuEventSynchronize(events[2 * i + 1]) == CUDA_SUCCESS;
-    }
-    if (!good || !base ||
-        wh_observed_read(base->event, events, 2 * TRIALS, moments) != CUDA_SUCCESS)
+    double times[TRIALS];
+    for (unsigned i = 0; i < TRIALS; i++)
+        if (!put_kernels(probe, i, n, busy))
+            return false;
+    if (wh_observed_read(probe->base->event, probe->events, 2 * TRIALS, moments) != CUDA_SUCCESS)
         return false;
     for (unsigned i = 0; i < TRIALS; i++) {
         if (moments[2 * i].status != CUDA_SUCCESS || moments[2 * i + 1].status != CUDA_SUCCESS)
             return false;
-        works[i].base = base;
-        works[i].told.what = WH_OBSERVE_SETS;
+        works[i].base = (struct wh_observed_base *)probe->base;
+        works[i].told.what = WH_OBSERVE_KERNELS;
         works[i].next = i + 1 < TRIALS ? &works[i + 1] : NULL;
         take_times(&works[i], &moments[2 * i], &moments[2 * i + 1]);
     }
-    leave_out_idleness(&observed->clock, &none, works);
-    *time = INFINITY;
+    leave_out_idleness(&probe->clock, &none, works);
     for (unsigned i = 0; i < TRIALS; i++)
-        *time = works[i].end - works[i].begin < *time ? works[i].end - works[i].begin : *time;
+        times[i] = works[i].end - works[i].begin;
+    qsort(times, TRIALS, sizeof(times[0]), by_size);
+    *time = times[TRIALS / 2];
     return true;
 }
 
-/*
- * Found out once in a context. Two fills at once take a fill longer than one does, and what one
- * takes beyond that is the cost. Where it cannot be found out, nothing is left out. The lock is
- * held.
- */
-static void find_cost(struct wh_observed_context *observed)
+static double at_least_0(double x)
 {
-    CUevent events[2 * TRIALS];
-    CUdeviceptr memory = 0;
-    double event, one, two;
+    return x > 0 ? x : 0;
+}
+
+static void measure(const struct probe *probe, struct wh_observed_cost *cost)
+{
+    double event, one, two, idle;
+    if (!time_event(probe, &event) || !time_kernels(probe, 1, true, &one) ||
+        !time_kernels(probe, 2, true, &two) || !time_kernels(probe, 1, false, &idle))
+        return;
+    double kernel = at_least_0(two - one) / 2; /* the other half lies between the two */
+    cost->least = kernel < one ? kernel : one;
+    cost->behind = event < one ? event : one;
+    cost->before_busy = at_least_0(one - cost->behind - kernel);
+    cost->before_idle = at_least_0(idle - cost->behind - kernel);
+}
+
+static bool equip_probe(struct probe *probe)
+{
+    static const char nothing[] = ".version 6.3\n.target sm_75\n.address_size 64\n"
+                                  ".visible .entry nothing() { ret; }\n";
     unsigned n = 0;
-    observed->cost.known = true;
-    while (n < 2 * TRIALS && (events[n] = wh_observed_event(observed)))
+    pthread_mutex_lock(&state.lock);
+    while (n < 2 * TRIALS && (probe->events[n] = wh_observed_event(probe->observed)))
         n++;
-    if (n == 2 * TRIALS && cuMemAlloc_v2(&memory, 512) == CUDA_SUCCESS &&
-        cost_of_event(observed, events, &event) && time_fills(observed, events, memory, 1, &one) &&
-        time_fills(observed, events, memory, 2, &two)) {
-        double least = two > one ? two - one : 0;
-        observed->cost.least = least < one ? least : one;
-        observed->cost.behind =
-            event < one - observed->cost.least ? event : one - observed->cost.least;
-        observed->cost.before = one - observed->cost.least - observed->cost.behind;
-    }
-    while (n > 0)
-        wh_observed_event_back(observed, events[--n]);
-    (void)cuMemFree_v2(memory);
+    for (const struct wh_observed_base *base = probe->observed->oldest; base && base->known;
+         base = base->next)
+        probe->base = base;
+    pthread_mutex_unlock(&state.lock);
+    return n == 2 * TRIALS && probe->base &&
+           cuModuleLoadData(&probe->module, nothing) == CUDA_SUCCESS &&
+           cuModuleGetFunction(&probe->kernel, probe->module, "nothing") == CUDA_SUCCESS &&
+           cuMemAlloc_v2(&probe->memory, BUSY_BYTES) == CUDA_SUCCESS;
+}
+
+/*
+ * Found out once in a context, by a kernel that does nothing. Where it cannot be found out, nothing
+ * is left out. `collecting` is held.
+ */
+static void find_cost(struct wh_observed_context *observed, const struct wh_cuda_clock *clock)
+{
+    struct probe probe = {.observed = observed, .clock = *clock};
+    observed->cost.known = true;
+    if (equip_probe(&probe))
+        measure(&probe, &observed->cost);
+    pthread_mutex_lock(&state.lock);
+    for (unsigned n = 0; n < 2 * TRIALS; n++)
+        wh_observed_event_back(observed, probe.events[n]);
+    pthread_mutex_unlock(&state.lock);
+    if (probe.memory)
+        (void)cuMemFree_v2(probe.memory);
+    if (probe.module)
+        (void)cuModuleUnload(probe.module);
 }
 
 /* How far the times are to be moved, for the clocks were compared a little wrong if a work began
@@ -624,16 +664,15 @@ static void collect(struct wh_observed_context *observed)
     put_back(observed, &r);
     if (r.works && wh_observed_compare(observed, &moment))
         wh_cuda_clock_compared(&observed->clock, &moment);
-    if (r.works && !observed->cost.known)
-        find_cost(observed);
     struct wh_cuda_clock clock = observed->clock;
-    struct wh_observed_cost cost = observed->cost;
     for (work = r.done; work; work = work->next)
         if (!work->wait)
             give_back(work);
     pthread_mutex_unlock(&state.lock);
+    if (r.works && !observed->cost.known)
+        find_cost(observed, &clock);
     wh_observed_leave(visit);
-    leave_out_idleness(&clock, &cost, r.done);
+    leave_out_idleness(&clock, &observed->cost, r.done);
     tell(&clock, r.done);
     free_works(r.done);
     lose(r.lost);
