@@ -16,6 +16,7 @@
 #define WH_UPCALL_SIZE   (64u << 10)
 #define WH_GATE_CALLS    1024u
 #define WH_ARENA_START   (8u << 20)
+#define WH_ARENA_NEAR    (1u << 20) /* of it, what a view may show: for what is small */
 #define WH_SEGMENT_LEAST (12u << 20)
 
 enum wh_segment_state { WH_SEGMENT_STARTING, WH_SEGMENT_OPEN, WH_SEGMENT_ENDED };

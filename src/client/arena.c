@@ -6,12 +6,14 @@
 #include "client/arena.h"
 
 #include "base/util.h"
+#include "channel/segment.h"
 
 #include <pthread.h>
 #include <sys/mman.h>
 
 #define BUCKETS     48
 #define LEAST_BLOCK 64u
+#define SMALL_MOST  (64u << 10)  /* what is copied to or from a device in a view */
 #define GIVE_BACK   (256u << 10) /* free blocks from this size on can return their pages */
 #define KEEP_MOST \
     (64u << 20) /* bytes kept for the next transfer: new pages cost more than a copy */
@@ -90,16 +92,17 @@ static void absorb_next(struct node *node)
     free(gone);
 }
 
-static uint64_t padding_of(const struct node *node, uint64_t align)
+static uint64_t padding_of(const struct node *node, uint64_t least, uint64_t align)
 {
-    return wh_round_up(node->block.offset, align) - node->block.offset;
+    uint64_t offset = node->block.offset > least ? node->block.offset : least;
+    return wh_round_up(offset, align) - node->block.offset;
 }
 
-static struct node *find(struct wh_arena *arena, uint64_t size, uint64_t align)
+static struct node *find(struct wh_arena *arena, uint64_t size, uint64_t least, uint64_t align)
 {
     for (unsigned bucket = bucket_of(size); bucket < BUCKETS; bucket++)
         for (struct node *node = arena->buckets[bucket]; node; node = node->next) {
-            uint64_t padding = padding_of(node, align);
+            uint64_t padding = padding_of(node, least, align);
             if (node->block.size >= size && node->block.size - size >= padding)
                 return node;
         }
@@ -141,9 +144,13 @@ const struct wh_block *wh_arena_allocate(struct wh_arena *arena, uint64_t size, 
         return NULL;
     size = wh_round_up(size ? size : 1, LEAST_BLOCK);
     pthread_mutex_lock(&arena->lock);
-    struct node *node = find(arena, size, align);
+    /* What is large leaves the beginning to what is small, while it fits behind it. */
+    uint64_t least = size > SMALL_MOST ? WH_ARENA_NEAR : 0;
+    struct node *node = find(arena, size, least, align);
+    if (!node && least)
+        node = find(arena, size, least = 0, align);
     if (node) {
-        uint64_t padding = padding_of(node, align);
+        uint64_t padding = padding_of(node, least, align);
         remove_free(arena, node);
         if (padding) { /* the front stays free */
             split(arena, node, padding);

@@ -35,11 +35,28 @@ void *wh_call_memory(struct wh_call *call, size_t size)
     return memory ? memory : wh_call_fault(call, "too much for a view");
 }
 
+/* Of the arena only the beginning is there. */
 void *wh_call_arena(struct wh_call *call, uint64_t offset, uint64_t size)
 {
-    (void)offset;
-    (void)size;
-    return wh_call_fault(call, "the arena is not in the view");
+    const struct wh_channel *channel = call->worker->channel;
+    if (offset > WH_GATE_ARENA || size > WH_GATE_ARENA - offset ||
+        !wh_callee_sees(channel->arena, WH_GATE_ARENA))
+        return wh_call_fault(call, "these bytes are not in the view");
+    return channel->arena + offset;
+}
+
+/* Nothing takes long here. */
+void wh_call_vacate(struct wh_call *call)
+{
+    (void)call;
+}
+
+/* Said when it is clear that the call is not left; one that failed may be. */
+void wh_call_finish_token(struct wh_call *call, uint32_t token, bool failed)
+{
+    (void)call;
+    if (!failed)
+        wh_callee_gate()->token = token;
 }
 
 /* The place for a new object of the client's, if there is one and nobody has it; and an entry. */
@@ -177,6 +194,7 @@ static bool carry_out(struct wh_gate *gate, const struct wh_message *m)
     uint64_t a[WH_MAX_PARAMS + 1] = {0};
     bool leads = true;
     uint32_t size = 0;
+    gate->token = WH_NO_SLOT;
     if (!found)
         return false;
     struct wh_call call = {.worker = &gate->worker,
@@ -196,6 +214,9 @@ static bool carry_out(struct wh_gate *gate, const struct wh_message *m)
         return false;
     wh_message_count(&gate->worker);
     gate->carried_out++;
+    /* Pairs with client_await_token; nobody sleeps there without a look now and then. */
+    if (gate->token != WH_NO_SLOT)
+        atomic_store(&gate->shm->segment->tokens[gate->token], WH_TOKEN_DONE);
     /* Another thread of the client may wait for it: it naps, for nobody can ring in a guest. */
     if (m->slot != WH_NO_SLOT)
         (void)wh_lead_reply(gate->shm, m->slot, size);

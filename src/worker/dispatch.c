@@ -31,6 +31,12 @@ void *wh_call_arena(struct wh_call *call, uint64_t offset, uint64_t size)
     return channel->arena + offset;
 }
 
+void wh_call_finish_token(struct wh_call *call, uint32_t token, bool failed)
+{
+    struct wh_channel *channel = call->worker->channel;
+    channel->ops->set_token(channel, failed ? token | WH_TOKEN_FAILED : token);
+}
+
 /* ---- calls that take long ---- */
 
 static void *serve_thread(void *argument)

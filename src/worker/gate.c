@@ -67,6 +67,7 @@ static void find_ranges(struct wh_gate *gate)
     struct wh_gate_range own[3];
     add_range(gate, heap_start, (uintptr_t)sbrk(0));
     add_bytes(gate, gate->shm->segment, sizeof(*gate->shm->segment));
+    add_bytes(gate, gate->shm->channel.arena, WH_GATE_ARENA);
     if (gate->worker.ledger.own)
         add_bytes(gate, worker->ledger.accounts,
                   worker->ledger.count * sizeof(*worker->ledger.accounts));

@@ -21,7 +21,8 @@
 #define WH_CALLEE_LOG     (128u << 10)
 #define WH_CALLEE_ROOM    (1u << 20)
 #define WH_GATE_RANGES    8u
-#define WH_GATE_STACK     4u /* pages of a lane */
+#define WH_GATE_ARENA     WH_ARENA_NEAR /* bytes of the arena, from its start */
+#define WH_GATE_STACK     4u            /* pages of a lane */
 
 /* Memory of the worker that its callee may touch. */
 struct wh_gate_range {
@@ -44,6 +45,7 @@ struct wh_gate {
     uint64_t scratch[32];   /* and its callee's */
     uint32_t room_used;
     uint32_t unknown; /* an object of the answer, so far */
+    uint32_t token;   /* of a transfer that is done, when the call is; WH_NO_SLOT: none */
     struct wh_stock stock;
     _Alignas(8) uint8_t message[WH_CALLEE_MESSAGE];
     _Alignas(64) uint8_t log[WH_CALLEE_LOG];    /* what a call wrote over, to put it back */

@@ -54,8 +54,9 @@ static int place_range(struct wh_gate *gate, struct wh_fixed *fixed, const struc
 {
     uintptr_t segment = (uintptr_t)gate->shm->segment;
     uintptr_t ledger = (uintptr_t)gate->worker.ledger.accounts;
-    bool is_segment = at->start == segment;
-    const struct wh_exchange_range shared = {.size = at->end - at->start,
+    bool is_segment = at->start >= segment && at->start - segment < gate->shm->size;
+    const struct wh_exchange_range shared = {.offset = is_segment ? at->start - segment : 0,
+                                             .size = at->end - at->start,
                                              .view_address = at->start,
                                              .flags = WORMHOLE_WRITE,
                                              .memory = is_segment ? WH_EXCHANGE_SEGMENT

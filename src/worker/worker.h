@@ -121,6 +121,9 @@ void *wh_call_fault(struct wh_call *call, const char *fault);
  * well tells the client. The first of them is kept. */
 void wh_call_defer(struct wh_call *call, int32_t error);
 
+/* A transfer is over, and the client may look at its token; `failed`: no bytes were moved. */
+void wh_call_finish_token(struct wh_call *call, uint32_t token, bool failed);
+
 /* The arena's bytes at `offset`, after checking that `size` of them exist; faults and NULL
  * otherwise. */
 void *wh_call_arena(struct wh_call *call, uint64_t offset, uint64_t size);

@@ -3,12 +3,13 @@
  * An ordinary CUDA program, which knows nothing of the way its calls take: `cuda_calls compute`
  * runs kernels and prints what they computed, `cuda_calls query COUNT` makes that many calls of the
  * driver API that the driver has to be asked, and checks each answer; `cuda_calls memory COUNT` the
- * same with allocations, small copies and events, `cuda_calls launch COUNT` with launches of a
- * small kernel, `cuda_calls objects COUNT` with streams and events that are made and ended;
- * `cuda_calls left COUNT` makes calls that only the worker can, with pauses between them;
- * `cuda_calls loop` asks until somebody ends it, or its session ends. `cuda_calls vmcall COUNT`
- * makes hypercalls, for comparison. Around the loop it says "start" and "done NAME TICKS", and
- * waits for a line each time; ticks of the emulated clock are instructions.
+ * same with allocations, small copies and events, `cuda_calls bulk COUNT` with copies of some
+ * pages, `cuda_calls launch COUNT` with launches of a small kernel, `cuda_calls objects COUNT` with
+ * streams and events that are made and ended; `cuda_calls left COUNT` makes calls that only the
+ * worker can, with pauses between them; `cuda_calls loop` asks until somebody ends it, or its
+ * session ends. `cuda_calls vmcall COUNT` makes hypercalls, for comparison. Around the loop it says
+ * "start" and "done NAME TICKS", and waits for a line each time; ticks of the emulated clock are
+ * instructions.
  */
 #include "cuda_program.h"
 
@@ -164,6 +165,32 @@ static void memory(unsigned long count)
     CHECK(cuEventDestroy_v2(event));
     CHECK(cuMemFree_v2(a));
     CHECK(cuMemFree_v2(b));
+}
+
+/* ---- more bytes than a message has room for ---- */
+
+static void bulk(unsigned long count)
+{
+    enum { WORDS = 5000 };
+    static uint32_t words[WORDS], read[WORDS];
+    CUdeviceptr a;
+    CHECK(cuMemAlloc_v2(&a, sizeof(words)));
+    CHECK(cuCtxSynchronize());
+    say("start");
+    uint64_t since = ticks();
+    for (unsigned long i = 0; i < count; i += 4) {
+        for (uint32_t w = 0; w < WORDS; w++)
+            words[w] = (uint32_t)i * WORDS + w;
+        CHECK(cuMemcpyHtoD_v2(a, words, sizeof(words)));
+        CHECK(cuMemsetD32Async(a + 400, (uint32_t)i, 100, NULL));
+        CHECK(cuMemcpyDtoH_v2(read, a, sizeof(read)));
+        for (uint32_t w = 0; w < WORDS; w++)
+            expect(read[w] == (w >= 100 && w < 200 ? (uint32_t)i : words[w]), "a copy", i);
+        CHECK(cuMemcpyDtoH_v2(read, a + 400, 2000));
+        expect(read[0] == (uint32_t)i && read[499] == words[599], "a part", i);
+    }
+    finish("bulk", since);
+    CHECK(cuMemFree_v2(a));
 }
 
 /* ---- steps of a program that trains: launches, and a look at what came of them ---- */
@@ -348,6 +375,8 @@ int main(int argc, char **argv)
         query(count);
     else if (strcmp(argv[1], "memory") == 0)
         memory(count);
+    else if (strcmp(argv[1], "bulk") == 0)
+        bulk(count);
     else if (strcmp(argv[1], "launch") == 0)
         launch(count);
     else if (strcmp(argv[1], "modules") == 0)

@@ -155,6 +155,127 @@ static void rows_that_are_left(void **state)
     is_left(before, CUDA_ERROR_INVALID_VALUE);
 }
 
+/* ---- by way of the arena ---- */
+
+#define PIECE 20000u
+
+static uint8_t real_of_nobody[8];
+
+static uint8_t *arena_at(uint64_t offset)
+{
+    return test->pair.client->channel.arena + offset;
+}
+
+static uint32_t token_state(uint32_t token)
+{
+    return atomic_load(&test->pair.client->segment->tokens[token]);
+}
+
+/* The worker makes calls that block beside others. */
+static void await_token(uint32_t token)
+{
+    while (token_state(token) == WH_TOKEN_PENDING)
+        sched_yield();
+    assert_int_equal(token_state(token), WH_TOKEN_DONE);
+}
+
+/* There and back, with tokens and without. */
+static void through_arena(bool view, uint64_t address)
+{
+    if (view)
+        wait_for_sleep();
+    uint64_t before = test->gate.carried_out;
+    atomic_store(&test->pair.client->segment->tokens[7], 0);
+    atomic_store(&test->pair.client->segment->tokens[8], 0);
+    memset(arena_at(0), 0, 4 * PIECE);
+    for (uint32_t i = 0; i < PIECE; i++)
+        arena_at(0)[i] = (uint8_t)(i * 7 + view);
+    POST(WH_CUDA_wh_copy_to_device, address, PIECE, 0, STREAM, UINT32_MAX);
+    expect_success(ASK(WH_CUDA_wh_copy_from_device, PIECE, PIECE, address, STREAM, UINT32_MAX));
+    assert_memory_equal(arena_at(0), arena_at(PIECE), PIECE);
+    POST(WH_CUDA_cuMemsetD8Async, address, 9, 2000, STREAM);
+    POST(WH_CUDA_wh_copy_from_device, 2000, 2 * PIECE, address, STREAM, 7);
+    await_token(7);
+    memset(arena_at(3 * PIECE), 1, 300);
+    POST(WH_CUDA_wh_copy_to_device, address, 300, 3 * PIECE, STREAM, 8);
+    await_token(8);
+    for (uint32_t i = 0; i < 2000; i++)
+        assert_int_equal(arena_at(2 * PIECE)[i], 9);
+    struct answer bytes = bytes_at(address + 298, 4);
+    assert_memory_equal(bytes.bytes + 16, "\1\1\11\11", 4);
+    assert_int_equal(test->gate.carried_out - before, view ? 6 : 0);
+}
+
+static struct answer ask_box(uint16_t call, const wh_cuda_box *box, uint64_t size, uint64_t offset)
+{
+    uint64_t words[6 + sizeof(*box) / 8] = {sizeof(*box)}, *rest = words + 1 + sizeof(*box) / 8;
+    memcpy(words + 1, box, sizeof(*box));
+    rest[0] = ARRAY;
+    rest[1] = size;
+    rest[2] = offset;
+    rest[3] = STREAM;
+    return ask(call, words, 5 + sizeof(*box) / 8);
+}
+
+static void boxes_through_arena(bool view)
+{
+    const wh_cuda_place staged = {.kind = WH_CUDA_PLACE_STAGED, .pitch = 6, .height = 3},
+                        array = {.kind = WH_CUDA_PLACE_ARRAY, .x = 5, .y = 1};
+    wh_cuda_box box = {.to = array, .from = staged, .width = 6, .height = 3, .depth = 1};
+    if (view)
+        wait_for_sleep();
+    uint64_t before = test->gate.carried_out;
+    memset(arena_at(0), 0, 200);
+    memcpy(arena_at(0), "these are some row", 18);
+    expect_success(ask_box(WH_CUDA_wh_write_box, &box, 18, 0));
+    box.from = array, box.to = staged;
+    expect_success(ask_box(WH_CUDA_wh_read_box, &box, 18, 100));
+    assert_memory_equal(arena_at(100), "these are some row", 19);
+    assert_int_equal(test->gate.carried_out - before, view ? 2 : 0);
+}
+
+static void arena(void **state)
+{
+    (void)state;
+    uint64_t address = allocate(PIECE);
+    make_array();
+    (void)ASK(WH_CUDA_cuCtxGetFlags, 4);
+    through_arena(true, address);
+    boxes_through_arena(true);
+    test->pair.client->step_in = NULL;
+    through_arena(false, address);
+    boxes_through_arena(false);
+    test->pair.client->step_in = step_in;
+    assert_int_equal(test->account.calls, test->sent);
+}
+
+/* Bytes that are not there, or too many; a transfer that fails is told of once, by the worker. */
+static void arena_that_is_left(void **state)
+{
+    (void)state;
+    uint64_t near = allocate(1 << 20), far = WH_GATE_ARENA - 50;
+    wait_for_sleep();
+    uint64_t before = test->gate.carried_out;
+    POST(WH_CUDA_wh_copy_to_device, near, 100, far, STREAM, UINT32_MAX);
+    is_left(before, CUDA_SUCCESS);
+    before = test->gate.carried_out;
+    POST(WH_CUDA_wh_copy_to_device, near, 100000, 0, STREAM, UINT32_MAX);
+    is_left(before, CUDA_SUCCESS);
+    before = test->gate.carried_out;
+    expect_success(ASK(WH_CUDA_wh_copy_from_device, 100, far, near, STREAM, UINT32_MAX));
+    assert_int_equal(test->gate.carried_out, before);
+    wait_for_sleep();
+    atomic_store(&test->pair.client->segment->tokens[7], 0);
+    /* Of a stream that the driver does not know: its entry has no handle that is good. */
+    struct wh_entry *entry = wh_table_find(test->worker.table, STREAM, 0);
+    void *real = entry->real;
+    entry->real = real_of_nobody;
+    POST(WH_CUDA_wh_copy_to_device, near, 100, 0, STREAM, 7);
+    is_left(before, CUDA_ERROR_INVALID_HANDLE);
+    entry->real = real;
+    assert_int_equal(token_state(7), WH_TOKEN_BROKEN);
+}
+
 /* ---- in a stream's order ---- */
 
 static void make_pool(void)
@@ -258,6 +379,8 @@ int main(int argc, char **argv)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(rows, open_session, close_session),
         cmocka_unit_test_setup_teardown(rows_that_are_left, open_session, close_session),
+        cmocka_unit_test_setup_teardown(arena, open_session, close_session),
+        cmocka_unit_test_setup_teardown(arena_that_is_left, open_session, close_session),
         cmocka_unit_test_setup_teardown(in_order, open_session, close_session),
         cmocka_unit_test_setup_teardown(in_order_that_is_left, open_session, close_session),
     };

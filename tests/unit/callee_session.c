@@ -79,6 +79,7 @@ void same_answers(const struct question *questions, size_t n)
         assert_true(wh_gate_may_run(test->pair.client->segment->gate.calls, q->call));
         test->pair.client->step_in = NULL;
         struct answer workers = ask(q->call, q->words, q->n);
+        (void)ASK(WH_CUDA_cuCtxGetFlags, 4); /* who has blocked may not have led again */
         assert_int_equal(test->gate.carried_out, before);
         test->pair.client->step_in = step_in;
         wait_for_sleep(); /* else the worker may be first */
@@ -189,6 +190,8 @@ static void make_gate(void)
     show_heap();
     show((uintptr_t)test, (uintptr_t)(test + 1));
     show((uintptr_t)test->pair.worker->segment, (uintptr_t)(test->pair.worker->segment + 1));
+    uintptr_t arena = (uintptr_t)test->pair.worker->channel.arena;
+    show(arena, arena + WH_GATE_ARENA);
     wh_gate_stock(&test->gate, &test->backend);
     test->gate.quiet = test->backend.quiet(&test->worker);
     test->pair.worker->sleeps_at_once = test->gate.quiet;

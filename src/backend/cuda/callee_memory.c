@@ -30,6 +30,19 @@ HAND(read_bytes, wh_callee_has_bytes(a[2], a[0], 1) && STREAM_AT(3),
 HAND(copy_shared, TWO_PLACES &&STREAM_AT(3),
      copy_shared(call, a[0], a[1], a[2], POINTER(struct CUstream_st, 3)))
 
+/* By way of the arena, as much of it as is here. A transfer that fails is the worker's. */
+#define IS_IN_ARENA(bytes, size) ((size) <= SOFT_SMALL_BYTES && wh_callee_sees(bytes, size))
+
+HAND(write_arena,
+     wh_callee_has_bytes(a[0], a[1], 1) && IS_IN_ARENA(POINTER(void, 2), a[1]) && STREAM_AT(3),
+     copy_to_device(call, a[0], a[1], POINTER(void, 2), POINTER(struct CUstream_st, 3),
+                    (uint32_t)a[4]))
+HAND(read_arena,
+     wh_callee_has_bytes(a[2], a[0], 1) && IS_IN_ARENA(POINTER(void, 1), a[0]) && STREAM_AT(3) &&
+         (call->slot == WH_NO_SLOT || (uint32_t)a[4] == WH_NO_TOKEN),
+     copy_from_device(call, a[0], POINTER(void, 1), a[2], POINTER(struct CUstream_st, 3),
+                      (uint32_t)a[4]))
+
 /* ---- rows ---- */
 
 static bool has_rows(uint64_t address, uint64_t pitch, uint64_t width, uint64_t height,
@@ -65,7 +78,7 @@ HAND(set_rows_32_async, ROWS(4) && STREAM_AT(5),
 static bool has_place(const wh_cuda_box *box, const wh_cuda_place *place)
 {
     uint64_t start, length;
-    return place->kind == WH_CUDA_PLACE_ARRAY ||
+    return place->kind == WH_CUDA_PLACE_ARRAY || place->kind == WH_CUDA_PLACE_STAGED ||
            (place->kind == WH_CUDA_PLACE_LINEAR &&
             wh_cuda_place_bytes(box, place, &start, &length) &&
             soft_callee_reaches_bytes(start, length));
@@ -84,6 +97,14 @@ HAND(copy_box,
          wh_callee_reaches_maps(call),
      copy_box(call, POINTER(const wh_cuda_box, 0), POINTER(struct CUarray_st, 1),
               POINTER(struct CUarray_st, 2), POINTER(struct CUstream_st, 3)))
+#define BOX has_box(POINTER(const wh_cuda_box, 0)) && ARRAY_AT(1) && wh_callee_reaches_maps(call)
+
+HAND(write_box, BOX &&IS_IN_ARENA(POINTER(void, 3), a[2]) && STREAM_AT(4),
+     write_box(call, POINTER(const wh_cuda_box, 0), POINTER(struct CUarray_st, 1), a[2],
+               POINTER(void, 3), POINTER(struct CUstream_st, 4)))
+HAND(read_box, BOX &&IS_IN_ARENA(POINTER(void, 3), a[2]) && STREAM_AT(4),
+     read_box(call, POINTER(const wh_cuda_box, 0), POINTER(struct CUarray_st, 1), a[2],
+              POINTER(void, 3), POINTER(struct CUstream_st, 4)))
 CALL(to_array, ARRAY_AT(0) && wh_callee_has_bytes(a[2], a[3], 1),
      MemcpyDtoA_v2(POINTER(struct CUarray_st, 0), a[1], a[2], a[3]))
 CALL(from_array, ARRAY_AT(1) && wh_callee_has_bytes(a[0], a[3], 1),

@@ -160,6 +160,10 @@
     X(cuTexObjectGetResourceViewDesc, texture_view, false)                    \
     X(cuDeviceGetTexture1DLinearMaxWidth, texture_width, false)               \
     X(cuMemGetAllocationGranularity, granularity, false)                      \
-    X(cuMemGetAccess, access, false)
+    X(cuMemGetAccess, access, false)                                          \
+    X(wh_copy_to_device, write_arena, true)                                   \
+    X(wh_copy_from_device, read_arena, true)                                  \
+    X(wh_write_box, write_box, false)                                         \
+    X(wh_read_box, read_box, false)
 
 #endif

@@ -245,10 +245,8 @@ CUresult wh_cuda_do_unpin(struct wh_call *call, size_t size, void *bytes)
 
 void wh_cuda_finish_token(struct wh_call *call, uint32_t token, bool failed)
 {
-    struct wh_channel *channel = call->worker->channel;
-    if (token == WH_NO_TOKEN)
-        return;
-    channel->ops->set_token(channel, failed ? token | WH_TOKEN_FAILED : token);
+    if (token != WH_NO_TOKEN)
+        wh_call_finish_token(call, token, failed);
 }
 
 bool wh_cuda_token_is_good(struct wh_call *call, uint32_t token)
