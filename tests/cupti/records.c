@@ -88,6 +88,24 @@ FIELD(record_external, external_kind, CUpti_ActivityExternalCorrelation, externa
 FIELD(record_external, external, CUpti_ActivityExternalCorrelation, externalId);
 FIELD(record_external, correlation, CUpti_ActivityExternalCorrelation, correlationId);
 
+RECORD(record_memory, CUpti_ActivityMemory4);
+FIELD(record_memory, operation, CUpti_ActivityMemory4, memoryOperationType);
+FIELD(record_memory, memory, CUpti_ActivityMemory4, memoryKind);
+FIELD(record_memory, correlation, CUpti_ActivityMemory4, correlationId);
+FIELD(record_memory, address, CUpti_ActivityMemory4, address);
+FIELD(record_memory, bytes, CUpti_ActivityMemory4, bytes);
+FIELD(record_memory, time, CUpti_ActivityMemory4, timestamp);
+FIELD(record_memory, program_counter, CUpti_ActivityMemory4, PC);
+FIELD(record_memory, process, CUpti_ActivityMemory4, processId);
+FIELD(record_memory, device, CUpti_ActivityMemory4, deviceId);
+FIELD(record_memory, context, CUpti_ActivityMemory4, contextId);
+FIELD(record_memory, stream, CUpti_ActivityMemory4, streamId);
+FIELD(record_memory, name, CUpti_ActivityMemory4, name);
+FIELD(record_memory, asynchronous, CUpti_ActivityMemory4, isAsync);
+FIELD(record_memory, pool, CUpti_ActivityMemory4, memoryPoolConfig);
+FIELD(record_memory, pool.used, CUpti_ActivityMemory4, memoryPoolConfig.utilizedSize);
+FIELD(record_memory, source, CUpti_ActivityMemory4, source);
+
 RECORD(record_graph, CUpti_ActivityGraphTrace2);
 FIELD(record_graph, correlation, CUpti_ActivityGraphTrace2, correlationId);
 FIELD(record_graph, start, CUpti_ActivityGraphTrace2, start);
@@ -105,6 +123,7 @@ SAME(KIND_OVERHEAD, CUPTI_ACTIVITY_KIND_OVERHEAD);
 SAME(KIND_MEMCPY2, CUPTI_ACTIVITY_KIND_MEMCPY2);
 SAME(KIND_SYNCHRONIZATION, CUPTI_ACTIVITY_KIND_SYNCHRONIZATION);
 SAME(KIND_EXTERNAL_CORRELATION, CUPTI_ACTIVITY_KIND_EXTERNAL_CORRELATION);
+SAME(KIND_MEMORY2, CUPTI_ACTIVITY_KIND_MEMORY2);
 SAME(KIND_GRAPH_TRACE, CUPTI_ACTIVITY_KIND_GRAPH_TRACE);
 SAME(KINDS, CUPTI_ACTIVITY_KIND_COUNT);
 

@@ -374,6 +374,45 @@ static void correlates_work_only(void **state)
     assert_int_equal(((const struct record_external *)(const void *)taken)->correlation, 2);
 }
 
+static void tells_of_memory(void **state)
+{
+    struct wh_observed_call call = {.number = 1, .correlation = 6, .context = 3, .device = 1};
+    (void)state;
+    assert_int_equal(cuptiActivityEnable(KIND_MEMORY2), CUPTI_SUCCESS);
+    assert_int_equal(observed, WH_OBSERVE_CALLS);
+    make_call(1, 5, true); /* has none to tell of */
+    call.begin = call.end = monotonic();
+    call.memory = (struct wh_observed_memory_call){.what = WH_ALLOCATES,
+                                                   .memory = WH_OF_MANAGED,
+                                                   .address = 4096,
+                                                   .bytes = 100,
+                                                   .stream = WH_OBSERVE_NO_ID};
+    observer->call(&call);
+    call.correlation = 7;
+    call.memory.what = WH_FREES;
+    call.memory.asynchronous = true;
+    call.memory.stream = 8;
+    observer->call(&call);
+    assert_int_equal(cuptiActivityFlushAll(0), CUPTI_SUCCESS);
+    assert_int_equal(records, 2);
+    const struct record_memory *m = (const void *)taken;
+    assert_int_equal(m[0].kind, KIND_MEMORY2);
+    assert_int_equal(m[0].operation, 1);
+    assert_int_equal(m[0].memory, 5);
+    assert_int_equal(m[0].correlation, 6);
+    assert_int_equal(m[0].address, 4096);
+    assert_int_equal(m[0].bytes, 100);
+    assert_int_equal(m[0].device, 1);
+    assert_int_equal(m[0].context, 3);
+    assert_int_equal(m[0].stream, UINT32_MAX);
+    assert_int_equal(m[0].asynchronous, 0);
+    assert_int_equal(m[1].operation, 2);
+    assert_int_equal(m[1].correlation, 7);
+    assert_int_equal(m[1].stream, 8);
+    assert_int_equal(m[1].asynchronous, 1);
+    assert_true(m[0].time == m[1].time);
+}
+
 /* ---- time ---- */
 
 /* Three ticks a nanosecond, from long ago. */
@@ -704,23 +743,15 @@ static void does_not_wait_for_itself(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(fills_buffers),
-        TEST(heeds_the_number_of_records),
-        TEST(counts_what_is_dropped),
-        TEST(refuses_what_is_wrong),
-        TEST(tells_what_is_left),
-        TEST(correlates),
-        TEST(selects_calls),
-        TEST(correlates_work_only),
-        TEST(converts_times),
-        TEST(keeps_settings),
-        TEST(names_things),
-        TEST(subscribes_one),
-        TEST(calls_back),
-        TEST(calls_back_for_all),
-        TEST(keeps_subscribers_apart),
-        TEST(waits_for_callbacks),
-        TEST(does_not_wait_for_itself),
+        TEST(fills_buffers),          TEST(heeds_the_number_of_records),
+        TEST(counts_what_is_dropped), TEST(refuses_what_is_wrong),
+        TEST(tells_what_is_left),     TEST(correlates),
+        TEST(selects_calls),          TEST(correlates_work_only),
+        TEST(tells_of_memory),        TEST(converts_times),
+        TEST(keeps_settings),         TEST(names_things),
+        TEST(subscribes_one),         TEST(calls_back),
+        TEST(calls_back_for_all),     TEST(keeps_subscribers_apart),
+        TEST(waits_for_callbacks),    TEST(does_not_wait_for_itself),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,10 +28,12 @@ struct wh_cuda_frame {
     const void *params;          /* as cuda_params.h has them; NULL: there are none */
     uint64_t begin;              /* ns of CLOCK_MONOTONIC */
     uint64_t shared;             /* a word of the profiler's callbacks */
+    uint64_t freed, freed_bytes; /* memory that the call is to free; 0: none that is known */
     uint32_t correlation;
-    uint32_t ticket; /* of the callback that told that it begins; 0: none was told */
-    uint16_t number; /* of the function */
-    bool worked;     /* something of it was put into a stream and will be told of */
+    uint32_t ticket;      /* of the callback that told that it begins; 0: none was told */
+    uint16_t number;      /* of the function */
+    uint8_t freed_memory; /* what sort that is (enum wh_observed_memory) */
+    bool worked;          /* something of it was put into a stream and will be told of */
 };
 
 void wh_cuda_call_begins(struct wh_cuda_frame *frame, uint16_t number, const void *params);

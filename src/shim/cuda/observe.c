@@ -106,6 +106,8 @@ void wh_cuda_call_begins(struct wh_cuda_frame *frame, uint16_t number, const voi
         .correlation = atomic_fetch_add_explicit(&correlations, 1, memory_order_relaxed) + 1,
     };
     call_back(frame, NULL);
+    if (wh_cuda_observes(WH_OBSERVE_CALLS))
+        wh_cuda_memory_looked_up(frame);
     thread->observed.frame = frame;
     frame->begin = wh_cuda_now();
 }
@@ -166,6 +168,8 @@ CUresult wh_cuda_call_ends(struct wh_cuda_frame *frame, CUresult result)
 {
     struct wh_cuda_thread *thread = wh_cuda_thread();
     const struct wh_observer *who = wh_cuda_observer();
+    CUcontext context = wh_cuda_current();
+    const struct wh_cuda_context *known = context ? wh_cuda_context(context) : NULL;
     thread->observed.frame = frame->outer;
     if (!who)
         return result;
@@ -177,12 +181,16 @@ CUresult wh_cuda_call_ends(struct wh_cuda_frame *frame, CUresult result)
         .begin = frame->begin,
         .end = wh_cuda_now(),
         .result = result,
-        .context = wh_cuda_context_number(wh_cuda_current()),
+        .context = known ? known->number : WH_OBSERVE_NO_ID,
+        .device = known ? (uint32_t)known->device : WH_OBSERVE_NO_ID,
     };
     say_wait(&call, frame);
     note_wait(&call, frame);
-    if (wh_cuda_observes(WH_OBSERVE_CALLS))
+    if (wh_cuda_observes(WH_OBSERVE_CALLS)) {
+        if (result == CUDA_SUCCESS)
+            wh_cuda_say_memory(&call.memory, frame);
         who->call(&call);
+    }
     call_back(frame, &result);
     return result;
 }

@@ -56,6 +56,11 @@ void wh_cuda_work_waits(void);
 /* What the profiler is told of an address. */
 enum wh_observed_memory wh_cuda_observed_memory(uint64_t address);
 
+/* A call begins: what it frees is looked up, as long as it is there; and ended well: what memory it
+ * allocated or freed (observe_memory.c). */
+void wh_cuda_memory_looked_up(struct wh_cuda_frame *frame);
+void wh_cuda_say_memory(struct wh_observed_memory_call *memory, const struct wh_cuda_frame *frame);
+
 void wh_cuda_observe_collect(void);
 
 /* A context is about to end: its work is told of before. */

@@ -14,7 +14,7 @@
 #include <stdint.h>
 
 #define WH_OBSERVE_ID      "wormhole-observe" /* sixteen bytes */
-#define WH_OBSERVE_VERSION 4u
+#define WH_OBSERVE_VERSION 5u
 
 /* What is to be told of. */
 enum {
@@ -38,6 +38,17 @@ enum wh_observed_wait {
     WH_WAITS_CONTEXT,
 };
 
+enum wh_observed_memory { WH_OF_PAGEABLE, WH_OF_PINNED, WH_OF_DEVICE, WH_OF_ARRAY, WH_OF_MANAGED };
+
+/* Memory that a call allocated or freed. */
+struct wh_observed_memory_call {
+    enum { WH_NO_MEMORY, WH_ALLOCATES, WH_FREES } what;
+    enum wh_observed_memory memory;
+    uint64_t address, bytes;
+    bool asynchronous; /* in the order of a stream */
+    uint32_t stream;   /* WH_OBSERVE_NO_ID: not so */
+};
+
 /* One call of the driver API that returned. Times are of CLOCK_MONOTONIC, in nanoseconds. */
 struct wh_observed_call {
     unsigned number; /* for wh_observe_table.name */
@@ -48,9 +59,9 @@ struct wh_observed_call {
     CUresult result;
     enum wh_observed_wait wait;
     uint32_t context, stream, event; /* WH_OBSERVE_NO_ID: none; the last two with `wait` only */
+    uint32_t device;                 /* likewise: the context's */
+    struct wh_observed_memory_call memory;
 };
-
-enum wh_observed_memory { WH_OF_PAGEABLE, WH_OF_PINNED, WH_OF_DEVICE, WH_OF_ARRAY, WH_OF_MANAGED };
 
 struct wh_observed_kernel {
     const char *name; /* as in the image; stays for as long as the process */

@@ -68,7 +68,8 @@ static unsigned what_is_wanted(void)
 {
     unsigned what = 0;
     if (wh_cupti_wants(KIND_DRIVER) || wh_cupti_wants(KIND_SYNCHRONIZATION) ||
-        wh_cupti_wants(KIND_EXTERNAL_CORRELATION) || atomic_load(&state.some_calls))
+        wh_cupti_wants(KIND_EXTERNAL_CORRELATION) || wh_cupti_wants(KIND_MEMORY2) ||
+        atomic_load(&state.some_calls))
         what |= WH_OBSERVE_CALLS;
     if (wh_cupti_wants(KIND_KERNEL) || wh_cupti_wants(KIND_CONCURRENT_KERNEL))
         what |= WH_OBSERVE_KERNELS;

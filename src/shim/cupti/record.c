@@ -27,6 +27,9 @@ enum {
     MEMORY_MANAGED = 5,
 
     LAUNCH_COOPERATIVE = 1,
+
+    MEMORY_ALLOCATION = 1,
+    MEMORY_RELEASE = 2,
 };
 
 size_t wh_cupti_record_size(uint32_t kind)
@@ -47,6 +50,8 @@ size_t wh_cupti_record_size(uint32_t kind)
         return sizeof(struct record_wait);
     case KIND_EXTERNAL_CORRELATION:
         return sizeof(struct record_external);
+    case KIND_MEMORY2:
+        return sizeof(struct record_memory);
     case KIND_GRAPH_TRACE:
         return sizeof(struct record_graph);
     default:
@@ -228,14 +233,35 @@ static void emit_wait(const struct wh_observed_call *call, uint64_t start, uint6
     wh_cupti_emit(&record);
 }
 
+/* Of its pool nothing is said. */
+static void emit_memory(const struct wh_observed_call *call, uint64_t start)
+{
+    const struct record_memory record = {
+        .kind = KIND_MEMORY2,
+        .operation = call->memory.what == WH_ALLOCATES ? MEMORY_ALLOCATION : MEMORY_RELEASE,
+        .memory = memory_kind(call->memory.memory),
+        .correlation = call->correlation,
+        .address = call->memory.address,
+        .bytes = call->memory.bytes,
+        .time = start,
+        .process = (uint32_t)getpid(),
+        .device = call->device,
+        .context = call->context,
+        .stream = call->memory.stream,
+        .asynchronous = call->memory.asynchronous,
+    };
+    wh_cupti_emit(&record);
+}
+
 static void take_call(const struct wh_observed_call *call)
 {
     uint32_t number = wh_cupti_call_number(call->number, call->per_thread);
     bool driver = number && wh_cupti_wants_call(number);
     bool wait = call->wait != WH_WAITS_NOT && wh_cupti_wants(KIND_SYNCHRONIZATION);
-    if (wh_cupti_wants(KIND_EXTERNAL_CORRELATION) && (driver || wait || call->worked))
+    bool memory = call->memory.what != WH_NO_MEMORY && wh_cupti_wants(KIND_MEMORY2);
+    if (wh_cupti_wants(KIND_EXTERNAL_CORRELATION) && (driver || wait || memory || call->worked))
         wh_cupti_emit_external(call->correlation);
-    if (!driver && !wait)
+    if (!driver && !wait && !memory)
         return;
     uint64_t start = wh_cupti_clock_of(call->begin), end = wh_cupti_clock_of(call->end);
     struct record_call record = {
@@ -252,6 +278,8 @@ static void take_call(const struct wh_observed_call *call)
         wh_cupti_emit(&record);
     if (wait)
         emit_wait(call, start, record.end);
+    if (memory)
+        emit_memory(call, start);
 }
 
 const struct wh_observer wh_cupti_observer = {

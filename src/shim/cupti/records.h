@@ -19,6 +19,7 @@ enum {
     KIND_MEMCPY2 = 22,
     KIND_SYNCHRONIZATION = 38,
     KIND_EXTERNAL_CORRELATION = 39,
+    KIND_MEMORY2 = 49,
     KIND_GRAPH_TRACE = 51,
     KINDS = 56,
 };
@@ -101,6 +102,19 @@ struct record_external { /* CUpti_ActivityExternalCorrelation */
     uint32_t kind, external_kind;
     uint64_t external;
     uint32_t correlation, reserved;
+};
+
+struct record_memory { /* CUpti_ActivityMemory4 */
+    uint32_t kind, operation, memory, correlation;
+    uint64_t address, bytes, time, program_counter;
+    uint32_t process, device, context, stream;
+    const char *name;
+    uint32_t asynchronous, padding;
+    struct {
+        uint32_t type, padding;
+        uint64_t address, threshold, size, used;
+    } pool;
+    const char *source;
 };
 
 struct record_graph { /* CUpti_ActivityGraphTrace2 */
