@@ -64,8 +64,27 @@ static const char *symbol_of(const struct wh_cuda_frame *frame)
     return facts ? facts->name : NULL;
 }
 
-/* What the profiler does there, it does outside of the call: by another thread's default stream,
- * say. Of its own calls from there it is not called back. */
+/* What the profiler does between these two, it does outside of the call: with the default stream
+ * that is its own. Of calls that it makes there it is not called back. */
+struct visit {
+    unsigned per_thread;
+    bool called_back;
+};
+
+static struct visit leave_call(struct wh_cuda_thread *thread)
+{
+    struct visit visit = {thread->per_thread, thread->observed.called_back};
+    thread->per_thread = 0;
+    thread->observed.called_back = true;
+    return visit;
+}
+
+static void enter_call(struct wh_cuda_thread *thread, struct visit visit)
+{
+    thread->observed.called_back = visit.called_back;
+    thread->per_thread = visit.per_thread;
+}
+
 static void call_back(struct wh_cuda_frame *frame, const CUresult *result)
 {
     struct wh_cuda_thread *thread = wh_cuda_thread();
@@ -88,12 +107,9 @@ static void call_back(struct wh_cuda_frame *frame, const CUresult *result)
         .result = result,
         .ticket = frame->ticket,
     };
-    unsigned inside = thread->per_thread;
-    thread->per_thread = 0;
-    thread->observed.called_back = true;
+    struct visit visit = leave_call(thread);
     frame->ticket = who->callback(&callback);
-    thread->observed.called_back = false;
-    thread->per_thread = inside;
+    enter_call(thread, visit);
 }
 
 void wh_cuda_call_begins(struct wh_cuda_frame *frame, uint16_t number, const void *params)
@@ -208,9 +224,13 @@ static void observe(const struct wh_observer *who, unsigned what)
 void wh_cuda_observe_resource(enum wh_observed_resource what, CUcontext context, CUstream stream)
 {
     const struct wh_observer *who = wh_cuda_observer();
-    if (who && atomic_load_explicit(&resources_observed, memory_order_acquire) &&
-        !wh_cuda_thread()->observed.quiet)
-        who->resource(what, context, stream);
+    struct wh_cuda_thread *thread = wh_cuda_thread();
+    if (!who || !atomic_load_explicit(&resources_observed, memory_order_acquire) ||
+        thread->observed.quiet)
+        return;
+    struct visit visit = leave_call(thread);
+    who->resource(what, context, stream);
+    enter_call(thread, visit);
 }
 
 static const char *name_of(unsigned number, bool per_thread)
