@@ -92,6 +92,17 @@ CUresult cuCtxGetId(CUcontext context, unsigned long long *id)
     return api_result;
 }
 
+static char stream;
+#define STREAM ((CUstream)(void *)&stream)
+
+CUresult cuStreamGetId(CUstream of, unsigned long long *id)
+{
+    if (of != STREAM && of != CU_STREAM_LEGACY && of)
+        return CUDA_ERROR_INVALID_HANDLE;
+    *id = of == STREAM ? 9 : 7;
+    return api_result;
+}
+
 static char functions[3];
 static unsigned nfunctions = 3;
 
@@ -355,6 +366,30 @@ static void test_context_number(void **state)
     assert_int_equal(n, 0);
 }
 
+typedef CUresult inside_of(CUcontext context, CUstream stream, void **inside);
+typedef CUresult inside_number(CUcontext context, void *inside, unsigned long long *number);
+
+static void test_stream_number(void **state)
+{
+    inside_of *inside_of_stream = (inside_of *)table(LIBRARY)[51];
+    inside_number *number_of = (inside_number *)table(LIBRARY)[39];
+    unsigned long long number = 0;
+    void *inside = NULL;
+    (void)state;
+    assert_int_equal(inside_of_stream(CONTEXT, STREAM, &inside), CUDA_SUCCESS);
+    assert_int_equal(number_of(CONTEXT, inside, &number), CUDA_SUCCESS);
+    assert_int_equal(number, 9);
+    assert_int_equal(inside_of_stream(NULL, NULL, &inside), CUDA_SUCCESS);
+    assert_non_null(inside);
+    assert_int_equal(number_of(NULL, inside, &number), CUDA_SUCCESS);
+    assert_int_equal(number, 7);
+    assert_int_equal(inside_of_stream(CONTEXT, (CUstream)(void *)&number, &inside),
+                     CUDA_ERROR_INVALID_HANDLE);
+    assert_int_equal(inside_of_stream(CONTEXT, STREAM, NULL), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(number_of(CONTEXT, NULL, &number), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(number_of(CONTEXT, inside, NULL), CUDA_ERROR_INVALID_VALUE);
+}
+
 static void visit(void *user, CUfunction function, const char *name, void *nothing)
 {
     static const char *const names[] = {"first", "second", "third"};
@@ -393,6 +428,7 @@ int main(void)
         cmocka_unit_test_setup(test_storage, setup),
         cmocka_unit_test_setup(test_integrity, setup),
         cmocka_unit_test_setup(test_context_number, setup),
+        cmocka_unit_test_setup(test_stream_number, setup),
         cmocka_unit_test_setup(test_each_function, setup),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

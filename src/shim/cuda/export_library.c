@@ -28,6 +28,29 @@ static CUresult context_number(CUcontext context, unsigned long long *number)
     return CUDA_SUCCESS;
 }
 
+/*
+ * What cuBLAS knows a stream by, when it solves triangular systems: first something inside of it,
+ * then that thing's number, which is the stream's own. Here the inside of a stream is its handle;
+ * the context is not looked at, by the driver neither.
+ */
+static CUresult inside_of_stream(CUcontext context, CUstream stream, CUstream *inside)
+{
+    unsigned long long number;
+    (void)context;
+    if (!inside)
+        return CUDA_ERROR_INVALID_VALUE;
+    CUresult result = cuStreamGetId(stream, &number);
+    if (result == CUDA_SUCCESS)
+        *inside = stream ? stream : CU_STREAM_LEGACY;
+    return result;
+}
+
+static CUresult number_of_stream(CUcontext context, CUstream inside, unsigned long long *number)
+{
+    (void)context;
+    return inside && number ? cuStreamGetId(inside, number) : CUDA_ERROR_INVALID_VALUE;
+}
+
 UNKNOWN(thread, 01)
 
 const wh_slot wh_cuda_thread_table[3] = {
@@ -46,9 +69,25 @@ UNKNOWN(library, 08)
 UNKNOWN(library, 09)
 UNKNOWNS(library, 1)
 UNKNOWNS(library, 2)
-UNKNOWNS(library, 3)
+UNKNOWN(library, 30)
+UNKNOWN(library, 31)
+UNKNOWN(library, 32)
+UNKNOWN(library, 33)
+UNKNOWN(library, 34)
+UNKNOWN(library, 35)
+UNKNOWN(library, 36)
+UNKNOWN(library, 37)
+UNKNOWN(library, 38)
 UNKNOWNS(library, 4)
-UNKNOWNS(library, 5)
+UNKNOWN(library, 50)
+UNKNOWN(library, 52)
+UNKNOWN(library, 53)
+UNKNOWN(library, 54)
+UNKNOWN(library, 55)
+UNKNOWN(library, 56)
+UNKNOWN(library, 57)
+UNKNOWN(library, 58)
+UNKNOWN(library, 59)
 UNKNOWNS(library, 6)
 UNKNOWNS(library, 7)
 UNKNOWNS(library, 8)
@@ -68,9 +107,27 @@ const wh_slot wh_cuda_library_table[93] = {
     SLOT(library_09),
     SLOTS(library, 1),
     SLOTS(library, 2),
-    SLOTS(library, 3),
+    SLOT(library_30),
+    SLOT(library_31),
+    SLOT(library_32),
+    SLOT(library_33),
+    SLOT(library_34),
+    SLOT(library_35),
+    SLOT(library_36),
+    SLOT(library_37),
+    SLOT(library_38),
+    SLOT(number_of_stream),
     SLOTS(library, 4),
-    SLOTS(library, 5),
+    SLOT(library_50),
+    SLOT(inside_of_stream),
+    SLOT(library_52),
+    SLOT(library_53),
+    SLOT(library_54),
+    SLOT(library_55),
+    SLOT(library_56),
+    SLOT(library_57),
+    SLOT(library_58),
+    SLOT(library_59),
     SLOTS(library, 6),
     SLOTS(library, 7),
     SLOTS(library, 8),
