@@ -4,8 +4,7 @@
  * piece of work, read when the profiler collects. Nothing is recorded in streams that are captured,
  * for events would become nodes there.
  */
-#include "shim/cuda/observe_context.h"
-#include "shim/cuda/stage.h"
+#include "shim/cuda/observe_cost.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -15,22 +14,6 @@
 #define BETWEEN_READS 100000000u /* ns, then */
 #define MOST_BLOCKED  32u        /* streams whose first work is not done yet */
 #define MOST_SHIFT    200000.0 /* ns that all times are moved by, for none to be before its call */
-
-/* Or a wait of the program's, which has no events and of which nobody is told. */
-struct wh_cuda_work {
-    struct wh_cuda_work *next;
-    struct wh_observed_context *observed;
-    struct wh_observed_base *base;
-    CUstream stream;
-    CUevent before, behind;
-    bool put;          /* `behind` is recorded */
-    bool waited;       /* not by then, but later, for the program waited for an answer first */
-    bool wait, all;    /* a wait, for the whole context */
-    uint64_t called;   /* when the call began; a wait: when it was over */
-    double begin, end; /* of the device's clock */
-    double taken, next_taken; /* of the worker's: the driver had `before`, and was given `behind` */
-    struct wh_observed_work told;
-};
 
 static struct {
     pthread_mutex_t lock;       /* of all lists */
@@ -314,15 +297,6 @@ static void is_lost(struct reading *r, struct wh_cuda_work *work)
     r->lost++;
 }
 
-static void take_times(struct wh_cuda_work *work, const wh_cuda_moment *before,
-                       const wh_cuda_moment *behind)
-{
-    work->begin = work->base->device + before->milliseconds * 1e6;
-    work->end = work->base->device + behind->milliseconds * 1e6;
-    work->taken = (double)before->end;
-    work->next_taken = (double)behind->begin;
-}
-
 static void read_batch(struct reading *r, struct batch *b)
 {
     CUresult asked =
@@ -334,7 +308,7 @@ static void read_batch(struct reading *r, struct batch *b)
         if (result == CUDA_SUCCESS)
             result = before->status;
         if (result == CUDA_SUCCESS)
-            take_times(b->works[i], before, behind);
+            wh_observed_times(b->works[i], before, behind);
         if (result == CUDA_SUCCESS)
             is_done(r, b->works[i]);
         else if (result == CUDA_ERROR_NOT_READY)
@@ -369,197 +343,7 @@ static void read_works(struct reading *r, struct wh_cuda_work *work)
     read_batch(r, &b);
 }
 
-/* ---- what lies between an event and the work behind it ---- */
-
-/* A copy of several pieces begins with the first. */
-static bool is_one_piece(const struct wh_cuda_work *work)
-{
-    return work->told.what != WH_OBSERVE_COPIES || work->told.copy.bytes <= WH_CUDA_BIG;
-}
-
-/* How long after the driver had taken an event the device came to it, and a difference of the two
- * sides' clocks, which is always the same. */
-static double lag_of(const struct wh_cuda_clock *clock, double device, double taken)
-{
-    return wh_cuda_clock_convert(clock, device) - taken;
-}
-
-static double least_lag(const struct wh_cuda_clock *clock, const struct wh_cuda_work *work)
-{
-    double least = lag_of(clock, clock->first.device, clock->first.recorded);
-    double last = lag_of(clock, clock->last.device, clock->last.recorded);
-    least = last < least ? last : least;
-    for (; work; work = work->next) {
-        double lag = work->wait ? INFINITY : lag_of(clock, work->begin, work->taken);
-        least = lag < least ? lag : least;
-    }
-    return least;
-}
-
-/*
- * A device with nothing to do comes to the event at once, and then has nothing to do until the
- * driver has been given the work: that is no part of it. One that is busy comes late to the event,
- * and has the work by then.
- */
-static void leave_out_idleness(const struct wh_cuda_clock *clock,
-                               const struct wh_observed_cost *cost, struct wh_cuda_work *works)
-{
-    double least = least_lag(clock, works);
-    for (struct wh_cuda_work *work = works; work; work = work->next) {
-        if (work->wait || work->waited || !is_one_piece(work))
-            continue;
-        double late = lag_of(clock, work->begin, work->taken) - least;
-        double idle = work->next_taken - work->taken - late;
-        double begin = work->begin + (idle > 0 ? idle + cost->before_idle : cost->before_busy);
-        double end = work->end - cost->behind;
-        if (end - begin < cost->least)
-            begin = end - cost->least;
-        work->begin = begin > work->begin ? begin : work->begin;
-        work->end = end > work->begin ? end : work->end;
-    }
-}
-
-/* ---- what timing itself takes ---- */
-
-enum { TRIALS = 8 };
-
-#define BUSY_BYTES ((size_t)32 << 20) /* what a device is busy with for some microseconds */
-
-/* What the cost is found out with. */
-struct probe {
-    struct wh_observed_context *observed;
-    struct wh_cuda_clock clock;
-    const struct wh_observed_base *base;
-    CUevent events[2 * TRIALS];
-    CUmodule module;
-    CUfunction kernel; /* does nothing */
-    CUdeviceptr memory;
-};
-
-/* Events at once, so that the device comes to one right behind the other. */
-static bool time_event(const struct probe *probe, double *time)
-{
-    wh_cuda_moment moments[2 * TRIALS];
-    for (unsigned i = 0; i < 2 * TRIALS; i++)
-        if (!wh_observed_record(probe->events[i], probe->observed->stream))
-            return false;
-    if (cuEventSynchronize(probe->events[2 * TRIALS - 1]) != CUDA_SUCCESS ||
-        wh_observed_read(probe->events[0], probe->events, 2 * TRIALS, moments) != CUDA_SUCCESS)
-        return false;
-    *time = INFINITY;
-    for (unsigned i = TRIALS; i < 2 * TRIALS; i++) {
-        double between = (moments[i].milliseconds - moments[i - 1].milliseconds) * 1e6;
-        if (moments[i].status != CUDA_SUCCESS)
-            return false;
-        *time = between < *time ? between : *time;
-    }
-    return *time >= 0;
-}
-
-/* `n` kernels between two events, on a device that has or has not anything to do before. */
-static bool put_kernels(const struct probe *probe, unsigned trial, int n, bool busy)
-{
-    CUstream stream = probe->observed->stream;
-    CUresult result = CUDA_SUCCESS;
-    if (busy)
-        result = cuMemsetD8Async(probe->memory, 0, BUSY_BYTES, stream);
-    if (!wh_observed_record(probe->events[2 * trial], stream))
-        return false;
-    for (int i = 0; i < n && result == CUDA_SUCCESS; i++)
-        result = cuLaunchKernel(probe->kernel, 1, 1, 1, 1, 1, 1, 0, stream, NULL, NULL);
-    return wh_observed_record(probe->events[2 * trial + 1], stream) && result == CUDA_SUCCESS &&
-           cuEventSynchronize(probe->events[2 * trial + 1]) == CUDA_SUCCESS;
-}
-
-static int by_size(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
-/* What the program would be told without a cost: the median of some. */
-static bool time_kernels(const struct probe *probe, int n, bool busy, double *time)
-{
-    const struct wh_observed_cost none = {0};
-    wh_cuda_moment moments[2 * TRIALS];
-    struct wh_cuda_work works[TRIALS] = {0};
-    double times[TRIALS];
-    for (unsigned i = 0; i < TRIALS; i++)
-        if (!put_kernels(probe, i, n, busy))
-            return false;
-    if (wh_observed_read(probe->base->event, probe->events, 2 * TRIALS, moments) != CUDA_SUCCESS)
-        return false;
-    for (unsigned i = 0; i < TRIALS; i++) {
-        if (moments[2 * i].status != CUDA_SUCCESS || moments[2 * i + 1].status != CUDA_SUCCESS)
-            return false;
-        works[i].base = (struct wh_observed_base *)probe->base;
-        works[i].told.what = WH_OBSERVE_KERNELS;
-        works[i].next = i + 1 < TRIALS ? &works[i + 1] : NULL;
-        take_times(&works[i], &moments[2 * i], &moments[2 * i + 1]);
-    }
-    leave_out_idleness(&probe->clock, &none, works);
-    for (unsigned i = 0; i < TRIALS; i++)
-        times[i] = works[i].end - works[i].begin;
-    qsort(times, TRIALS, sizeof(times[0]), by_size);
-    *time = times[TRIALS / 2];
-    return true;
-}
-
-static double at_least_0(double x)
-{
-    return x > 0 ? x : 0;
-}
-
-static void measure(const struct probe *probe, struct wh_observed_cost *cost)
-{
-    double event, one, two, idle;
-    if (!time_event(probe, &event) || !time_kernels(probe, 1, true, &one) ||
-        !time_kernels(probe, 2, true, &two) || !time_kernels(probe, 1, false, &idle))
-        return;
-    double kernel = at_least_0(two - one) / 2; /* the other half lies between the two */
-    cost->least = kernel < one ? kernel : one;
-    cost->behind = event < one ? event : one;
-    cost->before_busy = at_least_0(one - cost->behind - kernel);
-    cost->before_idle = at_least_0(idle - cost->behind - kernel);
-}
-
-static bool equip_probe(struct probe *probe)
-{
-    static const char nothing[] = ".version 6.3\n.target sm_75\n.address_size 64\n"
-                                  ".visible .entry nothing() { ret; }\n";
-    unsigned n = 0;
-    pthread_mutex_lock(&state.lock);
-    while (n < 2 * TRIALS && (probe->events[n] = wh_observed_event(probe->observed)))
-        n++;
-    for (const struct wh_observed_base *base = probe->observed->oldest; base && base->known;
-         base = base->next)
-        probe->base = base;
-    pthread_mutex_unlock(&state.lock);
-    return n == 2 * TRIALS && probe->base &&
-           cuModuleLoadData(&probe->module, nothing) == CUDA_SUCCESS &&
-           cuModuleGetFunction(&probe->kernel, probe->module, "nothing") == CUDA_SUCCESS &&
-           cuMemAlloc_v2(&probe->memory, BUSY_BYTES) == CUDA_SUCCESS;
-}
-
-/*
- * Found out once in a context, by a kernel that does nothing. Where it cannot be found out, nothing
- * is left out. `collecting` is held.
- */
-static void find_cost(struct wh_observed_context *observed, const struct wh_cuda_clock *clock)
-{
-    struct probe probe = {.observed = observed, .clock = *clock};
-    observed->cost.known = true;
-    if (equip_probe(&probe))
-        measure(&probe, &observed->cost);
-    pthread_mutex_lock(&state.lock);
-    for (unsigned n = 0; n < 2 * TRIALS; n++)
-        wh_observed_event_back(observed, probe.events[n]);
-    pthread_mutex_unlock(&state.lock);
-    if (probe.memory)
-        (void)cuMemFree_v2(probe.memory);
-    if (probe.module)
-        (void)cuModuleUnload(probe.module);
-}
+/* ---- telling ---- */
 
 /* How far the times are to be moved, for the clocks were compared a little wrong if a work began
  * before it was asked for, or ended after it was waited for. */
@@ -645,6 +429,28 @@ static void put_back(struct wh_observed_context *observed, struct reading *r)
     observed->first = r->left;
 }
 
+/* Once in a context. `collecting` is held. */
+static void find_cost(struct wh_observed_context *observed, const struct wh_cuda_clock *clock)
+{
+    CUevent events[WH_OBSERVED_PROBES];
+    const struct wh_observed_base *known = NULL;
+    unsigned n = 0;
+    pthread_mutex_lock(&state.lock);
+    while (n < WH_OBSERVED_PROBES && (events[n] = wh_observed_event(observed)))
+        n++;
+    for (const struct wh_observed_base *base = observed->oldest; base && base->known;
+         base = base->next)
+        known = base;
+    pthread_mutex_unlock(&state.lock);
+    if (n == WH_OBSERVED_PROBES && known)
+        wh_observed_measure(observed, clock, known, events);
+    observed->cost.known = true;
+    pthread_mutex_lock(&state.lock);
+    while (n > 0)
+        wh_observed_event_back(observed, events[--n]);
+    pthread_mutex_unlock(&state.lock);
+}
+
 /* `collecting` is held. */
 static void collect(struct wh_observed_context *observed)
 {
@@ -672,7 +478,7 @@ static void collect(struct wh_observed_context *observed)
     if (r.works && !observed->cost.known)
         find_cost(observed, &clock);
     wh_observed_leave(visit);
-    leave_out_idleness(&clock, &observed->cost, r.done);
+    wh_observed_correct(&clock, &observed->cost, r.done);
     tell(&clock, r.done);
     free_works(r.done);
     lose(r.lost);
