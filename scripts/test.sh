@@ -108,7 +108,7 @@ stage_build() {
 sanitized=(buffer_rect buffer_rw buffer_sub context event_callback event_graph event_user extensions fork_after_use
     image_kernel image_transfer info_device info_platform invalid_handles kernel_info lifetime map_async map_buffer ndrange
     migrate partition printf_order program_binary program_build program_callbacks program_link queue threads_order
-    threads_wait)
+    threads_wait transfers_many)
 
 stage_asan() {
     say "AddressSanitizer and UndefinedBehaviorSanitizer"
