@@ -255,6 +255,8 @@ void wh_session_kill(struct wh_served *session)
 
 void wh_session_forget(struct wh_served *session)
 {
+    if (session->leave.link)
+        wh_session_kill(session);
     unlink_session(session);
     if (session->ended)
         session->ended(session->owner);

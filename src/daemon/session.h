@@ -72,7 +72,7 @@ void wh_session_finish(struct wh_served *session);
 /* Ends a session whose client is gone without its worker noticing: the worker is killed. */
 void wh_session_kill(struct wh_served *session);
 
-/* Forgets a session without ending its worker, when the daemon stops. */
+/* Forgets a session when the daemon stops, without ending its worker, unless its client is gone. */
 void wh_session_forget(struct wh_served *session);
 
 #endif

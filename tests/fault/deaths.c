@@ -8,8 +8,13 @@
 
 #include "base/util.h"
 
+#include <dirent.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define NOT_AVAILABLE (-2)
@@ -90,6 +95,65 @@ static void client_killed_over_a_stuck_worker(void **state)
     daemon_stop(&daemon);
 }
 
+/* The only session's worker and client, under `wormhole run` with a private daemon. */
+static void find_private(pid_t run, pid_t *worker, pid_t *client)
+{
+    static struct daemon parent;
+    pid_t children[2];
+    parent.process.pid = run;
+    assert_int_equal(daemon_workers(&parent, children, 2), 2);
+    for (unsigned i = 0; i < 2; i++) {
+        parent.process.pid = children[i];
+        if (daemon_workers(&parent, worker, 1) != 1)
+            *client = children[i];
+    }
+}
+
+/* Holds all threads of a process, which a signal to its group, as an orphan gets, would not resume.
+ * False: that is not allowed here. */
+static bool hold(pid_t pid)
+{
+    char path[64];
+    (void)snprintf(path, sizeof(path), "/proc/%d/task", pid);
+    DIR *threads = opendir(path);
+    bool held = threads;
+    for (struct dirent *entry; threads && (entry = readdir(threads));)
+        if (*entry->d_name != '.')
+            held = ptrace(PTRACE_SEIZE, atoi(entry->d_name), NULL, NULL) == 0 &&
+                   ptrace(PTRACE_INTERRUPT, atoi(entry->d_name), NULL, NULL) == 0 && held;
+    if (threads)
+        (void)closedir(threads);
+    return held;
+}
+
+/* Waits until somebody has killed the held process: its threads end when we have heard of it. */
+static void await_end_of_held(void)
+{
+    (void)alarm(PATIENCE_MS / 1000);
+    while (waitpid(-1, NULL, __WALL) > 0)
+        ;
+    (void)alarm(0);
+}
+
+/* Nor does it after a daemon that ends with its client. */
+static void private_daemon_over_a_stuck_worker(void **state)
+{
+    struct process victim;
+    pid_t worker = 0, client = 0;
+    (void)state;
+    victim_start(&victim, NULL, "idle");
+    process_expect(&victim, 0, "idle", NULL, 0);
+    find_private(victim.pid, &worker, &client);
+    assert_true(worker > 0 && client > 0);
+    bool held = hold(worker);
+    assert_int_equal(kill(client, SIGKILL), 0);
+    assert_int_equal(process_wait(&victim), 128 + SIGKILL);
+    await_end_of_held();
+    process_end(&victim);
+    if (!held)
+        skip();
+}
+
 /* Whoever started the daemon may ignore its children's ends, which is inherited. */
 static void daemon_started_deaf_to_its_children(void **state)
 {
@@ -124,6 +188,7 @@ int main(void)
         cmocka_unit_test(worker_crashes),
         cmocka_unit_test(client_killed_in_mid_message),
         cmocka_unit_test(client_killed_over_a_stuck_worker),
+        cmocka_unit_test(private_daemon_over_a_stuck_worker),
         cmocka_unit_test(daemon_started_deaf_to_its_children),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
