@@ -52,12 +52,13 @@ static const char ptx[] =
 
 /* What post_launch launches: the module's function or the library's kernel. */
 static bool launches_kernel;
+static uint64_t kernel_id = KERNEL;
 
 static void post_launch(uint32_t blocks, uint32_t threads, uint64_t a, uint64_t b, uint32_t n)
 {
     const wh_cuda_grid grid = {.grid = {blocks, 1, 1}, .block = {threads, 1, 1}};
     bool kernel = launches_kernel;
-    uint64_t words[16] = {kernel ? 0 : FUNCTION, kernel ? KERNEL : 0, sizeof(grid)};
+    uint64_t words[16] = {kernel ? 0 : FUNCTION, kernel ? kernel_id : 0, sizeof(grid)};
     size_t at = 3 + (sizeof(grid) + 7) / 8;
     memcpy(words + 3, &grid, sizeof(grid));
     words[at++] = STREAM;
@@ -128,6 +129,16 @@ static void launches(void **state)
     struct answer second = run_kernel(a, b, true), second_b = words_at(b, 250);
     assert_memory_equal(first.bytes, second.bytes, first.size);
     assert_memory_equal(first_b.bytes, second_b.bytes, first_b.size);
+    /* Another of the library's, which gets its function in the view. */
+    kernel_id = KERNEL + 1;
+    expect_success(ask_named(WH_CUDA_wh_get_kernel, LIBRARY, "madd", kernel_id));
+    wait_for_sleep();
+    first = run_kernel(a, b, true);
+    test->pair.client->step_in = NULL;
+    second = run_kernel(a, b, false);
+    test->pair.client->step_in = step_in;
+    assert_memory_equal(first.bytes, second.bytes, first.size);
+    kernel_id = KERNEL;
 }
 
 static uint32_t word_of(struct answer answer)

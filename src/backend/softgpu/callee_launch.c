@@ -45,18 +45,24 @@ const struct wh_soft_memory *soft_memory_of(struct soft_context *context)
 
 /* ---- functions ---- */
 
-/* The function that is launched by this handle, if it has been made: else the driver makes it. */
+/* The function that is launched by this handle; made, if the library is in the context already. */
 static const struct soft_function *find_function(CUfunction handle)
 {
     enum soft_kind kind;
+    struct soft_function *made;
     struct soft_object *object = soft_object_find(handle, &kind);
     soft_object_release(object);
     if (object && kind == SOFT_FUNCTION)
         return (const struct soft_function *)object;
-    if (object && kind == SOFT_KERNEL)
-        return soft_kernel_made((const struct soft_kernel *)object, soft_callee()->current,
-                                soft_callee_sees);
-    return NULL;
+    if (!object || kind != SOFT_KERNEL)
+        return NULL;
+    const struct soft_function *function = soft_kernel_made(
+        (const struct soft_kernel *)object, soft_callee()->current, soft_callee_sees);
+    if (function || !soft_callee_reaches_launchable(handle) ||
+        soft_launchable_find(handle, &made) != CUDA_SUCCESS)
+        return function;
+    soft_object_release(made); /* its module has it */
+    return made;
 }
 
 bool soft_callee_reaches_launch(CUfunction handle, uint64_t blocks, uint64_t threads)
