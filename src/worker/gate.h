@@ -20,7 +20,7 @@
 #define WH_CALLEE_MESSAGE 5120u /* larger messages are for the worker's threads */
 #define WH_CALLEE_LOG     (128u << 10)
 #define WH_CALLEE_ROOM    (1u << 20)
-#define WH_GATE_RANGES    8u
+#define WH_GATE_RANGES    12u
 #define WH_GATE_ARENA     WH_ARENA_NEAR /* bytes of the arena, from its start */
 #define WH_GATE_STACK     4u            /* pages of a lane */
 
