@@ -211,7 +211,7 @@ bool soft_callee_reaches_kernels(CUlibrary handle)
     const struct soft_library *library;
     return soft_callee_reaches_library(handle) &&
            (!(library = object_of(handle, SOFT_LIBRARY)) ||
-            (soft_library_kernels_seen(library, soft_callee_sees) &&
+            (soft_library_kernels_seen(library, MOST_FUNCTIONS, soft_callee_sees) &&
              wh_view_sees_module(soft_library_code(library))));
 }
 

@@ -485,10 +485,11 @@ const struct wh_soft_module *soft_library_code(const struct soft_library *librar
     return library->code;
 }
 
-bool soft_library_kernels_seen(const struct soft_library *library,
+bool soft_library_kernels_seen(const struct soft_library *library, size_t most,
                                bool (*sees)(const void *bytes, size_t size))
 {
-    bool seen = sees(library->kernels, library->nkernels * sizeof(*library->kernels));
+    bool seen = library->nkernels <= most &&
+                sees(library->kernels, library->nkernels * sizeof(*library->kernels));
     for (size_t i = 0; seen && i < library->nkernels; i++)
         seen = sees(library->kernels[i], sizeof(*library->kernels[i]));
     return seen;

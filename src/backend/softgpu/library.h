@@ -151,10 +151,11 @@ CUresult soft_launchable_find(CUfunction handle, struct soft_function **function
 
 struct soft_kernel;
 
-/* A library itself; its kernels, if it can; a kernel, and what is made of it in all contexts. */
+/* A library itself; its kernels, if it can and they are no more than that; a kernel, and what is
+ * made of it in all contexts. */
 bool soft_library_seen(const struct soft_library *library,
                        bool (*sees)(const void *bytes, size_t size));
-bool soft_library_kernels_seen(const struct soft_library *library,
+bool soft_library_kernels_seen(const struct soft_library *library, size_t most,
                                bool (*sees)(const void *bytes, size_t size));
 bool soft_kernel_seen(const struct soft_kernel *kernel,
                       bool (*sees)(const void *bytes, size_t size));
