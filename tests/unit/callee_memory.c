@@ -276,6 +276,50 @@ static void arena_that_is_left(void **state)
     assert_int_equal(token_state(7), WH_TOKEN_BROKEN);
 }
 
+/* ---- memory that both have ---- */
+
+#define SHARED 0x270000000000ull /* where the client has the arena */
+
+static void share_pieces(bool view)
+{
+    const uint64_t a = SHARED + (2 << 20), b = SHARED + (3 << 20);
+    if (view)
+        wait_for_sleep();
+    uint64_t before = test->gate.carried_out;
+    struct answer made = ASK(WH_CUDA_wh_host_register, a, 70000, CU_MEMHOSTREGISTER_DEVICEMAP, 8);
+    assert_int_equal(status(&made), CUDA_SUCCESS);
+    assert_int_equal(number_of(&made, 0), a);
+    expect_success(ASK(WH_CUDA_wh_host_register, b, 4096, 0, 8));
+    struct answer again = ASK(WH_CUDA_wh_host_register, a + 4096, 4096, 0, 8);
+    assert_int_equal(status(&again), CUDA_ERROR_HOST_MEMORY_ALREADY_REGISTERED);
+    again = ASK(WH_CUDA_wh_host_register, SHARED - 4096, 4096, 0, 8);
+    assert_int_equal(status(&again), CUDA_ERROR_INVALID_VALUE);
+    again = ASK(WH_CUDA_wh_host_register, SHARED, UINT64_MAX - 4096, 0, 8);
+    assert_int_equal(status(&again), CUDA_ERROR_INVALID_VALUE);
+    expect_success(ASK(WH_CUDA_wh_host_unregister, b));
+    again = ASK(WH_CUDA_wh_host_unregister, b);
+    assert_int_equal(status(&again), CUDA_ERROR_INVALID_VALUE);
+    again = ASK(WH_CUDA_wh_host_unregister, a + 4096);
+    assert_int_equal(status(&again), CUDA_ERROR_INVALID_VALUE);
+    expect_success(ASK(WH_CUDA_wh_host_unregister, a));
+    assert_int_equal(test->gate.carried_out - before, view ? 9 : 0);
+}
+
+static void shared_memory(void **state)
+{
+    (void)state;
+    struct answer made = ASK(WH_CUDA_wh_share_arena, SHARED);
+    assert_int_equal(status(&made), CUDA_SUCCESS);
+    expect_success(ASK(WH_CUDA_cuMemFree_v2, allocate(1))); /* the worker's list has room */
+    (void)ASK(WH_CUDA_cuCtxGetFlags, 4);
+    share_pieces(true);
+    test->pair.client->step_in = NULL;
+    share_pieces(false);
+    test->pair.client->step_in = step_in;
+    assert_int_equal(test->account.allocated, 0);
+    assert_int_equal(test->account.calls, test->sent);
+}
+
 /* ---- in a stream's order ---- */
 
 static void make_pool(void)
@@ -381,6 +425,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(rows_that_are_left, open_session, close_session),
         cmocka_unit_test_setup_teardown(arena, open_session, close_session),
         cmocka_unit_test_setup_teardown(arena_that_is_left, open_session, close_session),
+        cmocka_unit_test_setup_teardown(shared_memory, open_session, close_session),
         cmocka_unit_test_setup_teardown(in_order, open_session, close_session),
         cmocka_unit_test_setup_teardown(in_order_that_is_left, open_session, close_session),
     };

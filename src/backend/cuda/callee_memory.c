@@ -153,6 +153,22 @@ HAND(free_async,
 CALL(trim_pool, soft_callee_reaches_pool_trim(POINTER(struct CUmemPoolHandle_st, 0)),
      MemPoolTrimTo(POINTER(struct CUmemPoolHandle_st, 0), a[1]))
 
+/* Memory of the program's that is the device's, too: only the maps know of it. */
+HAND(share_memory,
+     wh_callee_reaches_maps(call) && wh_cuda_ranges_have_room(wh_cuda_state(call)->ranges),
+     host_register(call, a[0], a[1], (unsigned)a[2], POINTER(CUdeviceptr, 3)))
+
+/* What has a mapping of its own is the worker's. */
+static bool is_plain(struct wh_call *call, uint64_t address)
+{
+    struct wh_cuda_range range;
+    return wh_callee_reaches_maps(call) &&
+           (!wh_cuda_ranges_find(wh_cuda_state(call)->ranges, address, 0, &range) ||
+            range.kind != WH_CUDA_RANGE_ALIAS);
+}
+
+HAND(unshare_memory, is_plain(call, a[0]), host_unregister(call, a[0]))
+
 /* ---- launches ---- */
 
 /* Without attributes, and of few threads; none while another process sees what is not for good. */

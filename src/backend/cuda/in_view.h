@@ -164,6 +164,8 @@
     X(wh_copy_to_device, write_arena, true)                                   \
     X(wh_copy_from_device, read_arena, true)                                  \
     X(wh_write_box, write_box, false)                                         \
-    X(wh_read_box, read_box, false)
+    X(wh_read_box, read_box, false)                                           \
+    X(wh_host_register, share_memory, false)                                  \
+    X(wh_host_unregister, unshare_memory, false)
 
 #endif

@@ -137,6 +137,7 @@ static void *shared_bytes(struct wh_call *call, CUdeviceptr address, size_t size
 CUresult wh_cuda_do_host_register(struct wh_call *call, CUdeviceptr address, size_t size,
                                   unsigned int flags, CUdeviceptr *device)
 {
+    const struct wh_cuda_functions_table *f = wh_cuda_driver(call);
     struct wh_cuda_state *state = wh_cuda_state(call);
     void *memory = shared_bytes(call, address, size);
     struct wh_cuda_range range = {.start = address,
@@ -146,15 +147,15 @@ CUresult wh_cuda_do_host_register(struct wh_call *call, CUdeviceptr address, siz
     CUdeviceptr mapped = 0;
     if (!memory || size == 0)
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult result = state->f.cuMemHostRegister_v2(memory, size, flags);
+    CUresult result = f->cuMemHostRegister_v2(memory, size, flags);
     if (result != CUDA_SUCCESS)
         return result;
     if (flags & CU_MEMHOSTREGISTER_DEVICEMAP)
-        result = state->f.cuMemHostGetDevicePointer_v2(&mapped, memory, 0);
+        result = f->cuMemHostGetDevicePointer_v2(&mapped, memory, 0);
     if (result == CUDA_SUCCESS && !wh_cuda_ranges_add(state->ranges, &range))
         result = CUDA_ERROR_INVALID_VALUE;
     if (result != CUDA_SUCCESS)
-        state->f.cuMemHostUnregister(memory);
+        f->cuMemHostUnregister(memory);
     if (device)
         *device = mapped;
     return result;
@@ -198,7 +199,7 @@ CUresult wh_cuda_do_host_unregister(struct wh_call *call, CUdeviceptr address)
     if (!wh_cuda_ranges_find(state->ranges, address, 0, &range) || range.start != address ||
         (range.kind != WH_CUDA_RANGE_SHARED && range.kind != WH_CUDA_RANGE_ALIAS))
         return CUDA_ERROR_INVALID_VALUE;
-    CUresult result = state->f.cuMemHostUnregister((void *)(uintptr_t)address);
+    CUresult result = wh_cuda_driver(call)->cuMemHostUnregister((void *)(uintptr_t)address);
     wh_cuda_ranges_take(state->ranges, address, NULL);
     if (range.kind == WH_CUDA_RANGE_ALIAS)
         munmap((void *)(uintptr_t)address, range.size);

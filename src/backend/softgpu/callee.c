@@ -177,11 +177,6 @@ void soft_pool_trim(struct soft_pool *pool, uint64_t keep)
     }
 }
 
-void soft_host_give(const struct soft_range *range)
-{
-    (void)range;
-}
-
 void soft_ipc_give(const struct soft_range *range)
 {
     (void)range;
@@ -191,6 +186,12 @@ bool soft_graph_memory_free(CUdeviceptr address)
 {
     (void)address;
     return false;
+}
+
+int munmap(void *memory, size_t size)
+{
+    (void)memory, (void)size; /* none of it is mapped for a call here */
+    return 0;
 }
 
 int madvise(void *memory, size_t size, int advice)
