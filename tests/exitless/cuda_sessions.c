@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Sessions that come and go: `cuda_sessions COUNT TOGETHER` starts a process for each, at most
- * TOGETHER at once. Each opens the device and calls from two threads, one of which launches; then
- * it ends in one of four ways: it closes what it has, it leaves while its threads call, or it is
- * killed in its calls by SIGKILL, soon or later.
+ * TOGETHER at once. Each opens the device and calls from two threads, one of which launches, the
+ * other makes and ends events; then it ends in one of four ways: it closes what it has, it leaves
+ * while its threads call, or it is killed in its calls by SIGKILL, soon or later.
  */
 #include "cuda_program.h"
 
@@ -32,12 +32,19 @@ static const char ptx[] = ".version 7.0\n.target sm_70\n.address_size 64\n"
 static CUcontext context;
 static int in_call[2]; /* a byte comes when the calls have begun */
 
+/* Some of the events are for the session's end. */
 static void ask(size_t i)
 {
     size_t value;
+    CUevent event;
     CHECK(cuCtxSetLimit(CU_LIMIT_STACK_SIZE, 1024 + i % 4096));
     CHECK(cuCtxGetLimit(&value, CU_LIMIT_STACK_SIZE));
     expect(value == 1024 + i % 4096, "the limit", i);
+    CHECK(cuEventCreate(&event, CU_EVENT_DISABLE_TIMING));
+    CHECK(cuEventRecord(event, NULL));
+    CHECK(cuEventQuery(event));
+    if (i % 8)
+        CHECK(cuEventDestroy_v2(event));
 }
 
 static void *ask_forever(void *unused)
