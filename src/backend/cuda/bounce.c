@@ -19,18 +19,25 @@
 #include "base/util.h"
 #include "channel/park.h"
 
-#define PLACES    32u /* at once; a bit each */
+#define CONTEXTS  8u  /* that have places; others do without */
+#define PLACES    32u /* of each, at once; a bit each */
 #define PLACE     1024u
 #define STREAMS   16u
 #define SPIN_NS   20000u
 #define MARK_STEP UINT64_C(0x9e3779b97f4a7c15) /* odd, and no two marks in a row alike anywhere */
 
-struct wh_cuda_bounce {
-    _Alignas(4096) uint8_t places[PLACES][PLACE];
-    pthread_mutex_t lock;
+/* Of one context, whose end takes the registration with it: no copy of another's may be under way
+ * to them then. */
+struct places {
     const void *_Atomic context; /* in which they are registered; NULL: they are not */
     const void *refused;         /* the context in which that failed */
+    uint8_t (*bytes)[PLACE];     /* PLACES of them; NULL until they are needed */
     _Atomic uint32_t taken;
+};
+
+struct wh_cuda_bounce {
+    struct places places[CONTEXTS];
+    pthread_mutex_t lock; /* for whoever registers or forgets */
     _Atomic uint64_t mark;
     struct wh_spin spin;
     _Atomic uint64_t waited[STREAMS]; /* a stream, and the count of other calls then */
@@ -38,10 +45,9 @@ struct wh_cuda_bounce {
 
 struct wh_cuda_bounce *wh_cuda_bounce_new(void)
 {
-    struct wh_cuda_bounce *bounce = aligned_alloc(4096, sizeof(*bounce));
+    struct wh_cuda_bounce *bounce = calloc(1, sizeof(*bounce));
     if (!bounce)
         return NULL;
-    memset(bounce, 0, sizeof(*bounce));
     pthread_mutex_init(&bounce->lock, NULL);
     wh_spin_init(&bounce->spin, SPIN_NS, SPIN_NS);
     return bounce;
@@ -51,52 +57,79 @@ void wh_cuda_bounce_forget(const struct wh_cuda_state *state, const void *contex
 {
     struct wh_cuda_bounce *bounce = state->bounce;
     pthread_mutex_lock(&bounce->lock);
-    if (bounce->refused == context)
-        bounce->refused = NULL;
-    if (bounce->context == context)
-        bounce->context = NULL;
+    for (unsigned i = 0; i < CONTEXTS; i++) {
+        if (bounce->places[i].refused == context)
+            bounce->places[i].refused = NULL;
+        if (bounce->places[i].context == context)
+            bounce->places[i].context = NULL;
+    }
     pthread_mutex_unlock(&bounce->lock);
 }
 
-static bool is_registered(struct wh_call *call, struct wh_cuda_bounce *bounce)
+/* The context's own; NULL: it has none. */
+static struct places *places_of(struct wh_cuda_bounce *bounce, const void *context)
 {
-    const void *context = wh_cuda_current(call);
-    if (bounce->context)
-        return true;
-    if (!context)
-        return false;
+    for (unsigned i = 0; i < CONTEXTS; i++)
+        if (bounce->places[i].context == context)
+            return &bounce->places[i];
+    return NULL;
+}
+
+/* Places that no context has, for one that has none. The lock is held. */
+static struct places *vacant(struct wh_cuda_bounce *bounce, const void *context)
+{
+    struct places *found = NULL;
+    for (unsigned i = 0; i < CONTEXTS; i++) {
+        struct places *p = &bounce->places[i];
+        if (p->refused == context)
+            return NULL;
+        if (!found && !p->context && !p->refused && !p->taken)
+            found = p;
+    }
+    return found;
+}
+
+static struct places *register_places(struct wh_call *call, const void *context)
+{
+    struct wh_cuda_bounce *bounce = wh_cuda_state(call)->bounce;
     pthread_mutex_lock(&bounce->lock);
-    if (!bounce->context && bounce->refused != context) {
-        bool good =
-            wh_cuda_driver(call)->cuMemHostRegister_v2(bounce->places, sizeof(bounce->places),
-                                                       CU_MEMHOSTREGISTER_PORTABLE) == CUDA_SUCCESS;
+    struct places *p = places_of(bounce, context);
+    if (!p && (p = vacant(bounce, context))) {
+        if (!p->bytes)
+            p->bytes = aligned_alloc(4096, (size_t)PLACES * PLACE);
+        bool good = p->bytes && wh_cuda_driver(call)->cuMemHostRegister_v2(
+                                    p->bytes, (size_t)PLACES * PLACE, 0) == CUDA_SUCCESS;
         if (good)
-            bounce->context = context;
+            p->context = context;
         else
-            bounce->refused = context;
+            p->refused = context;
+        p = good ? p : NULL;
     }
     pthread_mutex_unlock(&bounce->lock);
-    return bounce->context != NULL;
+    return p;
 }
 
 /* A place to be given back by put(); NULL: there is none. */
-static void *take(struct wh_call *call, struct wh_cuda_bounce *bounce, size_t size)
+static void *take(struct wh_call *call, size_t size, struct places **from)
 {
-    if (size > PLACE || !is_registered(call, bounce))
+    const void *context = size <= PLACE ? wh_cuda_current(call) : NULL;
+    struct places *p = context ? places_of(wh_cuda_state(call)->bounce, context) : NULL;
+    *from = p ? p : context ? register_places(call, context) : NULL;
+    if (!*from)
         return NULL;
-    uint32_t taken = bounce->taken;
+    uint32_t taken = (*from)->taken;
     while (taken != UINT32_MAX) {
         unsigned i = (unsigned)__builtin_ctz(~taken);
-        if (atomic_compare_exchange_weak(&bounce->taken, &taken, taken | 1u << i))
-            return bounce->places[i];
+        if (atomic_compare_exchange_weak(&(*from)->taken, &taken, taken | 1u << i))
+            return (*from)->bytes[i];
     }
     return NULL;
 }
 
-static void put(struct wh_cuda_bounce *bounce, const void *place)
+static void put(struct places *to, const void *place)
 {
-    size_t i = (size_t)((const uint8_t *)place - bounce->places[0]) / PLACE;
-    atomic_fetch_and(&bounce->taken, ~(1u << i));
+    size_t i = (size_t)((const uint8_t *)place - to->bytes[0]) / PLACE;
+    atomic_fetch_and(&to->taken, ~(1u << i));
 }
 
 /*
@@ -170,7 +203,8 @@ CUresult wh_cuda_fetch(struct wh_call *call, void *bytes, CUdeviceptr from, size
                        CUstream stream)
 {
     const struct wh_cuda_state *state = wh_cuda_state(call);
-    void *place = take(call, state->bounce, size);
+    struct places *places;
+    void *place = take(call, size, &places);
     size_t word = place ? word_around(from, size) : 0;
     CUresult result = CUDA_ERROR_INVALID_VALUE;
     if (word)
@@ -179,6 +213,6 @@ CUresult wh_cuda_fetch(struct wh_call *call, void *bytes, CUdeviceptr from, size
     if (!word || (result == CUDA_ERROR_INVALID_VALUE && word != size))
         result = fetch_bytes(state, bytes, from, size, stream, place);
     if (place)
-        put(state->bounce, place);
+        put(places, place);
     return result;
 }
