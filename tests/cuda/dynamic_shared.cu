@@ -75,6 +75,8 @@ static void check_large(int *device)
     for (int i = 0; i < count; i++)
         host[i] = i ^ 0x55;
     CHECK(cudaMemcpy(device, host, size, cudaMemcpyHostToDevice));
+    reverse<<<1, 128, 48 * 1024>>>(device, 1);
+    printf("48 KiB beside its own: %s\n", cudaGetErrorName(cudaGetLastError()));
     reverse_large<<<1, 256, size>>>(device, count);
     printf("64 KiB without leave: %s\n", cudaGetErrorName(cudaGetLastError()));
     CHECK(cudaFuncSetAttribute(reverse_large, cudaFuncAttributeMaxDynamicSharedMemorySize, size));

@@ -33,6 +33,7 @@ struct wh_cuda_code {
     struct wh_cuda_child *children;
     struct wh_cuda_layout *_Atomic layout; /* functions and kernels */
     _Atomic int most_threads;              /* of a block; 0: not asked yet */
+    _Atomic int own_shared;                /* bytes of a block, and 1; 0: not asked yet */
     _Atomic uint64_t clustered;            /* likewise; see launch.c */
     struct wh_cuda_facts *_Atomic facts;   /* for profilers (observe_id.c), or NULL */
     struct wh_cuda_old_launch *old;        /* what old_launch.c was told of a function, or NULL */

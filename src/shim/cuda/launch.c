@@ -16,6 +16,7 @@
 #define ON_STACK        4096u
 #define MOST_ATTRIBUTES 64u
 #define MOST_THREADS    1024u
+#define MOST_SHARED     (48u << 10)
 
 /* One launch on its way. */
 struct launch {
@@ -57,6 +58,21 @@ static uint64_t most_threads(struct wh_object *object)
     return (uint64_t)most;
 }
 
+/* The shared memory that the kernel has by itself; likewise. */
+static uint64_t own_shared(struct wh_object *object)
+{
+    struct wh_cuda_code *code = wh_cuda_code_known(object);
+    int own = code ? atomic_load_explicit(&code->own_shared, memory_order_relaxed) : 0;
+    if (own > 0)
+        return (uint64_t)own - 1;
+    own = attribute_of(object, CU_FUNC_ATTRIBUTE_SHARED_SIZE_BYTES);
+    if (own < 0)
+        return 0;
+    if (code)
+        atomic_store_explicit(&code->own_shared, own + 1, memory_order_relaxed);
+    return (uint64_t)own;
+}
+
 /* Whether the kernel was compiled for clusters, or set to have them, whose rules the driver knows
  * best; kept with the number of such settings, which are rare. */
 static bool is_clustered(struct wh_object *object)
@@ -82,8 +98,10 @@ static bool looks_good(const struct launch *l)
         g->block[2] > 64)
         return false;
     if (g->grid[0] == 0 || g->grid[1] == 0 || g->grid[2] == 0 || g->grid[0] > INT_MAX ||
-        g->grid[1] > 65535 || g->grid[2] > 65535 || g->shared > 48u << 10 || l->nattributes)
+        g->grid[1] > 65535 || g->grid[2] > 65535 || g->shared > MOST_SHARED || l->nattributes)
         return false;
+    if (g->shared && g->shared + own_shared(l->code) > MOST_SHARED)
+        return false; /* unless the program has allowed the kernel more */
     return threads <= most_threads(l->code) && !is_clustered(l->code);
 }
 
