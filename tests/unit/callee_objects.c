@@ -225,6 +225,74 @@ static void last_reference(void **state)
     same_counts(&before);
 }
 
+/* ---- textures, which have a number ---- */
+
+static struct answer ask_texture(uint64_t array, uint32_t flags)
+{
+    const CUDA_RESOURCE_DESC resource = {.resType = CU_RESOURCE_TYPE_ARRAY};
+    const CUDA_TEXTURE_DESC texture = {.flags = flags};
+    uint64_t words[8 + (sizeof(resource) + sizeof(texture)) / 8] = {sizeof(resource)}, *at = words;
+    memcpy(++at, &resource, sizeof(resource));
+    at += sizeof(resource) / 8;
+    *at++ = array;
+    *at++ = 0;
+    *at++ = sizeof(texture);
+    memcpy(at, &texture, sizeof(texture));
+    at += sizeof(texture) / 8;
+    *at++ = WH_PAYLOAD_NULL;
+    *at++ = 8;
+    return ask(WH_CUDA_wh_texture_create, words, (size_t)(at - words));
+}
+
+static uint64_t make_texture(uint64_t array)
+{
+    struct answer answer = ask_texture(array, 0);
+    uint64_t number;
+    assert_int_equal(status(&answer), CUDA_SUCCESS);
+    memcpy(&number, answer.bytes + 16, sizeof(number));
+    return number;
+}
+
+static void textures(void **state)
+{
+    (void)state;
+    make_array(FIRST);
+    leave_view();
+    enter_view();
+    struct counts before = count();
+    uint64_t done = test->gate.carried_out, mine = make_texture(FIRST);
+    struct answer none =
+        ask_texture(FIRST, 1u << 20); /* a flag that there is not: gives all back */
+    assert_int_equal(status(&none), CUDA_ERROR_INVALID_VALUE);
+    none = ASK(WH_CUDA_wh_surface_create, FIRST, 8); /* the array is not for that */
+    assert_int_equal(status(&none), CUDA_ERROR_INVALID_VALUE);
+    none = ASK(WH_CUDA_wh_surface_exists, mine);
+    assert_int_equal(status(&none), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(test->gate.carried_out, done + 4);
+    leave_view();
+    uint64_t workers = make_texture(FIRST);
+    const struct soft_object *object = (const void *)(uintptr_t)mine;
+    assert_true(object->destroy == ((const struct soft_object *)(uintptr_t)workers)->destroy);
+    expect_success(ASK(WH_CUDA_cuTexObjectDestroy, mine));
+    enter_view();
+    done = test->gate.carried_out;
+    expect_success(ASK(WH_CUDA_cuTexObjectDestroy, workers));
+    none = ASK(WH_CUDA_cuTexObjectDestroy, workers);
+    assert_int_equal(status(&none), CUDA_ERROR_INVALID_VALUE);
+    none = ASK(WH_CUDA_cuTexObjectDestroy, (uint64_t)(uintptr_t)real_of(EVENT)); /* no texture */
+    assert_int_equal(status(&none), CUDA_ERROR_INVALID_VALUE);
+    assert_int_equal(test->gate.carried_out, done + 3);
+    leave_view();
+    enter_view();
+    same_counts(&before);
+    /* An array that went before its texture goes with it: that is the worker's. */
+    mine = make_texture(FIRST);
+    POST(WH_CUDA_cuArrayDestroy, FIRST);
+    done = test->gate.carried_out;
+    expect_success(ASK(WH_CUDA_cuTexObjectDestroy, mine));
+    assert_int_equal(test->gate.carried_out, done);
+}
+
 /* ---- what is left ---- */
 
 /* What is there, but for some bytes. */
@@ -412,6 +480,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(again_and_again, open_session, close_session),
         cmocka_unit_test_setup_teardown(nothing_put_by, open_session, close_session),
         cmocka_unit_test_setup_teardown(last_reference, open_session, close_session),
+        cmocka_unit_test_setup_teardown(textures, open_session, close_session),
         cmocka_unit_test_setup_teardown(not_in_view, open_session, close_session),
         cmocka_unit_test_setup_teardown(known_to_others, open_session, close_session),
         cmocka_unit_test_setup_teardown(lies, open_session, close_session),

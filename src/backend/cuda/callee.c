@@ -183,6 +183,9 @@ static const struct wh_cuda_functions_table functions = {
     .cuStreamGetCaptureInfo_v3 = cuStreamGetCaptureInfo_v3,
     .cuStreamSetAttribute = cuStreamSetAttribute,
     .cuStreamSynchronize = cuStreamSynchronize,
+    .cuSurfObjectCreate = cuSurfObjectCreate,
+    .cuSurfObjectGetResourceDesc = cuSurfObjectGetResourceDesc,
+    .cuTexObjectCreate = cuTexObjectCreate,
 };
 
 static bool reaches(struct wh_worker *worker, uint64_t address, uint64_t size)

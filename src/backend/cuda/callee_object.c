@@ -28,6 +28,21 @@ bool wh_callee_name_primary(struct wh_call *call, uint64_t *a)
     return true;
 }
 
+/* ---- textures and surfaces, which have numbers, and no place in the table ---- */
+
+#define ARRAY_AT(i)  soft_callee_reaches_array(POINTER(struct CUarray_st, i))
+#define LEVELS_AT(i) soft_callee_reaches_levels(POINTER(struct CUmipmappedArray_st, i))
+
+HAND(make_texture, wh_callee_reaches_maps(call) && ARRAY_AT(1) && LEVELS_AT(2),
+     texture_create(call, POINTER(const CUDA_RESOURCE_DESC, 0), POINTER(struct CUarray_st, 1),
+                    POINTER(struct CUmipmappedArray_st, 2), POINTER(const CUDA_TEXTURE_DESC, 3),
+                    POINTER(const CUDA_RESOURCE_VIEW_DESC, 4), POINTER(CUtexObject, 5)))
+HAND(make_surface, ARRAY_AT(0),
+     surface_create(call, POINTER(struct CUarray_st, 0), POINTER(CUsurfObject, 1)))
+HAND(find_surface, soft_callee_reaches_texture(a[0]), surface_exists(call, a[0]))
+CALL(end_texture, soft_callee_reaches_texture_end(a[0]), TexObjectDestroy(a[0]))
+CALL(end_surface, soft_callee_reaches_texture_end(a[0]), SurfObjectDestroy(a[0]))
+
 /* ---- found by name; the driver's object may be one that there is ---- */
 
 #define NAMES_AT(i) soft_callee_reaches_names(POINTER(struct CUmod_st, i))

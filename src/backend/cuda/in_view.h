@@ -138,6 +138,11 @@
     X(cuEventDestroy_v2, end_event, true)                                     \
     X(cuStreamDestroy_v2, end_stream, true)                                   \
     X(cuArrayDestroy, end_array, true)                                        \
+    X(wh_texture_create, make_texture, false)                                 \
+    X(wh_surface_create, make_surface, false)                                 \
+    X(wh_surface_exists, find_surface, false)                                 \
+    X(cuTexObjectDestroy, end_texture, false)                                 \
+    X(cuSurfObjectDestroy, end_surface, false)                                \
     X(wh_forget_context, forget_name, true)                                   \
     X(wh_forget_function, forget_name, true)                                  \
     X(wh_forget_kernel, forget_name, true)                                    \

@@ -12,6 +12,7 @@
 #include "backend/softgpu/event.h"
 #include "backend/softgpu/graph.h"
 #include "backend/softgpu/pool.h"
+#include "backend/softgpu/texture.h"
 #include "base/meter.h"
 
 #include <time.h>
@@ -117,6 +118,9 @@ static void end(struct soft_object *object)
     } else if (object->kind == SOFT_ARRAY) {
         size = sizeof(struct soft_array);
         soft_array_end(object);
+    } else if (object->kind == SOFT_TEXTURE) {
+        size = sizeof(struct soft_texture);
+        soft_texture_end(object);
     }
     if (!size)
         return;

@@ -40,6 +40,7 @@ bool soft_callee_reaches_context(void);
 bool soft_callee_reaches_named(CUcontext handle);
 bool soft_callee_reaches_array(CUarray handle);
 bool soft_callee_reaches_mipmap(CUmipmappedArray handle);
+bool soft_callee_reaches_levels(CUmipmappedArray handle); /* with all of them */
 bool soft_callee_reaches_texture(uint64_t number);
 bool soft_callee_reaches_module(CUmodule handle);
 bool soft_callee_reaches_library(CUlibrary handle);
@@ -58,6 +59,7 @@ bool soft_callee_reaches_event(CUevent handle);
 bool soft_callee_reaches_event_end(CUevent handle);
 bool soft_callee_reaches_stream_end(CUstream handle);
 bool soft_callee_reaches_array_end(CUarray handle);
+bool soft_callee_reaches_texture_end(uint64_t number);
 
 /* Whether a stream can be put among the others. */
 bool soft_callee_reaches_streams(void);

@@ -305,6 +305,28 @@ bool soft_callee_reaches_mipmap(CUmipmappedArray handle)
     return reaches(handle, sizeof(struct soft_mipmap));
 }
 
+bool soft_callee_reaches_levels(CUmipmappedArray handle)
+{
+    if (!soft_callee_reaches_mipmap(handle))
+        return false;
+    const struct soft_mipmap *mipmap = object_of(handle, SOFT_MIPMAP);
+    for (unsigned i = 0; mipmap && i < mipmap->nlevels; i++)
+        if (!soft_callee_sees(mipmap->levels[i], sizeof(*mipmap->levels[i])))
+            return false;
+    return true;
+}
+
+/* What is behind it must have its handle yet, so that it does not go with the texture. */
+bool soft_callee_reaches_texture_end(uint64_t number)
+{
+    if (!soft_callee_reaches_texture(number))
+        return false;
+    const struct soft_texture *texture = object_of((const void *)(uintptr_t)number, SOFT_TEXTURE);
+    return !texture || (has_context(&texture->object) &&
+                        (!texture->backing || object_of(texture->backing, SOFT_ARRAY) ||
+                         object_of(texture->backing, SOFT_MIPMAP)));
+}
+
 bool soft_callee_reaches_texture(uint64_t number)
 {
     return reaches((const void *)(uintptr_t)number, sizeof(struct soft_texture));

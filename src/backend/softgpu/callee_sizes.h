@@ -6,12 +6,14 @@
 #include "backend/softgpu/array.h"
 #include "backend/softgpu/event.h"
 #include "backend/softgpu/library.h"
+#include "backend/softgpu/texture.h"
 
 /* X(bytes, how many blocks of so many) */
-#define SOFT_CALLEE_SIZES(X)          \
-    X(sizeof(struct soft_event), 128) \
-    X(sizeof(struct soft_stream), 32) \
-    X(sizeof(struct soft_array), 16)  \
+#define SOFT_CALLEE_SIZES(X)           \
+    X(sizeof(struct soft_event), 128)  \
+    X(sizeof(struct soft_stream), 32)  \
+    X(sizeof(struct soft_array), 16)   \
+    X(sizeof(struct soft_texture), 16) \
     X(sizeof(struct soft_function), 32)
 
 #endif

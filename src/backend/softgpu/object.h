@@ -59,6 +59,7 @@ void *soft_object_new(enum soft_kind kind, size_t size, struct soft_context *con
 void soft_stream_end(void *object);
 void soft_event_end(void *object);
 void soft_array_end(void *object);
+void soft_texture_end(void *object);
 void soft_function_end(void *object);
 
 /* Makes the handle good; the caller's reference becomes the list's. */

@@ -19,6 +19,7 @@ struct soft_driver soft = {.map.lock = PTHREAD_RWLOCK_INITIALIZER,
                            .ends = {[SOFT_STREAM] = soft_stream_end,
                                     [SOFT_EVENT] = soft_event_end,
                                     [SOFT_ARRAY] = soft_array_end,
+                                    [SOFT_TEXTURE] = soft_texture_end,
                                     [SOFT_FUNCTION] = soft_function_end}};
 
 struct soft_driver *soft_driver(void)

@@ -15,7 +15,7 @@
 #define ALIGNMENT     512u
 #define ROW_ALIGNMENT 32u
 
-static void destroy_texture(void *object)
+void soft_texture_end(void *object)
 {
     struct soft_texture *texture = object;
     soft_object_release(texture->backing);
@@ -223,7 +223,7 @@ SOFT_API CUresult cuTexObjectCreate(CUtexObject *number, const CUDA_RESOURCE_DES
     if (!number || !resource || !texturing)
         return CUDA_ERROR_INVALID_VALUE;
     SOFT_HOLD struct soft_texture *texture =
-        soft_object_new(SOFT_TEXTURE, sizeof(*texture), context, destroy_texture);
+        soft_object_new(SOFT_TEXTURE, sizeof(*texture), context, soft_texture_end);
     if (!texture)
         return CUDA_ERROR_OUT_OF_MEMORY;
     result = soft_texture_describe(texture, resource, texturing, view);
@@ -248,7 +248,7 @@ SOFT_API CUresult cuSurfObjectCreate(CUsurfObject *number, const CUDA_RESOURCE_D
     if (!number || !resource || resource->resType != CU_RESOURCE_TYPE_ARRAY || resource->flags)
         return CUDA_ERROR_INVALID_VALUE;
     SOFT_HOLD struct soft_texture *surface =
-        soft_object_new(SOFT_TEXTURE, sizeof(*surface), context, destroy_texture);
+        soft_object_new(SOFT_TEXTURE, sizeof(*surface), context, soft_texture_end);
     if (!surface)
         return CUDA_ERROR_OUT_OF_MEMORY;
     result = describe_array(surface, resource->res.array.hArray);
