@@ -404,12 +404,17 @@ static void run_ends(CUpti_SubscriberHandle subscriber)
 /* ---- all functions ---- */
 
 static std::set<std::string> names;
+static int begun, ended;
 
 static void CUPTIAPI note_name(void *, CUpti_CallbackDomain domain, CUpti_CallbackId,
                                const void *data)
 {
-    if (domain == CUPTI_CB_DOMAIN_DRIVER_API)
-        names.insert(((const CUpti_CallbackData *)data)->functionName);
+    auto d = (const CUpti_CallbackData *)data;
+
+    strange += domain != CUPTI_CB_DOMAIN_DRIVER_API;
+    names.insert(d->functionName);
+    begun += d->callbackSite == CUPTI_API_ENTER;
+    ended += d->callbackSite == CUPTI_API_EXIT;
 }
 
 static void run_domain()
@@ -418,6 +423,7 @@ static void run_domain()
     int version, n, value;
     size_t left, all;
 
+    CHECK(cuMemAlloc(&memory, BYTES));
     CUPTI(cuptiSubscribe(&subscriber, note_name, nullptr));
     CUPTI(cuptiEnableDomain(1, subscriber, CUPTI_CB_DOMAIN_DRIVER_API));
     CHECK(cuDriverGetVersion(&version));
@@ -425,13 +431,16 @@ static void run_domain()
     CHECK(cuDeviceGetAttribute(&value, CU_DEVICE_ATTRIBUTE_WARP_SIZE, 0));
     CHECK(cuFuncGetAttribute(&value, CU_FUNC_ATTRIBUTE_NUM_REGS, function));
     CHECK(cuMemGetInfo(&left, &all));
+    CHECK(cuMemcpyHtoD(memory, host, BYTES));
     CUPTI(cuptiEnableDomain(0, subscriber, CUPTI_CB_DOMAIN_DRIVER_API));
     CUPTI(cuptiUnsubscribe(subscriber));
     for (const char *name : {"cuDriverGetVersion", "cuDeviceGetCount", "cuDeviceGetAttribute",
-                             "cuFuncGetAttribute", "cuMemGetInfo"}) {
+                             "cuFuncGetAttribute", "cuMemGetInfo", "cuMemcpyHtoD"}) {
         auto found = names.lower_bound(name);
         expect(name, found != names.end() && found->compare(0, strlen(name), name) == 0);
     }
+    expect("of those and nothing else", names.size() == 6 && begun == 6 && ended == 6);
+    CHECK(cuMemFree(memory));
 }
 
 int main()

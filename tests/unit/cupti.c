@@ -17,7 +17,9 @@
 #include <semaphore.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 /* ---- the shim ---- */
 
@@ -695,6 +697,18 @@ static void *unsubscribe(void *unused)
     return NULL;
 }
 
+/* Whether that is true in a child of fork, and comes to an end. */
+#define child_does(condition)                                             \
+    ({                                                                    \
+        int status_ = 0;                                                  \
+        pid_t child_ = fork();                                            \
+        if (child_ == 0) {                                                \
+            alarm(5);                                                     \
+            _exit((condition) ? 0 : 1);                                   \
+        }                                                                 \
+        child_ > 0 && waitpid(child_, &status_, 0) == child_ && !status_; \
+    })
+
 static void waits_for_callbacks(void **state)
 {
     pthread_t caller, ender;
@@ -705,18 +719,24 @@ static void waits_for_callbacks(void **state)
     assert_int_equal(cuptiEnableDomain(1, race.subscriber, DRIVER_DOMAIN), CUPTI_SUCCESS);
     assert_int_equal(pthread_create(&caller, NULL, be_called, NULL), 0);
     sem_wait(&race.inside);
+    bool child_unsubscribes = child_does(cuptiUnsubscribe(race.subscriber) == CUPTI_SUCCESS);
     assert_int_equal(pthread_create(&ender, NULL, unsubscribe, NULL), 0);
-    /* From when it began to end, it is nobody's, but not yet another's. */
+    /* From when it began to end, it is nobody's, but not yet another's; in a child of fork, where
+     * the callback does not return, it has ended. */
     while (cuptiEnableDomain(1, race.subscriber, DRIVER_DOMAIN) == CUPTI_SUCCESS)
         sched_yield();
     assert_int_equal(tell_call(false, 0, false), 0);
     assert_int_equal(cuptiSubscribe(&two, (void *)(uintptr_t)called_back, NULL),
                      CUPTI_ERROR_MULTIPLE_SUBSCRIBERS_NOT_SUPPORTED);
+    bool child_subscribes =
+        child_does(cuptiSubscribe(&two, (void *)(uintptr_t)called_back, NULL) == CUPTI_SUCCESS &&
+                   cuptiUnsubscribe(two) == CUPTI_SUCCESS);
     sem_post(&race.leave);
     pthread_join(ender, NULL);
     pthread_join(caller, NULL);
     assert_int_equal(race.result, CUPTI_SUCCESS);
     assert_true(race.returned); /* after the callback */
+    assert_true(child_unsubscribes && child_subscribes);
     assert_int_equal(observed, 0);
 }
 

@@ -65,12 +65,16 @@ static struct {
 
 static _Thread_local unsigned running_here;
 
-/* Other threads' callbacks do not return in a child of fork, nor do they give back the lock. */
+/* Other threads' callbacks do not return in a child of fork, nor do they give back the lock, nor
+ * end the subscription that they were about to. */
 static void in_child(void)
 {
     pthread_mutex_init(&state.lock, NULL);
     pthread_cond_init(&state.returned, NULL);
     state.running = running_here;
+    if (state.ending)
+        state.subscriber = (struct subscriber){0};
+    state.ending = false;
 }
 
 static void watch_forks(void)
