@@ -220,17 +220,19 @@ static bool equip_probe(struct probe *probe)
                                   ".visible .entry nothing() { ret; }\n";
     return cuModuleLoadData(&probe->module, nothing) == CUDA_SUCCESS &&
            cuModuleGetFunction(&probe->kernel, probe->module, "nothing") == CUDA_SUCCESS &&
-           cuMemAlloc_v2(&probe->memory, BUSY_BYTES) == CUDA_SUCCESS;
+           cuMemAllocAsync(&probe->memory, BUSY_BYTES, probe->observed->stream) == CUDA_SUCCESS;
 }
 
 void wh_observed_measure(struct wh_observed_context *observed, const struct wh_cuda_clock *clock,
                          const struct wh_observed_base *base, const CUevent *events)
 {
     struct probe probe = {.observed = observed, .clock = clock, .base = base, .events = events};
+    CUstreamCaptureMode mode = CU_STREAM_CAPTURE_MODE_RELAXED; /* no capture is broken by this */
+    (void)cuThreadExchangeStreamCaptureMode(&mode);
     if (equip_probe(&probe))
         measure(&probe, &observed->cost);
-    if (probe.memory)
-        (void)cuMemFree_v2(probe.memory);
-    if (probe.module)
-        (void)cuModuleUnload(probe.module);
+    if (probe.memory) /* in order: cuMemFree would wait for what the program does */
+        (void)cuMemFreeAsync(probe.memory, observed->stream);
+    (void)cuThreadExchangeStreamCaptureMode(&mode);
+    /* The module goes with the context, for unloading it would wait, too. */
 }

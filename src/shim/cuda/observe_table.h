@@ -143,7 +143,8 @@ struct wh_observe_table {
      * under way. The observer must stay. */
     void (*observe)(const struct wh_observer *observer, unsigned what);
 
-    /* Tells of all work that the devices have done. Waits for none. */
+    /* Tells of all work that the devices have done. Waits for none of it; the first time in a
+     * context, when all of it is done, for a kernel of its own. */
     void (*collect)(void);
 
     /* The name of a function; NULL when there is none of this number. */

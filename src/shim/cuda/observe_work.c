@@ -429,7 +429,7 @@ static void put_back(struct wh_observed_context *observed, struct reading *r)
     observed->first = r->left;
 }
 
-/* Once in a context. `collecting` is held. */
+/* Once in a context, when nothing is known to be under way in it. `collecting` is held. */
 static void find_cost(struct wh_observed_context *observed, const struct wh_cuda_clock *clock)
 {
     CUevent events[WH_OBSERVED_PROBES];
@@ -475,7 +475,7 @@ static void collect(struct wh_observed_context *observed)
         if (!work->wait)
             give_back(work);
     pthread_mutex_unlock(&state.lock);
-    if (r.works && !observed->cost.known)
+    if (r.works && !r.left && !observed->cost.known)
         find_cost(observed, &clock);
     wh_observed_leave(visit);
     wh_observed_correct(&clock, &observed->cost, r.done);

@@ -150,6 +150,14 @@ void wh_cuda_callback_ran(void)
     atomic_fetch_add_explicit(&callbacks_run, 1, memory_order_release);
 }
 
+/* What such a call gave back is gone, whatever becomes of managed variables behind it. */
+static bool gives_back(uint16_t number)
+{
+    return number == WH_CUDA_cuMemFree_v2 || number == WH_CUDA_wh_primary_release ||
+           number == WH_CUDA_wh_primary_reset || number == WH_CUDA_wh_context_destroy ||
+           number == WH_CUDA_wh_host_unregister || number == WH_CUDA_wh_ipc_close;
+}
+
 /* Waits for the answer, and remembers a context's fault. */
 static CUresult ask(struct wh_session *session, const struct wh_call_desc *call, uint64_t *a)
 {
@@ -162,7 +170,8 @@ static CUresult ask(struct wh_session *session, const struct wh_call_desc *call,
         /* Acquire pairs with the release in wh_cuda_callback_ran: the worker, which orders the two,
          * is another process. */
         (void)atomic_load_explicit(&callbacks_run, memory_order_acquire);
-        result = wh_cuda_mirrors_pull();
+        CUresult pulled = wh_cuda_mirrors_pull();
+        result = gives_back(call->number) ? result : pulled;
     }
     if (wh_cuda_capturing())
         return wh_cuda_capture_judge(call->number, result);
