@@ -45,6 +45,9 @@ CALL(end_surface, soft_callee_reaches_texture_end(a[0]), SurfObjectDestroy(a[0])
 
 /* ---- found by name; the driver's object may be one that there is ---- */
 
+/* Finding a name takes time by the square of its place. */
+#define MOST_NAMED 256u
+
 #define NAMES_AT(i) soft_callee_reaches_names(POINTER(struct CUmod_st, i))
 #define PART_AT(i)  soft_callee_reaches_part(POINTER(struct CUlib_st, i))
 
@@ -66,7 +69,8 @@ HAND(get_global,
                 POINTER(const char, 2), (unsigned)a[3], POINTER(CUdeviceptr, 4),
                 POINTER(size_t, 5)))
 HAND(function_name,
-     NAMES_AT(0) && (!a[1] || soft_callee_reaches_kernels(POINTER(struct CUlib_st, 1))),
+     (unsigned)a[2] < MOST_NAMED && NAMES_AT(0) &&
+         (!a[1] || soft_callee_reaches_kernels(POINTER(struct CUlib_st, 1))),
      function_name(call, POINTER(struct CUmod_st, 0), POINTER(struct CUlib_st, 1), (unsigned)a[2],
                    a[3], POINTER(char, 4), POINTER(size_t, 5)))
 

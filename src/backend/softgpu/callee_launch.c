@@ -8,6 +8,7 @@
 #include "backend/softgpu/graph.h"
 #include "backend/softgpu/library.h"
 #include "backend/softgpu/memory.h"
+#include "backend/softgpu/pool.h"
 #include "base/log.h"
 
 struct wh_view *wh_view(void)
@@ -20,7 +21,10 @@ struct wh_view *wh_view(void)
 /* All of what a launch reaches must be there, before it reaches for the first byte. */
 static bool reach(void *owner, uint64_t address, uint64_t *start, uint64_t *end)
 {
-    return soft_memory_reach(owner, address, start, end) &&
+    struct soft_range range;
+    return soft_range_find(address, &range) &&
+           (!range.pool || soft_callee_sees(range.pool, sizeof(*range.pool))) &&
+           soft_memory_reach(owner, address, start, end) &&
            soft_callee_sees((const void *)(uintptr_t)*start, *end - *start);
 }
 

@@ -275,13 +275,20 @@ static bool sees_all(const struct soft_extent *extent, unsigned *left)
                        sees_all(extent->left, left) && sees_all(extent->right, left));
 }
 
+/* Whether what is given back to the device has a place among the free extents. */
+static bool has_slot(void)
+{
+    const struct soft_slots *slots = &soft_driver()->slots;
+    return slots->free || slots->used < SOFT_SLOTS;
+}
+
 bool soft_callee_reaches_pool_trim(CUmemoryPool handle)
 {
     unsigned left = MOST_UNUSED;
     if (!soft_callee_reaches_pool(handle))
         return false;
     const struct soft_pool *pool = object_of(handle, SOFT_POOL);
-    return !pool || sees_all(pool->unused, &left);
+    return !pool || (has_slot() && sees_all(pool->unused, &left));
 }
 
 bool soft_callee_reaches_free(uint64_t address)
@@ -345,7 +352,7 @@ bool soft_callee_reaches_array_end(CUarray handle)
     if (!soft_callee_reaches_array_bytes(handle))
         return false;
     const struct soft_array *array = object_of(handle, SOFT_ARRAY);
-    return !array || has_context(&array->object);
+    return !array || (has_context(&array->object) && has_slot());
 }
 
 /* The pools that devices allocate from, and by default. */

@@ -218,6 +218,9 @@ void soft_graph_memory_set(const struct soft_command *command, bool live);
 bool soft_users_copy(struct soft_users *to, const struct soft_users *from);
 void soft_users_clear(struct soft_users *users);
 
+/* Whether a destructor of one is under way. */
+bool soft_users_are_ending(void);
+
 /* ---- commands without a stream, and what they were made from ---- */
 
 CUresult soft_launch_make(CUfunction function, const CUlaunchConfig *config,

@@ -123,6 +123,16 @@ void *soft_object_retain(void *pointer)
     return object;
 }
 
+bool soft_object_release_shared(void *pointer)
+{
+    struct soft_object *object = pointer;
+    unsigned n = atomic_load_explicit(&object->references, memory_order_relaxed);
+    while (n > 1 && !atomic_compare_exchange_weak_explicit(
+                        &object->references, &n, n - 1, memory_order_acq_rel, memory_order_relaxed))
+        ;
+    return n > 1;
+}
+
 void soft_object_release(void *pointer)
 {
     struct soft_object *object = pointer;

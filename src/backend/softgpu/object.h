@@ -84,6 +84,9 @@ void soft_object_unlist_all(enum soft_kind kind, struct soft_context *context);
 void *soft_object_retain(void *object);
 void soft_object_release(void *object); /* NULL is fine */
 
+/* The same, unless it is the last; false: it is, and stays. */
+bool soft_object_release_shared(void *object);
+
 /* The list itself, by bucket; for callee.h. */
 #define SOFT_BUCKETS 4096u
 

@@ -23,9 +23,10 @@ SOFT_API void wormhole_softgpu_near(void **start, size_t *size)
     *size = made ? soft.devices[0].near_size : 0;
 }
 
-/* Nothing that was submitted is still to be done, and nothing is being captured. */
+/* Nothing that was submitted is still to be done, nothing is being captured, and no thread of the
+ * driver's own is in it. */
 SOFT_API bool wormhole_softgpu_quiet(void);
 SOFT_API bool wormhole_softgpu_quiet(void)
 {
-    return !soft_capturing() && soft_queue_is_idle();
+    return !soft_capturing() && soft_queue_is_idle() && !soft_users_are_ending();
 }

@@ -13,6 +13,7 @@ static struct {
     pthread_cond_t work;
     struct soft_stream *ready; /* with a command that can run, by priority */
     unsigned nready, idle, threads;
+    unsigned ending; /* streams whose last reference goes at this moment, without the lock */
 } queues = {.lock = PTHREAD_MUTEX_INITIALIZER, .work = PTHREAD_COND_INITIALIZER};
 
 static __thread bool in_callback;
@@ -185,11 +186,17 @@ static void finish(struct soft_stream *stream)
 static void settle(struct soft_stream *stream)
 {
     bool idle = !stream->head;
+    bool last = idle && !soft_object_release_shared(stream);
     if (!idle)
         advance(stream);
+    queues.ending += last;
     soft_queue_unlock();
-    if (idle)
-        soft_object_release(stream);
+    if (!last)
+        return;
+    soft_object_release(stream);
+    soft_queue_lock();
+    queues.ending--;
+    soft_queue_unlock();
 }
 
 static void run_stream(struct soft_stream *stream)
@@ -406,7 +413,7 @@ bool soft_stream_done(struct soft_stream *stream)
 bool soft_queue_is_idle(void)
 {
     soft_queue_lock();
-    bool idle = !find_unfinished(NULL, NULL, UINT64_MAX);
+    bool idle = !queues.ending && !find_unfinished(NULL, NULL, UINT64_MAX);
     soft_queue_unlock();
     return idle;
 }

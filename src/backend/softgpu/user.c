@@ -17,6 +17,12 @@ struct soft_user {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static atomic_uint ending; /* whose destructor has not returned, or is still listed */
+
+bool soft_users_are_ending(void)
+{
+    return atomic_load(&ending) > 0;
+}
 
 /* ---- the end ---- */
 
@@ -27,6 +33,7 @@ static void *destruct(void *argument)
     user->destructor(user->pointer);
     soft_enter_callback(false);
     soft_object_unlist(user);
+    atomic_fetch_sub(&ending, 1);
     return NULL;
 }
 
@@ -34,6 +41,7 @@ static void end(struct soft_user *user)
 {
     pthread_attr_t detached;
     pthread_t thread;
+    atomic_fetch_add(&ending, 1);
     pthread_attr_init(&detached);
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
     if (pthread_create(&thread, &detached, destruct, user) != 0)
