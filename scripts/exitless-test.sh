@@ -18,11 +18,11 @@
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 
-cycles=1000 sessions=1000 calls=1000000 steps=55000 vcpus=2 vms=2 seconds=3600 cpus='' killed=killed here='' wanted=() parts=()
+cycles=1000 sessions=1000 calls=1000000 served='' steps=55000 vcpus=2 vms=2 seconds=3600 cpus='' killed=killed here='' wanted=() parts=()
 while [ $# -gt 0 ]; do
     case $1 in
     --here) here=yes ;;
-    --short) cycles=20 sessions=12 calls=100000 steps=500 vcpus=1 vms=1 seconds=900 killed=killed-some ;;
+    --short) cycles=20 sessions=8 calls=100000 served=25000 steps=400 vcpus=1 vms=1 seconds=900 killed=killed-some ;;
     --cpus)
         cpus=$2
         shift
@@ -307,7 +307,7 @@ prepare_service_cuda() {
     cuda_guest tests/exitless/guest-service-client $program
     mv $out/initrd $out/initrd.client
     strip -g -o $out/wormhole build/bin/wormhole
-    write_run service-cuda "CALLS=$calls EXPECTED='$expected'"
+    write_run service-cuda "CALLS=${CALLS:-${served:-$calls}} EXPECTED='$expected'"
     linux_host service_cuda service_cuda_host $out/initrd.service:/guest/service $out/initrd.client:/guest/client \
         $out/wormhole:/opt/bin/wormhole
 }
