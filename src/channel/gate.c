@@ -4,6 +4,7 @@
 
 #include "../../kmod/uapi/wormhole.h"
 #include "base/log.h"
+#include "base/tsc.h"
 #include "channel/gate_call.h"
 
 #include <stdio.h>
@@ -17,6 +18,7 @@
 
 struct wh_gate_client {
     uint32_t index, lanes; /* the offer's, checked */
+    bool may_read_tsc;     /* so may the worker's code, then */
     uint64_t key[4], calls[WH_GATE_CALLS / 64];
     _Atomic uint32_t busy[WH_GATE_LANES];
     _Atomic uint32_t over; /* 1: the view is gone */
@@ -126,7 +128,7 @@ static bool step_in(struct wh_shm *shm, uint16_t number)
     uint32_t lane = take_lane(gate);
     if (lane == gate->lanes)
         return true;
-    struct wh_gate_call call = {.index = gate->index, .lane = lane};
+    struct wh_gate_call call = {.index = gate->index, .lane = lane, .first = gate->may_read_tsc};
     memcpy(call.key, gate->key, sizeof(call.key));
     enter(&call);
     atomic_store_explicit(&gate->busy[lane], 0, memory_order_release);
@@ -164,6 +166,7 @@ const char *wh_gate_adopt(struct wh_shm *shm)
         return complain("out of memory");
     gate->index = index;
     gate->lanes = lanes < WH_GATE_LANES ? lanes : WH_GATE_LANES;
+    gate->may_read_tsc = wh_tsc_is_allowed();
     memcpy(gate->key, shm->segment->gate.key, sizeof(gate->key));
     memcpy(gate->calls, shm->segment->gate.calls, sizeof(gate->calls));
     shm->gate = gate;

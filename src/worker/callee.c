@@ -249,23 +249,40 @@ static bool is_open(const struct wh_gate *gate)
            atomic_load(&origin->deferred) == wh_cuda_callee.backend.api->success;
 }
 
+/* Messages tell where the guest's counter is, from the worker and to it. */
+static void hear_clock(struct wh_gate *gate)
+{
+    if (gate->may_read_tsc && wh_clock_has_news(&gate->clock))
+        wh_clock_enter(&gate->clock, wh_callee_tsc());
+}
+
+static void tell_clock(struct wh_gate *gate)
+{
+    if (gate->may_read_tsc)
+        wh_clock_leave(&gate->clock, wh_callee_tsc());
+}
+
 uint64_t wh_callee_handle(uint64_t first, uint64_t second, uint64_t lane)
 {
     struct wh_gate *gate = wh_callee_gate();
     struct wh_shm *shm = gate->shm;
     unsigned left = MOST_AT_ONCE;
     bool began = false;
-    (void)first, (void)second, (void)lane;
+    (void)second, (void)lane;
     for (;;) {
         if (!wh_lead_try(shm))
             return WH_GATE_RING; /* if who leads stops before it looks, somebody must be woken */
         if (!began)
             wh_cuda_callee.begin();
         began = true;
+        gate->may_read_tsc = first != 0;
+        hear_clock(gate);
         int took = is_open(gate) ? 1 : -1;
         gate->worker.backend = &wh_cuda_callee.backend;
         while (took > 0)
             took = left > 0 ? (left--, take_one(gate)) : -1;
+        if (took < 0)
+            tell_clock(gate);
         (void)wh_ring_tell(&shm->calls, took == 0 ? 0 : WH_RING_SIZE / 8);
         bool more = wh_lead_stop(shm);
         if (took < 0) {

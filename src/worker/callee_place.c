@@ -4,6 +4,7 @@
  * that compilers take for granted. For the image only; a test that runs the callee in its own
  * process has its own place for it. Nothing here may need memory that is not the worker's.
  */
+#include "base/tsc.h"
 #include "worker/gate.h"
 
 #include <string.h>
@@ -11,6 +12,11 @@
 struct wh_gate *wh_callee_gate(void)
 {
     return (struct wh_gate *)WH_CALLEE_GATE;
+}
+
+uint64_t wh_callee_tsc(void)
+{
+    return wh_tsc_read();
 }
 
 void *memcpy(void *restrict to, const void *restrict from, size_t size)

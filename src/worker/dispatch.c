@@ -147,6 +147,7 @@ void wh_gate_settle_slowly(struct wh_worker *worker)
     /* Who looks at the ring without being asked takes the calls from the view. */
     gate->shm->sleeps_at_once = gate->quiet;
     atomic_store_explicit(&gate->shm->segment->gate.busy, !gate->quiet, memory_order_relaxed);
+    wh_clock_settle(&gate->clock);
 }
 
 void wh_gate_tell_calls(const struct wh_backend *backend, struct wh_gate_offer *offer)
@@ -270,6 +271,7 @@ const char *wh_worker_dispatch(struct wh_worker *worker, const struct wh_message
                            .pool = pool,
                            .leads = leads};
     uint8_t *room = NULL;
+    wh_gate_take(worker, *leads);
     wh_message_count(worker);
     call.fault = wh_message_check(worker, message);
     if (!call.fault && !worker->backend->thunks[message->call])

@@ -139,6 +139,7 @@ static struct wh_gate *new_gate(struct wh_worker *worker, struct wh_shm *shm)
                                       .session = worker->session,
                                       .state = worker->state};
     atomic_init(&gate->worker.deferred, worker->backend->api->success);
+    wh_clock_open(&gate->clock);
     gate->pool = wh_pool_new(MOST_MEMORY);
     if (gate->pool && wh_pool_take(gate->pool, 1)) { /* it keeps the piece of memory */
         wh_pool_reset(gate->pool);

@@ -10,6 +10,7 @@
 
 #include "channel/fixed.h"
 #include "channel/shm.h"
+#include "worker/clock.h"
 #include "worker/stock.h"
 #include "worker/worker.h"
 
@@ -47,6 +48,8 @@ struct wh_gate {
     uint32_t unknown; /* an object of the answer, so far */
     uint32_t token;   /* of a transfer that is done, when the call is; WH_NO_SLOT: none */
     struct wh_stock stock;
+    struct wh_clock clock;
+    uint32_t may_read_tsc; /* in this call: the client can */
     _Alignas(8) uint8_t message[WH_CALLEE_MESSAGE];
     _Alignas(64) uint8_t log[WH_CALLEE_LOG];    /* what a call wrote over, to put it back */
     _Alignas(256) uint8_t room[WH_CALLEE_ROOM]; /* what a call needs until it is over */
@@ -89,7 +92,11 @@ bool wh_callee_sees(const void *bytes, size_t size);
 /* Ends the client's object: its id is nobody's from here on. */
 void wh_callee_forget(struct wh_table *table, struct wh_entry *entry);
 
-/* What a client's processor calls in the view; the arguments are the client's and mean nothing. The
+/* The guest's time stamp counter, for who may read it. */
+uint64_t wh_callee_tsc(void);
+
+/* What a client's processor calls in the view: `first` is the client's word that it may read the
+ * time stamp counter (0: it may not, and here it would be a fault), the others mean nothing. The
  * answer is one of gate.h's of the channel. */
 uint64_t wh_callee_handle(uint64_t first, uint64_t second, uint64_t lane);
 
@@ -119,6 +126,13 @@ void wh_gate_stock(struct wh_gate *gate, const struct wh_backend *backend);
 
 /* What may run in the view, for the client. */
 void wh_gate_tell_calls(const struct wh_backend *backend, struct wh_gate_offer *offer);
+
+/* Before each call: it may be one that a callee left. */
+static inline void wh_gate_take(struct wh_worker *worker, bool leads)
+{
+    if (worker->gate && leads)
+        wh_clock_take(&worker->gate->clock);
+}
 
 /* After each call, before its reply: whether the next may run in the view. */
 static inline void wh_gate_settle(struct wh_worker *worker, bool leads)

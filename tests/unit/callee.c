@@ -172,7 +172,7 @@ static void memory_that_is_left(void **state)
     POST(WH_CUDA_cuMemsetD8Async, big, 1, (4 << 20), 0); /* takes long */
     left_to_worker(before, CUDA_SUCCESS);
     before = test->gate.carried_out;
-    POST(WH_CUDA_cuEventRecord, EVENT, STREAM); /* has a time */
+    POST(WH_CUDA_cuEventRecord, EVENT, STREAM); /* has a time, and this client no clock */
     left_to_worker(before, CUDA_SUCCESS);
     before = test->gate.carried_out;
     post_bytes(a, "here");

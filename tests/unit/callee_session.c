@@ -3,6 +3,7 @@
 #include "callee_session.h"
 
 #include "backend/softgpu/softgpu.h"
+#include "base/tsc.h"
 
 #include <malloc.h>
 #include <stdlib.h>
@@ -16,11 +17,17 @@ struct wh_gate *wh_callee_gate(void)
     return &test->gate;
 }
 
+uint64_t wh_callee_tsc(void)
+{
+    test->tsc_reads++;
+    return wh_tsc_read() + test->tsc_offset;
+}
+
 bool step_in(struct wh_shm *shm, uint16_t call)
 {
     const struct wh_gate_offer *offer = &shm->segment->gate;
     uint64_t before = test->gate.carried_out;
-    bool ring = wh_callee_handle(7, 8, 9) == WH_GATE_RING;
+    bool ring = wh_callee_handle(test->may_read_tsc, 8, 9) == WH_GATE_RING;
     if (!wh_gate_may_run(offer->calls, call))
         assert_true(test->gate.carried_out == before || test->many);
     return ring;
@@ -181,6 +188,7 @@ static void make_gate(void)
                                              .ledger = test->worker.ledger,
                                              .state = test->worker.state},
                                   .pool = wh_pool_new(64u << 10)};
+    wh_clock_open(&test->gate.clock);
     assert_non_null(wh_pool_take(test->gate.pool, 1));
     wh_pool_reset(test->gate.pool);
     assert_int_equal(test->backend.show(&test->worker, test->gate.backend, ranges), 3);

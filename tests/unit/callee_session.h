@@ -34,6 +34,9 @@ struct callee_session {
     pthread_t server;
     uint64_t sent;
     struct wh_gate_range near; /* what of the device's memory a view shows */
+    uint64_t may_read_tsc;     /* what the client says of it, */
+    uint64_t tsc_offset;       /* and how far ahead its counter is */
+    uint64_t tsc_reads;        /* by the callee */
     bool many;                 /* threads, that take each other's messages */
 };
 

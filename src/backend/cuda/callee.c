@@ -32,6 +32,12 @@ void soft_callee_give(void *memory, size_t size)
     wh_stock_give(&wh_callee_gate()->stock, memory, size);
 }
 
+uint64_t soft_callee_time(void)
+{
+    const struct wh_gate *gate = wh_callee_gate();
+    return gate->may_read_tsc ? wh_clock_time(&gate->clock, wh_callee_tsc()) : 0;
+}
+
 /* The client thread's context, as wh_cuda_enter has it. */
 static bool enter(struct wh_call *call)
 {
@@ -44,6 +50,7 @@ static bool enter(struct wh_call *call)
     soft->driver = (struct soft_driver *)(uintptr_t)gate->backend[1];
     soft->buckets = (struct soft_object **)(uintptr_t)gate->backend[2];
     soft->current = NULL;
+    soft->now = 0;
     soft->view.sees = wh_callee_sees;
     soft->view.own = gate->room;
     soft->view.own_end = gate->room + sizeof(gate->room);

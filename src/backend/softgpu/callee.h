@@ -15,6 +15,7 @@ struct soft_callee {
     struct soft_driver *driver;
     struct soft_object **buckets;
     struct soft_context *current;
+    uint64_t now;                 /* of a call that records an event with a time; 0: it does not */
     struct wh_view view;          /* of launches; set by who links it */
     struct wh_soft_memory memory; /* that a launch reaches */
 };
@@ -29,6 +30,9 @@ void soft_callee_give(void *memory, size_t size);
 
 /* Whether these bytes may be touched. */
 bool soft_callee_sees(const void *bytes, size_t size);
+
+/* What clock_gettime would say of CLOCK_MONOTONIC, roughly; 0: there is no clock now. */
+uint64_t soft_callee_time(void);
 
 /* The object with this handle, listed (borrowed); NULL: there is none, or `hidden`: that cannot be
  * told, for what comes before it cannot be looked at, be it the one that is meant. */
@@ -64,7 +68,7 @@ bool soft_callee_reaches_texture_end(uint64_t number);
 /* Whether a stream can be put among the others. */
 bool soft_callee_reaches_streams(void);
 
-/* Whether the event can be recorded: one with a time cannot, for there is no clock here. */
+/* Whether the event can be recorded: one with a time when there is a clock, whose time it gets. */
 bool soft_callee_reaches_record(CUevent handle);
 
 /* Whether the maps of memory can be looked at, and changed. */

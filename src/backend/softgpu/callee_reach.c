@@ -90,7 +90,11 @@ bool soft_callee_reaches_record(CUevent handle)
     if (!soft_callee_reaches_event(handle))
         return false;
     const struct soft_event *event = object_of(handle, SOFT_EVENT);
-    return !event || ((event->flags & CU_EVENT_DISABLE_TIMING) && !event->mark.stream);
+    if (!event)
+        return true;
+    if (event->mark.stream)
+        return false;
+    return soft_event_untimed(event) || (soft_callee()->now = soft_callee_time()) != 0;
 }
 
 static bool has_context(const struct soft_object *object)

@@ -2,8 +2,6 @@
 /* Events: a point in a stream, and the time when the stream came to it. */
 #include "backend/softgpu/event.h"
 
-#include "base/util.h"
-
 struct record_command {
     struct soft_command command;
     struct soft_event *event; /* a reference */
@@ -90,10 +88,9 @@ static CUresult run_record(struct soft_stream *stream, struct soft_command *comm
 {
     (void)stream;
     struct soft_event *event = ((struct record_command *)command)->event;
-    uint64_t now = wh_now_ns();
     soft_queue_lock();
     if (event->mark.number == command->number) /* not recorded anew since */
-        event->time = now;
+        event->time = soft_event_now();
     soft_queue_unlock();
     return CUDA_SUCCESS;
 }
@@ -110,7 +107,7 @@ static struct soft_stream *set_mark(struct soft_event *event, struct soft_mark m
     if (mark.stream)
         soft_object_retain(mark.stream);
     else
-        event->time = wh_now_ns();
+        event->time = soft_event_now();
     event->mark = mark;
     event->recorded = true;
     return before;

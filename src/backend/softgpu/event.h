@@ -32,6 +32,17 @@ struct soft_event {
 /* An event of this context that is not listed; NULL when memory is short. */
 struct soft_event *soft_event_new(struct soft_context *context, unsigned flags);
 
+/* The time for an event, in nanoseconds: never before one that another has. The queues' lock is
+ * held. */
+uint64_t soft_event_now(void); /* event_time.c */
+
+/* What of it all its clocks share: `now`, or the last time if that is later. */
+static inline uint64_t soft_event_time_after(uint64_t now)
+{
+    uint64_t *last = &soft_driver()->event_time;
+    return *last = now > *last ? now : *last;
+}
+
 /* ---- event_shared.c ---- */
 
 /* A new shared part for an event, and its end. NULL: no memory for it. */

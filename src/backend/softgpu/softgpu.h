@@ -84,6 +84,7 @@ struct soft_driver {
     struct soft_map map;
     struct soft_slots slots;
     struct soft_streams streams;
+    uint64_t event_time; /* the last that an event was given; guarded by the queues' lock */
     /* The `destroy` of objects that are made where these functions have other addresses. */
     void (*ends[SOFT_KINDS])(void *object);
     struct wh_meter *_Atomic meters; /* NULL: nobody reads them */
