@@ -16,7 +16,10 @@ export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1
 known=$(ninja -C $build -t targets all | sed -n 's|^tests/fuzz/fuzz-\([a-z0-9_-]*\): .*|\1|p' | grep -vx seeds | sort -u)
 targets=("$@")
 [ ${#targets[@]} -gt 0 ] || mapfile -t targets <<<"$known"
-ninja -C $build -j "$(nproc)" "${targets[@]/#/tests/fuzz/fuzz-}" >/dev/null
+if ! ninja -C $build -j "$(nproc)" "${targets[@]/#/tests/fuzz/fuzz-}" >$build/build.log; then
+    tail -n 40 $build/build.log
+    exit 1
+fi
 
 failed=0
 for name in "${targets[@]}"; do

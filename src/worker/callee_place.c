@@ -47,6 +47,12 @@ int memcmp(const void *x, const void *y, size_t size)
     return 0;
 }
 
+/* Clang's name for it, where only equality is asked. */
+int bcmp(const void *x, const void *y, size_t size)
+{
+    return memcmp(x, y, size);
+}
+
 void *memset(void *to, int byte, size_t size)
 {
     void *at = to;
