@@ -19,9 +19,14 @@
 /*
  * Where a client maps its segment if it can: it is large, and where the system puts mappings by
  * itself the worker's library may choose an address for shared virtual memory, which must then be
- * free here too.
+ * free here too; and what the worker has there is in the way of the arena, which it maps at the
+ * client's address.
  */
+#ifdef __SANITIZE_THREAD__ /* lets programs have few of the addresses */
+#define AWAY_FROM_LIBRARIES ((void *)0x1000000000)
+#else
 #define AWAY_FROM_LIBRARIES ((void *)0x200000000000)
+#endif
 
 static int connect_socket(const char *path, struct wh_error *error)
 {
