@@ -6,24 +6,12 @@
 #include <cuda.h>
 
 #include "check.h"
+#include "check_cupti.h"
 
-#include <cupti.h>
 #include <map>
 #include <string>
 #include <unistd.h>
 #include <vector>
-
-#define CUPTI(call)                                                             \
-    do {                                                                        \
-        CUptiResult code_ = (call);                                             \
-        if (code_ != CUPTI_SUCCESS) {                                           \
-            const char *text_ = "?";                                            \
-            cuptiGetResultString(code_, &text_);                                \
-            fflush(stdout);                                                     \
-            fprintf(stderr, "%d: %s: %s (%d)\n", __LINE__, #call, text_, code_); \
-            exit(1);                                                            \
-        }                                                                       \
-    } while (0)
 
 enum { BUFFER = 1 << 20, BYTES = 1 << 16, FIRST_ID = 1000 };
 

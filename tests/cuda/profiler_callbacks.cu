@@ -7,25 +7,15 @@
 #include <cuda.h>
 
 #include "check.h"
+#include "check_cupti.h"
 
 #include <atomic>
-#include <cupti.h>
 #include <map>
 #include <mutex>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
-
-#define CUPTI(call)                                                              \
-    do {                                                                         \
-        CUptiResult code_ = (call);                                              \
-        if (code_ != CUPTI_SUCCESS) {                                            \
-            fflush(stdout);                                                      \
-            fprintf(stderr, "%d: %s: CUPTI error %d\n", __LINE__, #call, code_); \
-            exit(1);                                                             \
-        }                                                                        \
-    } while (0)
 
 #define CBID(name) CUPTI_DRIVER_TRACE_CBID_##name
 

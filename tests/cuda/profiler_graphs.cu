@@ -6,18 +6,7 @@
 #include <cuda.h>
 
 #include "check.h"
-
-#include <cupti.h>
-
-#define CUPTI(call)                                                              \
-    do {                                                                         \
-        CUptiResult code_ = (call);                                              \
-        if (code_ != CUPTI_SUCCESS) {                                            \
-            fflush(stdout);                                                      \
-            fprintf(stderr, "%d: %s: CUPTI error %d\n", __LINE__, #call, code_); \
-            exit(1);                                                             \
-        }                                                                        \
-    } while (0)
+#include "check_cupti.h"
 
 enum { BUFFER = 1 << 16 };
 

@@ -6,20 +6,10 @@
 #include <cuda.h>
 
 #include "check.h"
+#include "check_cupti.h"
 
-#include <cupti.h>
 #include <map>
 #include <vector>
-
-#define CUPTI(call)                                                              \
-    do {                                                                         \
-        CUptiResult code_ = (call);                                              \
-        if (code_ != CUPTI_SUCCESS) {                                            \
-            fflush(stdout);                                                      \
-            fprintf(stderr, "%d: %s: CUPTI error %d\n", __LINE__, #call, code_); \
-            exit(1);                                                             \
-        }                                                                        \
-    } while (0)
 
 enum { BUFFER = 1 << 16, BYTES = 1 << 20 };
 

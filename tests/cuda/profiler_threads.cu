@@ -6,25 +6,15 @@
 #include <cuda.h>
 
 #include "check.h"
+#include "check_cupti.h"
 
 #include <atomic>
-#include <cupti.h>
 #include <map>
 #include <mutex>
 #include <set>
 #include <thread>
 #include <time.h>
 #include <vector>
-
-#define CUPTI(call)                                                              \
-    do {                                                                         \
-        CUptiResult code_ = (call);                                              \
-        if (code_ != CUPTI_SUCCESS) {                                            \
-            fflush(stdout);                                                      \
-            fprintf(stderr, "%d: %s: CUPTI error %d\n", __LINE__, #call, code_); \
-            exit(1);                                                             \
-        }                                                                        \
-    } while (0)
 
 enum { BUFFER = 8192, THREADS = 4, LAUNCHES = 300 };
 

@@ -13,11 +13,11 @@
  */
 #include "backend/cuda/backend.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/util.h"
 #include "channel/park.h"
+
+#include <stdlib.h>
+#include <string.h>
 
 #define CONTEXTS  8u  /* that have places; others do without */
 #define PLACES    32u /* of each, at once; a bit each */
@@ -181,7 +181,8 @@ static CUresult fetch_word(const struct wh_cuda_state *state, void *bytes, CUdev
         result = state->f.cuStreamSynchronize(stream);
         if (only_reads)
             wh_spin_learn(&bounce->spin, wh_now_ns() - start);
-        atomic_store(waited_place(bounce, stream), now);
+        if (result == CUDA_SUCCESS)
+            atomic_store(waited_place(bounce, stream), now);
     }
     if (result == CUDA_SUCCESS)
         memcpy(bytes, (const uint8_t *)place + from % word, size);

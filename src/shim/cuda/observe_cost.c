@@ -11,8 +11,22 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define MOST_STREAMS   32u
 #define MOST_USUAL_LAG 10000.0 /* ns */
+
+double *wh_observed_of_stream(struct wh_observed_streams *streams, CUstream stream, double first)
+{
+    unsigned i = 0;
+    while (i < streams->n && streams->of[i].stream != stream)
+        i++;
+    if (i == sizeof(streams->of) / sizeof(streams->of[0]))
+        return NULL;
+    if (i == streams->n) {
+        streams->of[i].stream = stream;
+        streams->of[i].time = first;
+        streams->n++;
+    }
+    return &streams->of[i].time;
+}
 
 void wh_observed_times(struct wh_cuda_work *work, const wh_cuda_moment *before,
                        const wh_cuda_moment *behind)
@@ -40,26 +54,13 @@ static double lag_of(const struct wh_cuda_clock *clock, double device, double ta
  * longer to come to some streams than to the context's own. */
 struct lags {
     double least;
-    struct {
-        CUstream stream;
-        double least;
-    } streams[MOST_STREAMS];
-    unsigned n;
+    struct wh_observed_streams streams;
 };
 
 static double *least_of_stream(struct lags *lags, CUstream stream)
 {
-    unsigned i = 0;
-    while (i < lags->n && lags->streams[i].stream != stream)
-        i++;
-    if (i == MOST_STREAMS)
-        return &lags->least;
-    if (i == lags->n) {
-        lags->streams[i].stream = stream;
-        lags->streams[i].least = INFINITY;
-        lags->n++;
-    }
-    return &lags->streams[i].least;
+    double *least = wh_observed_of_stream(&lags->streams, stream, INFINITY);
+    return least ? least : &lags->least;
 }
 
 static void find_lags(const struct wh_cuda_clock *clock, const struct wh_cuda_work *work,
@@ -93,7 +94,7 @@ static double usual_lag(struct lags *lags, CUstream stream)
 void wh_observed_correct(const struct wh_cuda_clock *clock, const struct wh_observed_cost *cost,
                          struct wh_cuda_work *works)
 {
-    struct lags lags = {.n = 0};
+    struct lags lags = {.streams.n = 0};
     find_lags(clock, works, &lags);
     for (struct wh_cuda_work *work = works; work; work = work->next) {
         if (work->wait || work->waited || !is_one_piece(work))

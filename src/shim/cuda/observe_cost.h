@@ -23,6 +23,18 @@ struct wh_cuda_work {
     struct wh_observed_work told;
 };
 
+/* A time for each of some streams. */
+struct wh_observed_streams {
+    struct {
+        CUstream stream;
+        double time;
+    } of[32];
+    unsigned n;
+};
+
+/* The stream's, which is `first` when it is asked for the first time; NULL: there is no room. */
+double *wh_observed_of_stream(struct wh_observed_streams *streams, CUstream stream, double first);
+
 /* Takes over what both clocks said of the events around a work. */
 void wh_observed_times(struct wh_cuda_work *work, const wh_cuda_moment *before,
                        const wh_cuda_moment *behind);

@@ -349,33 +349,14 @@ static void read_works(struct reading *r, struct wh_cuda_work *work)
  * before it was asked for, or ended after it was waited for. */
 struct bounds {
     double least, most;
-    double ended; /* the last of all works so far */
-    struct {
-        CUstream stream;
-        double ended;
-    } streams[MOST_BLOCKED];
-    unsigned n;
+    double ended;                       /* the last of all works so far */
+    struct wh_observed_streams streams; /* of each, the last of its works */
 };
-
-static double *end_of_stream(struct bounds *b, CUstream stream)
-{
-    unsigned i = 0;
-    while (i < b->n && b->streams[i].stream != stream)
-        i++;
-    if (i == MOST_BLOCKED)
-        return NULL;
-    if (i == b->n) {
-        b->streams[i].stream = stream;
-        b->streams[i].ended = -INFINITY;
-        b->n++;
-    }
-    return &b->streams[i].ended;
-}
 
 static void bound(struct bounds *b, const struct wh_cuda_clock *clock,
                   const struct wh_cuda_work *work)
 {
-    double *ended = end_of_stream(b, work->stream), most;
+    double *ended = wh_observed_of_stream(&b->streams, work->stream, -INFINITY), most;
     if (work->wait) {
         double last = work->all ? b->ended : ended ? *ended : -INFINITY;
         most = (double)work->called - wh_cuda_clock_convert(clock, last);
