@@ -28,11 +28,26 @@ struct wh_gate_client {
 
 extern const uint8_t wh_gate_page[];
 
+/* A guest of five-level page tables has no views (docs/exitless.md), and there the gate would be an
+ * undefined instruction. Such a system has addresses beyond 2^47 for who asks for one (Linux,
+ * Documentation/x86/x86_64/5level-paging.rst), and others give another. */
+static bool has_five_levels(void)
+{
+    void *page = mmap((void *)((uintptr_t)1 << 50), PAGE, PROT_NONE,
+                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (page == MAP_FAILED)
+        return false;
+    munmap(page, PAGE);
+    return (uintptr_t)page >> 47 != 0;
+}
+
 /* One page for all sessions of the process: what differs is in the call. A session of before a fork
  * or another library's may have put it there. */
 static const char *place_page(void)
 {
     void *at = (void *)WH_GATE_PAGE;
+    if (has_five_levels())
+        return "the system has five-level page tables";
     void *page = mmap(at, PAGE, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     if (page == at) {

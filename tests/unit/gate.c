@@ -68,8 +68,40 @@ static uint32_t send(void)
     return atomic_load(&control->door) - door;
 }
 
+/* As the kernel lists the CPU's features that it uses. */
+static bool has_five_levels(void)
+{
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    char line[8192];
+    bool found = false;
+    assert_non_null(file);
+    while (!found && fgets(line, sizeof(line), file))
+        found = strncmp(line, "flags", 5) == 0 && strstr(line, " la57");
+    (void)fclose(file);
+    return found;
+}
+
+/* No gate there. */
+static void five_levels(void **state)
+{
+    (void)state;
+    const char *why = wh_gate_adopt(pair.client);
+    if (!has_five_levels())
+        assert_null(why);
+    else
+        assert_string_equal(why, "the system has five-level page tables");
+}
+
+/* Ends the test where there is no gate. */
+static void need_gate(void)
+{
+    if (has_five_levels())
+        skip();
+}
+
 static void adopt(void)
 {
+    need_gate();
     const char *why = wh_gate_adopt(pair.client);
     if (why)
         fail_msg("%s", why);
@@ -111,6 +143,7 @@ static void complaints(void **state)
 {
     struct wh_gate_offer *offer = &pair.worker->segment->gate;
     (void)state;
+    need_gate();
     assert_int_equal(pipe2(logs, O_CLOEXEC | O_NONBLOCK), 0);
     wh_log_to(logs[1]);
     offer->index = 0;
@@ -139,6 +172,7 @@ static void complaints(void **state)
 static void the_page_is_taken(void **state)
 {
     (void)state;
+    need_gate();
     void *page = mmap((void *)WH_GATE_PAGE, 4096, PROT_READ | PROT_WRITE,
                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     assert_ptr_equal(page, (void *)WH_GATE_PAGE);
@@ -217,6 +251,7 @@ static void lost_with_the_worker(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(five_levels, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(offers, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(complaints, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(the_page_is_taken, open_pair, close_pair),
