@@ -8,9 +8,9 @@
 #include "callee_image.h"
 #include "channel/gate.h"
 #include "worker/exchange.h"
+#include "worker/heap.h"
 
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -28,15 +28,7 @@ static uintptr_t heap_start;
 
 void wh_gate_prepare(void)
 {
-    /* One heap, which neither shrinks nor sends what is large elsewhere: a view never changes, so
-     * what it is to show must lie in what there is when it is made. */
-    (void)mallopt(M_ARENA_MAX, 1);
-    (void)mallopt(M_MMAP_THRESHOLD, 2 * HEAP);
-    (void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
-    heap_start = (uintptr_t)sbrk(0);
-    void *volatile all = malloc(HEAP); /* or a compiler sees no use in it */
-    free(all);
-    (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    heap_start = wh_heap_prepare(HEAP);
 }
 
 /* ---- ranges ---- */

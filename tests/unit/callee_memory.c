@@ -6,7 +6,9 @@
  */
 #include "callee_session.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define ARRAY   30u
 #define POOL    31u
@@ -418,6 +420,24 @@ static void in_order_that_is_left(void **state)
     assert_int_equal(test->account.calls, test->sent);
 }
 
+/* What a view shows of the heap is shown for good, so none of it goes back to the system. */
+static void the_heap_stays(void **state)
+{
+    enum { BLOCKS = 2048, SIZE = 1000 << 10 }; /* hardly any of it is touched */
+    static void *volatile blocks[BLOCKS];
+    uintptr_t end = (uintptr_t)sbrk(0);
+    (void)state;
+    for (unsigned i = 0; i < BLOCKS; i++)
+        blocks[i] = malloc(SIZE);
+    uintptr_t most = (uintptr_t)sbrk(0);
+    bool ours = (uintptr_t)blocks[0] < most && most - end > (uintptr_t)BLOCKS * SIZE / 2;
+    for (unsigned i = 0; i < BLOCKS; i++)
+        free(blocks[i]);
+    if (!ours) /* another allocator */
+        skip();
+    assert_int_equal((uintptr_t)sbrk(0), most);
+}
+
 int main(int argc, char **argv)
 {
     static const struct CMUnitTest tests[] = {
@@ -428,6 +448,7 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(shared_memory, open_session, close_session),
         cmocka_unit_test_setup_teardown(in_order, open_session, close_session),
         cmocka_unit_test_setup_teardown(in_order_that_is_left, open_session, close_session),
+        cmocka_unit_test(the_heap_stays), /* the last: what it takes stays, too */
     };
     if (argc < 2)
         return 2;

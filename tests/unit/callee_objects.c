@@ -195,6 +195,23 @@ static void nothing_put_by(void **state)
     same_counts(&before);
 }
 
+/* The worker's threads make a stream and an event, recorded in it while that had to wait; the wait
+ * is over then. */
+static void record_that_waits(uint64_t word)
+{
+    struct answer there;
+    expect_success(ASK(WH_CUDA_cuStreamCreate, 1, FIRST, CU_STREAM_NON_BLOCKING));
+    make_event(FIRST + 1, 0);
+    POST(WH_CUDA_cuStreamWaitValue32_v2, FIRST, word, 1, CU_STREAM_WAIT_VALUE_EQ);
+    POST(WH_CUDA_cuEventRecord, FIRST + 1, FIRST);
+    POST(WH_CUDA_cuMemsetD32Async, word, 1, 1, STREAM);
+    do
+        there = ASK(WH_CUDA_cuStreamQuery, FIRST);
+    while (status(&there) == CUDA_ERROR_NOT_READY);
+    const struct soft_event *event = real_of(FIRST + 1);
+    assert_non_null(event->mark.stream);
+}
+
 /* A stream that has been ended lives on in the event that was recorded in it, and goes with that.
  */
 static void last_reference(void **state)
@@ -204,17 +221,7 @@ static void last_reference(void **state)
     POST(WH_CUDA_cuMemsetD32Async, word, 0, 1, STREAM);
     struct counts before = count();
     leave_view();
-    expect_success(ASK(WH_CUDA_cuStreamCreate, 1, FIRST, CU_STREAM_NON_BLOCKING));
-    make_event(FIRST + 1, 0);
-    POST(WH_CUDA_cuStreamWaitValue32_v2, FIRST, word, 1, CU_STREAM_WAIT_VALUE_EQ);
-    POST(WH_CUDA_cuEventRecord, FIRST + 1, FIRST);
-    POST(WH_CUDA_cuMemsetD32Async, word, 1, 1, STREAM);
-    struct answer there;
-    do
-        there = ASK(WH_CUDA_cuStreamQuery, FIRST);
-    while (status(&there) == CUDA_ERROR_NOT_READY);
-    const struct soft_event *event = real_of(FIRST + 1);
-    assert_non_null(event->mark.stream);
+    record_that_waits(word);
     POST(WH_CUDA_cuStreamDestroy_v2, FIRST);
     enter_view();
     uint64_t done = test->gate.carried_out;
@@ -358,6 +365,41 @@ static void not_in_view(void **state)
     assert_int_equal(test->gate.carried_out, done + 1);
 }
 
+/* Not what is asked about, but what comes with it. */
+static void behind_what_is_in_view(void **state)
+{
+    (void)state;
+    const struct wh_gate gate = test->gate;
+    uint64_t word = allocate(4);
+    POST(WH_CUDA_cuMemsetD32Async, word, 0, 1, STREAM);
+    leave_view();
+    record_that_waits(word);
+    enter_view();
+    hide(real_of(FIRST), 64);
+    uint64_t done = test->gate.carried_out;
+    expect_success(ASK(WH_CUDA_cuEventSynchronize, FIRST + 1));
+    assert_int_equal(test->gate.carried_out, done);
+    test->gate.nseen = gate.nseen;
+    memcpy(test->gate.seen, gate.seen, sizeof(gate.seen));
+    leave_view(); /* who has blocked may not have led again */
+    enter_view();
+    done = test->gate.carried_out;
+    expect_success(ASK(WH_CUDA_cuEventSynchronize, FIRST + 1));
+    assert_int_equal(test->gate.carried_out, done + 1);
+}
+
+/* It is none only if it has ended. */
+static void context_not_in_view(void **state)
+{
+    (void)state;
+    const struct wh_entry *context = wh_table_find(test->worker.table, CONTEXT, 0);
+    hide(context, sizeof(*context));
+    wait_for_sleep();
+    uint64_t done = test->gate.carried_out;
+    expect_success(ASK(WH_CUDA_cuMemGetInfo_v2, 8, 8));
+    assert_int_equal(test->gate.carried_out, done);
+}
+
 /* Whom others know is the worker's to end; what another sort of object needs is, too. */
 static void known_to_others(void **state)
 {
@@ -482,6 +524,8 @@ int main(int argc, char **argv)
         cmocka_unit_test_setup_teardown(last_reference, open_session, close_session),
         cmocka_unit_test_setup_teardown(textures, open_session, close_session),
         cmocka_unit_test_setup_teardown(not_in_view, open_session, close_session),
+        cmocka_unit_test_setup_teardown(behind_what_is_in_view, open_session, close_session),
+        cmocka_unit_test_setup_teardown(context_not_in_view, open_session, close_session),
         cmocka_unit_test_setup_teardown(known_to_others, open_session, close_session),
         cmocka_unit_test_setup_teardown(lies, open_session, close_session),
         cmocka_unit_test_setup_teardown(threads, open_session, close_session),

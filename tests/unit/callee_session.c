@@ -4,8 +4,8 @@
 
 #include "backend/softgpu/softgpu.h"
 #include "base/tsc.h"
+#include "worker/heap.h"
 
-#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -147,18 +147,6 @@ static void *serve(void *worker)
 /* As the worker's wh_gate_prepare has it: what is allocated first is in one piece. */
 static uintptr_t heap;
 
-static void make_heap(void)
-{
-    const size_t size = 16u << 20; /* of all tests */
-    (void)mallopt(M_ARENA_MAX, 1);
-    (void)mallopt(M_MMAP_THRESHOLD, (int)(2 * size));
-    (void)mallopt(M_TRIM_THRESHOLD, 1 << 30);
-    heap = (uintptr_t)sbrk(0);
-    void *volatile all = malloc(size); /* or a compiler sees no use in it */
-    free(all);
-    (void)mallopt(M_MMAP_THRESHOLD, 1 << 20);
-}
-
 static void show(uintptr_t start, uintptr_t end)
 {
     test->gate.seen[test->gate.nseen++] = (struct wh_gate_range){start, end};
@@ -270,6 +258,6 @@ uint64_t allocate(uint64_t size)
 
 void callee_prepare(const char *softgpu)
 {
-    make_heap();
+    heap = wh_heap_prepare(16u << 20); /* of all tests */
     (void)setenv("WORMHOLE_CUDA_LIBRARY", softgpu, 1);
 }

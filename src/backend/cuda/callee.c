@@ -38,6 +38,17 @@ uint64_t soft_callee_time(void)
     return gate->may_read_tsc ? wh_clock_time(&gate->clock, wh_callee_tsc()) : 0;
 }
 
+/* The context with this id, NULL if it has ended; false: what is at its place cannot be seen. */
+static bool find_context(struct wh_table *table, uint32_t id, struct soft_context **context)
+{
+    struct wh_entry *_Atomic *place = wh_table_place(table, id, wh_callee_sees);
+    struct wh_entry *entry = place ? *place : NULL;
+    if (!place || (entry && !wh_callee_sees(entry, sizeof(*entry))))
+        return false;
+    *context = entry && entry->type == WH_CUDA_TYPE_CUcontext ? entry->real : NULL;
+    return true;
+}
+
 /* The client thread's context, as wh_cuda_enter has it. */
 static bool enter(struct wh_call *call)
 {
@@ -62,9 +73,8 @@ static bool enter(struct wh_call *call)
         const uint32_t *place = &contexts->current[call->thread];
         if (!wh_callee_sees(place, sizeof(*place)))
             return false;
-        struct wh_entry *entry =
-            *place ? wh_table_find(call->worker->table, *place, WH_CUDA_TYPE_CUcontext) : NULL;
-        soft->current = entry ? entry->real : NULL;
+        if (*place && !find_context(call->worker->table, *place, &soft->current))
+            return false;
     }
     if (!soft_callee_reaches_context())
         return false;

@@ -76,13 +76,18 @@ bool soft_callee_reaches_stream(CUstream handle)
     return own || reaches(handle, sizeof(struct soft_stream));
 }
 
-/* What captures and other processes have to do with an event is for the driver itself. */
+/* What captures and other processes have to do with an event is for the driver itself. Who waits
+ * for one holds the stream that it was recorded in. */
 bool soft_callee_reaches_event(CUevent handle)
 {
     if (!reaches(handle, sizeof(struct soft_event)))
         return false;
     const struct soft_event *event = object_of(handle, SOFT_EVENT);
-    return !event || (!event->shared && !event->captured.capture);
+    if (!event)
+        return true;
+    const struct soft_stream *stream = event->mark.stream;
+    return !event->shared && !event->captured.capture &&
+           (!stream || soft_callee_sees(stream, sizeof(*stream)));
 }
 
 bool soft_callee_reaches_record(CUevent handle)
@@ -134,8 +139,8 @@ bool soft_callee_reaches_event_end(CUevent handle)
         return true;
     const struct soft_stream *stream = event->mark.stream;
     return has_context(&event->object) && !event->captured.at.at &&
-           (!stream || (soft_callee_sees(stream, sizeof(*stream)) && stream->object.context &&
-                        sees_context(stream->object.context) && sees_stream_end(stream)));
+           (!stream || (stream->object.context && sees_context(stream->object.context) &&
+                        sees_stream_end(stream)));
 }
 
 bool soft_callee_reaches_array(CUarray handle)

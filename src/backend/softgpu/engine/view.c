@@ -111,13 +111,16 @@ bool wh_view_begin(const struct wh_soft_kernel *kernel, uint64_t blocks, uint64_
     struct wh_view *view = wh_view();
     if (view->steps < STEPS || !wh_view_sees(kernel))
         return false;
+    struct wh_function *function = kernel->function;
     uint64_t warps = (threads + WH_LANES - 1) / WH_LANES;
-    view->function = kernel->function;
+    uint64_t each = WARP_BYTES + function->frame_size;
+    if (!function->numbers || function->gave_up >= GIVES_UP || warps == 0 ||
+        warps > MOST_BYTES / each || blocks > MOST_BYTES / (warps * each))
+        return false;
+    view->function = function;
     view->end = view->steps - STEPS;
     view->log_used = 0;
-    uint64_t each = WARP_BYTES + view->function->frame_size;
-    return view->function->numbers && view->function->gave_up < GIVES_UP && warps > 0 &&
-           warps <= MOST_BYTES / each && blocks <= MOST_BYTES / (warps * each);
+    return true;
 }
 
 void wh_view_end(void)
