@@ -715,14 +715,11 @@ static uint64_t object_of(const struct call *call)
 
 /* Nothing was sent since the same wait ended well: neither by this thread nor by another, whose
  * doing this thread could know of. A lost session is the worker's to tell. */
-static bool is_settled(const struct call *call)
+bool wh_client_is_settled(const struct wh_session *session, const struct wh_call_desc *waits,
+                          uint64_t object)
 {
-    if (settled.session != call->session || settled.desc != call->desc ||
-        settled.object != object_of(call) || settled.sent != bytes_sent(call->session) ||
-        wh_session_lost(call->session))
-        return false;
-    wh_stats_answered(call->session, call->desc);
-    return true;
+    return settled.session == session && settled.desc == waits && settled.object == object &&
+           settled.sent == bytes_sent(session) && !wh_session_lost(session);
 }
 
 void wh_client_settled(const struct wh_session *session, const struct wh_call_desc *waits,
@@ -758,8 +755,10 @@ uint64_t wh_client_call(struct wh_session *session, const struct wh_call_desc *d
     }
     if (call.error != call.api->success)
         return failed(&call);
-    if ((desc->flags & WH_CALL_SETTLES) && is_settled(&call))
+    if ((desc->flags & WH_CALL_SETTLES) && wh_client_is_settled(session, desc, object_of(&call))) {
+        wh_stats_answered(session, desc);
         return (uint64_t)(int64_t)call.api->success;
+    }
     uint64_t before = bytes_sent(session);
     if (!call_in_slot(&call, &result))
         refuse(&call, call.api->lost);

@@ -99,6 +99,10 @@ uint64_t wh_client_post(struct wh_session *session, const struct wh_call_desc *c
 void wh_client_settled(const struct wh_session *session, const struct wh_call_desc *waits,
                        uint64_t object);
 
+/* Whether `waits` would be answered so, by this thread for `object`; false of a lost session. */
+bool wh_client_is_settled(const struct wh_session *session, const struct wh_call_desc *waits,
+                          uint64_t object);
+
 /*
  * A posted message whose words the caller writes himself, by the rules of the description (see
  * docs/wire-format.md): for a call that every microsecond counts for. wh_client_begin makes room

@@ -114,15 +114,21 @@ cl_int wh_opencl_do_context_storage(struct wh_call *call, cl_context context, cl
     cl_uint n = (cl_uint)(size / sizeof(devices[0]));
     cl_context probe = n ? state->f.clCreateContext(NULL, n, devices, NULL, NULL, &result) : NULL;
     *how = probe ? 2 : 0;
+    bool only_cpus = true;
     for (cl_uint i = 0; i < n; i++) {
         cl_bool unified = CL_FALSE;
+        cl_device_type type = 0;
         state->f.clGetDeviceInfo(devices[i], CL_DEVICE_HOST_UNIFIED_MEMORY, sizeof(unified),
                                  &unified, NULL);
+        state->f.clGetDeviceInfo(devices[i], CL_DEVICE_TYPE, sizeof(type), &type, NULL);
+        only_cpus = only_cpus && (type & CL_DEVICE_TYPE_CPU);
         if (!unified && *how > 1)
             *how = 1;
         if (!probe || !uses_host_memory(state, probe, devices[i]))
             *how = 0;
     }
+    if (*how == 2 && only_cpus)
+        *how |= 8;
     if (probe && maps_without_gaps(state, probe, devices[0]))
         *how |= 4;
     if (probe)

@@ -21,6 +21,10 @@
 #define WH_INLINE_READ  1024u      /* bytes that fit into a reply's slot */
 #define WH_INLINE_WRITE 4096u      /* bytes that go along in the message */
 
+/* Of the answer of wh_context_storage: the arena is the only place of a buffer's bytes, when no
+ * command is under way. */
+#define WH_STORAGE_IN_PLACE 8
+
 /* ---- per-object state (wh_object.extra) ---- */
 
 struct wh_cl_context {

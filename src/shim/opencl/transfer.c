@@ -7,6 +7,8 @@
  */
 #include "shim/opencl/transfer.h"
 
+#include "client/bulk.h"
+
 #include <stdlib.h>
 
 #define DIRECT_LEAST \
@@ -257,6 +259,49 @@ cl_int wh_opencl_write(const struct wh_cl_transfer *t, const struct wh_copy *cop
 
 /* ---- buffers ---- */
 
+/* Whether the storage is all that there is of the buffer, and no error is left to find. */
+static bool is_in_place(const struct wh_cl_transfer *t, const struct wh_cl_mem *mem)
+{
+    struct wh_object *queue = wh_opencl_object(t->queue, WH_OPENCL_TYPE_cl_command_queue);
+    struct wh_object *context = wh_opencl_context_of(queue);
+    return mem->storage && !mem->parent && context && t->num_events == 0 && !t->events &&
+           context == wh_opencl_context_of((struct wh_object *)(void *)t->mem) &&
+           (wh_opencl_storage((cl_context)(void *)context) & WH_STORAGE_IN_PLACE);
+}
+
+/*
+ * Whether the bytes may be moved here and now: nothing that the command had to wait for is under
+ * way, or it is to be waited for in any case. Not if the event would tell how long the device took.
+ */
+static bool may_move(const struct wh_cl_transfer *t, const struct wh_cl_mem *mem, bool blocking,
+                     const cl_event *event)
+{
+    return is_in_place(t, mem) &&
+           (wh_opencl_queue_is_still(t->queue) ||
+            (blocking && !wh_opencl_queue_has(t->queue, CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE))) &&
+           !(event && wh_opencl_queue_has(t->queue, CL_QUEUE_PROFILING_ENABLE));
+}
+
+/* The command without the device: a wait for the queue, unless it is still, and one copy. */
+static cl_int move(const struct wh_cl_transfer *t, const struct wh_cl_mem *mem, void *memory,
+                   size_t size, bool blocking, cl_event *event)
+{
+    bool reads = t->kind == WH_CL_READ_BUFFER;
+    uint8_t *storage = mem->storage + t->offset;
+    cl_int result = clFinish(t->queue);
+    if (result != CL_SUCCESS)
+        return result;
+    wh_bulk_copy(reads ? memory : storage, reads ? storage : memory, size);
+    atomic_fetch_add_explicit(&wh_session_stats(wh_opencl_session())->shared_bytes, size,
+                              memory_order_relaxed);
+    if (!event)
+        return CL_SUCCESS;
+    result = clEnqueueMarkerWithWaitList(t->queue, 0, NULL, event);
+    if (result == CL_SUCCESS && blocking)
+        result = clWaitForEvents(1, event);
+    return wh_opencl_typed(result, event, reads ? CL_COMMAND_READ_BUFFER : CL_COMMAND_WRITE_BUFFER);
+}
+
 /* Whether a direct copy between the program's memory and shared storage is possible. */
 static bool is_direct(const struct wh_cl_mem *mem, cl_bool blocking, size_t size)
 {
@@ -299,15 +344,17 @@ WH_EXPORT cl_int clEnqueueReadBuffer(cl_command_queue queue, cl_mem buffer, cl_b
         return wh_opencl_call_read_small(queue, buffer, offset, 0, ptr, num_events, events, event);
     if (!host_may(mem, true))
         return CL_INVALID_OPERATION;
-    if (blocking && size <= WH_INLINE_READ)
-        return wh_opencl_call_read_small(queue, buffer, offset, size, ptr, num_events, events,
-                                         event);
     struct wh_cl_transfer t = {.kind = WH_CL_READ_BUFFER,
                                .queue = queue,
                                .mem = buffer,
                                .offset = offset,
                                .num_events = num_events,
                                .events = events};
+    if (may_move(&t, mem, blocking, event))
+        return move(&t, mem, ptr, size, blocking, event);
+    if (blocking && size <= WH_INLINE_READ)
+        return wh_opencl_call_read_small(queue, buffer, offset, size, ptr, num_events, events,
+                                         event);
     struct wh_copy copy = plain_copy(ptr, size);
     if (is_direct(mem, blocking, size))
         return wh_opencl_typed(direct(&t, mem, ptr, size, event), event, CL_COMMAND_READ_BUFFER);
@@ -343,14 +390,16 @@ WH_EXPORT cl_int clEnqueueWriteBuffer(cl_command_queue queue, cl_mem buffer, cl_
     /* A blocking write is waited for even though its bytes are taken at once: in an in-order queue
      * its return tells the program that everything before it is complete. */
     wh_transfer_settle_range(wh_opencl_session(), ptr, size);
-    if (size <= WH_INLINE_WRITE)
-        return write_small(queue, buffer, offset, size, ptr, blocking, num_events, events, event);
     struct wh_cl_transfer t = {.kind = WH_CL_WRITE_BUFFER,
                                .queue = queue,
                                .mem = buffer,
                                .offset = offset,
                                .num_events = num_events,
                                .events = events};
+    if (may_move(&t, mem, blocking, event))
+        return move(&t, mem, (void *)(uintptr_t)ptr, size, blocking, event);
+    if (size <= WH_INLINE_WRITE)
+        return write_small(queue, buffer, offset, size, ptr, blocking, num_events, events, event);
     struct wh_copy copy = plain_copy((void *)(uintptr_t)ptr, size);
     if (is_direct(mem, blocking, size))
         return wh_opencl_typed(direct(&t, mem, (void *)(uintptr_t)ptr, size, event), event,

@@ -53,6 +53,12 @@ bool wh_opencl_lay_out_image(const struct wh_cl_mem *image, const size_t *region
 cl_int wh_opencl_unmap_storage(const struct wh_cl_transfer *t, const struct wh_cl_mem *mem,
                                const uint8_t *storage, cl_event *event);
 
+/* Whether the queue has this property; true where it cannot be told. */
+bool wh_opencl_queue_has(cl_command_queue queue, cl_command_queue_properties property);
+
+/* Whether all of the queue's commands are known to this thread to have ended. */
+bool wh_opencl_queue_is_still(cl_command_queue queue);
+
 /* The command type that the event shall report, where the worker used another command. Returns
  * `result`. */
 cl_int wh_opencl_typed(cl_int result, cl_event *event, cl_command_type type);
