@@ -5,6 +5,7 @@
 #include "../../kmod/uapi/wormhole.h"
 #include "base/log.h"
 #include "base/util.h"
+#include "daemon/gate.h"
 #include "daemon/kvm.h"
 #include "daemon/log_limit.h"
 
@@ -19,6 +20,11 @@
 #define PAGE  4096u
 #define LINE  128u
 #define WORDS 6u
+
+/* The module makes a view in one go, and nobody else is served meanwhile. It pins or copies each
+ * page, and searches code byte by byte, which takes longest. */
+#define MOST_PAGES (WH_GATE_LOCKED / PAGE) /* of one view: what a worker on the host may have */
+#define MOST_CODE  ((4u << 20) / PAGE)     /* of these */
 
 /* What the agent has told of the view that it will ask for. */
 struct offer {
@@ -144,13 +150,20 @@ static int check_size(const struct wh_agent *agent, uint64_t *pages, struct wh_e
     const struct wormhole_view_create *wish = &agent->offer.wish;
     const uint64_t most = agent->limits.pages;
     uint32_t views;
-    uint64_t all = pages_of_views(agent, &views);
+    uint64_t all = pages_of_views(agent, &views), code = 0;
     *pages = wish->lanes * (wish->stack_pages + 1ull);
-    for (uint32_t i = 0; i < wish->n_ranges && *pages <= most; i++)
-        *pages += agent->offer.ranges[i].size / PAGE;
-    if (*pages > most || all + *pages > most)
+    for (uint32_t i = 0; i < wish->n_ranges && *pages <= MOST_PAGES; i++) {
+        const struct wormhole_range *range = &agent->offer.ranges[i];
+        *pages += range->size / PAGE;
+        code += range->flags == WORMHOLE_EXECUTE ? range->size / PAGE : 0;
+    }
+    if (all + *pages > most)
         return wh_error_set(error, ENOMEM, "the views would have more than %llu pages",
                             (unsigned long long)most);
+    if (*pages > MOST_PAGES)
+        return wh_error_set(error, E2BIG, "the view would have more than %u pages", MOST_PAGES);
+    if (code > MOST_CODE)
+        return wh_error_set(error, E2BIG, "too much code: more than %u pages", MOST_CODE);
     if (views >= WH_AGENT_VIEWS)
         return wh_error_set(error, ENOSPC, "there are %u views already", views);
     return 0;
@@ -414,10 +427,15 @@ int wh_agent_port(const struct wh_agent *agent)
     return agent->port;
 }
 
+/* What follows the line waits in the socket, so that the port stays readable. */
 int wh_agent_read(struct wh_agent *agent)
 {
     char bytes[512];
-    ssize_t size = recv(agent->port, bytes, sizeof(bytes), MSG_DONTWAIT);
+    ssize_t size = recv(agent->port, bytes, sizeof(bytes), MSG_DONTWAIT | MSG_PEEK);
+    const char *end = size > 0 ? memchr(bytes, '\n', (size_t)size) : NULL;
+    if (size > 0)
+        size =
+            recv(agent->port, bytes, end ? (size_t)(end - bytes) + 1 : (size_t)size, MSG_DONTWAIT);
     if (size > 0)
         take(agent, bytes, (size_t)size);
     else if (size == 0 || (errno != EAGAIN && errno != EINTR))

@@ -60,8 +60,8 @@ struct wh_agent *wh_agent_new(int port, const struct wh_agent_limits *limits,
 /* What to wait on until it is readable. */
 int wh_agent_port(const struct wh_agent *agent);
 
-/* When the port is readable: does what the agent asks for. -1: it hung up, as it does when the VM
- * ends. */
+/* When the port is readable: does what the agent asks for by one line, for a line can take long:
+ * the caller sees to it that others get their turn. -1: it hung up, as it does when the VM ends. */
 int wh_agent_read(struct wh_agent *agent);
 
 /* Its views, until it is read again or ends some. */

@@ -9,8 +9,14 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <sys/epoll.h>
 
-#define BUDGET_MS 1000u /* of a call: what the module grants if it is told nothing */
+#define BUDGET_MS 1000u    /* of a call: what the module grants if it is told nothing */
+#define WORK_NS   1000000u /* what the agent has of the loop before its port rests */
+#define REST      4u       /* times as long as it had: never more than a fifth of the loop */
+
+/* Nothing that it may ask for takes that much, but this process may be stopped in the middle. */
+#define LONGEST_REST_MS 10000u
 
 struct wh_agent_server {
     struct wh_server *server;
@@ -21,6 +27,8 @@ struct wh_agent_server {
     struct wh_agent *agent;
     struct wh_ringer ringer;
     struct wh_source port;
+    struct wh_timer rest;
+    uint64_t worked_ns; /* since the last rest */
 };
 
 static int get_device(void *context)
@@ -60,12 +68,34 @@ static bool listen_to_bells(void *context, bool wanted)
     return wh_ringer_listens(&self->ringer);
 }
 
+static void on_rest_end(struct wh_timer *timer)
+{
+    struct wh_agent_server *self = WH_CONTAINER(timer, struct wh_agent_server, rest);
+    wh_loop_mute(&self->server->loop, &self->port, false);
+}
+
+/* An agent may ask without end for what takes long. What is short adds up, too. */
+static void count_work(struct wh_agent_server *self, uint64_t ns)
+{
+    self->worked_ns += ns;
+    if (self->worked_ns < WORK_NS)
+        return;
+    uint64_t ms = REST * self->worked_ns / 1000000 + 1;
+    wh_loop_mute(&self->server->loop, &self->port, true);
+    wh_loop_set_timer(&self->server->loop, &self->rest, ms < LONGEST_REST_MS ? ms : LONGEST_REST_MS,
+                      on_rest_end);
+    self->worked_ns = 0;
+}
+
+/* A hang-up comes through while the port rests: all views end with it, whatever else it wrote. */
 static void on_port(struct wh_source *source, uint32_t events)
 {
     struct wh_agent_server *self = WH_CONTAINER(source, struct wh_agent_server, port);
-    (void)events;
-    if (wh_agent_read(self->agent) == 0)
+    uint64_t start_ns = wh_now_ns();
+    if (!(events & (EPOLLHUP | EPOLLERR)) && wh_agent_read(self->agent) == 0) {
+        count_work(self, wh_now_ns() - start_ns);
         return;
+    }
     wh_log("vm %s: its service VM's agent is gone", self->name);
     wh_agent_server_close(self);
 }
@@ -126,6 +156,7 @@ void wh_agent_server_close(struct wh_agent_server *agent)
         return;
     *agent->home = NULL;
     wh_ringer_stop(&agent->ringer);
+    wh_loop_clear_timer(&agent->rest);
     wh_loop_remove(&agent->server->loop, &agent->port);
     wh_agent_free(agent->agent);
     free(agent);

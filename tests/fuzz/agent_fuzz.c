@@ -6,6 +6,7 @@
 #include "daemon/agent.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -25,6 +26,15 @@ static bool listen_to_bells(void *context, bool wanted)
     return wanted;
 }
 
+static bool read_all(struct wh_agent *agent)
+{
+    struct pollfd port = {.fd = wh_agent_port(agent), .events = POLLIN};
+    while (poll(&port, 1, 0) == 1)
+        if (wh_agent_read(agent) < 0)
+            return false;
+    return true;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     const struct wh_agent_limits limits = {.pages = 256, .budget_ms = 10000};
@@ -36,7 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     struct wh_agent *agent = wh_agent_new(pair[1], &limits, &handlers);
     while (agent && size > 0) {
         size_t now = size < 256 ? size : 256;
-        if (write(pair[0], bytes, now) != (ssize_t)now || wh_agent_read(agent) < 0)
+        if (write(pair[0], bytes, now) != (ssize_t)now || !read_all(agent))
             break;
         if (wh_agent_has_read(agent))
             wh_agent_ring(agent, &peer, 1);

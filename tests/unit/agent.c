@@ -14,6 +14,7 @@
 
 #include "daemon/agent.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -33,9 +34,9 @@ static int no_device(void *context)
 
 static int guest;
 
-static struct wh_agent *open_agent(void)
+static struct wh_agent *open_agent_with(uint64_t pages)
 {
-    const struct wh_agent_limits limits = {.pages = 256, .budget_ms = 10000};
+    const struct wh_agent_limits limits = {.pages = pages, .budget_ms = 10000};
     const struct wh_agent_handlers handlers = {.device = no_device};
     int pair[2];
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
@@ -46,6 +47,19 @@ static struct wh_agent *open_agent(void)
     return agent;
 }
 
+static struct wh_agent *open_agent(void)
+{
+    return open_agent_with(256);
+}
+
+/* All lines that there are, one after the other. */
+static void read_all(struct wh_agent *agent)
+{
+    struct pollfd port = {.fd = wh_agent_port(agent), .events = POLLIN};
+    while (poll(&port, 1, 0) == 1)
+        assert_int_equal(wh_agent_read(agent), 0);
+}
+
 /* Writes that and has it read, at most `step` bytes at a time; what is answered. */
 static const char *ask(struct wh_agent *agent, const char *text, size_t step)
 {
@@ -53,7 +67,7 @@ static const char *ask(struct wh_agent *agent, const char *text, size_t step)
     for (size_t left = strlen(text); left > 0;) {
         size_t now = left < step ? left : step;
         assert_int_equal(write(guest, text, now), now);
-        assert_int_equal(wh_agent_read(agent), 0);
+        read_all(agent);
         text += now;
         left -= now;
     }
@@ -138,6 +152,50 @@ static void too_much(void **state)
     for (unsigned i = 0; i < WH_AGENT_RANGES + 1; i++)
         (void)ask(agent, DATA, 512);
     assert_non_null(strstr(ask(agent, "make 7\n", 512), "too many ranges"));
+    wh_agent_free(agent);
+    close(guest);
+}
+
+/* What keeps the host's daemon from everybody else while the module does it. */
+static void long_work(void **state)
+{
+    static const struct {
+        const char *lines, *answer;
+    } table[] = {
+        {"range 10000000 400000 fffffc0100000000 2\n", "shows no VM"},
+        {"range 10000000 401000 fffffc0100000000 2\n", "too much code: more than 1024 pages"},
+        {CODE "range 20000000 3ff000 fffffc0200000000 2\n", "shows no VM"},
+        {CODE "range 20000000 400000 fffffc0200000000 2\n", "too much code"},
+        {"range 10000000 fffffffffffff000 fffffc0100000000 2\n", "more than"},
+        {CODE "range 20000000 401000 fffffc0200000000 0\n", "shows no VM"},
+        {CODE "range 20000000 3fcf000 fffffc0200000000 1\n", "shows no VM"},
+        {CODE "range 20000000 3fd0000 fffffc0200000000 1\n", "view would have more than 16384"},
+        {CODE "range 20000000 ffffffff000 fffffc0200000000 1\n", "views would have more than"},
+    };
+    struct wh_agent *agent = open_agent_with(1 << 20);
+    (void)state;
+    for (size_t i = 0; i < sizeof(table) / sizeof(*table); i++) {
+        (void)ask(agent, FIRST, 512);
+        (void)ask(agent, table[i].lines, 512);
+        const char *answer = ask(agent, "make 7\n", 512);
+        if (!strstr(answer, table[i].answer))
+            fail_msg("%s: %s", table[i].lines, answer);
+    }
+    wh_agent_free(agent);
+    close(guest);
+}
+
+static void one_line(void **state)
+{
+    static const char lines[] = "end 1\nend 2\nen";
+    char answer[64];
+    struct wh_agent *agent = open_agent();
+    (void)state;
+    assert_int_equal(write(guest, lines, strlen(lines)), strlen(lines));
+    assert_int_equal(wh_agent_read(agent), 0);
+    assert_int_equal(recv(guest, answer, sizeof(answer), MSG_DONTWAIT), 8);
+    assert_memory_equal(answer, "ended 1\n", 8);
+    assert_string_equal(ask(agent, "d 3\n", 512), "ended 2\nended 3\n");
     wh_agent_free(agent);
     close(guest);
 }
@@ -239,8 +297,9 @@ static void hang_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(offers), cmocka_unit_test(too_much), cmocka_unit_test(unread),
-        cmocka_unit_test(bells),  cmocka_unit_test(hang_up),
+        cmocka_unit_test(offers),   cmocka_unit_test(too_much), cmocka_unit_test(long_work),
+        cmocka_unit_test(one_line), cmocka_unit_test(unread),   cmocka_unit_test(bells),
+        cmocka_unit_test(hang_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
