@@ -4,7 +4,7 @@
  * agent offers, has the module make views of it, and says what became of each. The port is a Unix
  * socket that QEMU connects (a chardev), so whose memory it is follows from the socket: nothing
  * that an agent can write names another VM. Everything that it writes is hostile input;
- * docs/exitless.md has the lines.
+ * docs/exitless-internals.md has the lines.
  */
 #ifndef WH_DAEMON_AGENT_H
 #define WH_DAEMON_AGENT_H

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* See lender.h; the lines are in docs/exitless.md. */
+/* See lender.h; the lines are in docs/exitless-internals.md. */
 #include "daemon/lender.h"
 
 #include "base/log.h"

@@ -6,7 +6,7 @@
  * lies between bounds that follow from messages which go both ways, as in NTP: what was written
  * before is not read later (clock_view.c). Only for who leads. A guest can make its counter say
  * what it likes; then its own events have wrong times, never earlier than one before, and nothing
- * else comes of it. docs/exitless.md says how exact the clock is.
+ * else comes of it. docs/exitless-internals.md says how exact the clock is.
  */
 #ifndef WH_WORKER_CLOCK_H
 #define WH_WORKER_CLOCK_H
