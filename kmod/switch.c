@@ -162,6 +162,14 @@ static void land(struct kvm_vcpu *vcpu, u64 gate, u64 rsp, u64 status, u64 value
 	set_register(vcpu, VCPU_REGS_RIP, gate + WORMHOLE_RETURN);
 	wh_vmwrite(GUEST_RFLAGS,
 		   drop_to_ring3((wh_vmread(GUEST_RFLAGS) & KEPT_FLAGS) | X86_EFLAGS_FIXED));
+	/*
+	 * What STI and MOV SS put off was for the instruction that is not executed; a single step
+	 * that is left pending there, without its flag, is no state to enter a VM in.
+	 */
+	wh_vmwrite(GUEST_INTERRUPTIBILITY_INFO,
+		   wh_vmread(GUEST_INTERRUPTIBILITY_INFO) &
+			   ~(u64)(GUEST_INTR_STATE_STI | GUEST_INTR_STATE_MOV_SS));
+	wh_vmwrite(GUEST_PENDING_DBG_EXCEPTIONS, 0);
 }
 
 /* Nobody's call: whoever came here gets what an undefined instruction gets, where he stands. */

@@ -33,6 +33,7 @@ static void (*const all[])(void) = {
     test_every_offset,
     test_every_index,
     test_functions,
+    test_pending_trap,
     test_addresses,
     test_borrowed_stack,
     test_lower_data,

@@ -147,6 +147,7 @@ void test_memlock(void);
 void test_hotplug(void);
 void test_cycles(void);
 void test_functions(void);
+void test_pending_trap(void);
 void test_addresses(void);
 void test_lower_data(void);
 void test_32bit(void);

@@ -268,6 +268,41 @@ void test_functions(void)
     verdict(good, "a VM function of any other number is an undefined instruction");
 }
 
+/*
+ * A single step that is put off by MOV SS to where VMFUNC leads nowhere: whoever is answered goes
+ * on elsewhere, and that must be a state in which the CPU can enter the VM.
+ */
+void test_pending_trap(void)
+{
+    /* popf, mov %bp,%ss, vmfunc */
+    static const uint8_t code[] = {0x9d, 0x8e, 0xd5, 0x0f, 0x01, 0xd4};
+    static const uint64_t flags[] = {0x3202, 0x3302};
+    const uint64_t at = WORMHOLE_ENTER - sizeof(code);
+    struct vcpu *vcpu = &machine.vcpus[0];
+    struct session session;
+    bool good = true;
+
+    session_open(&session);
+    session_close(&session);
+    take_gate();
+    memcpy(GATE_PAGE + at, code, sizeof(code));
+    put_stops();
+    for (int i = 0; i < 4; i++) {
+        prepare_jump(&session, GUEST_GATE + at);
+        vcpu->args->flags = flags[i & 1];
+        vcpu->args->registers[RBP] = vcpu->start.ss.selector;
+        if (i & 2)
+            vcpu->args->registers[RCX] = WORMHOLE_INDEX_MAX + 1;
+        int port = machine_run(vcpu);
+        EXPECT(port == (i & 2 ? PORT_UD : PORT_BACK), "flags %lx: port %x, exit %u", flags[i & 1],
+               (unsigned)port, vcpu->run->exit_reason);
+        EXPECT(i & 2 || machine_registers(vcpu).rdx == WORMHOLE_LOST, "flags %lx: status %llu",
+               flags[i & 1], machine_registers(vcpu).rdx);
+    }
+    give_gate();
+    verdict(good, "a VMFUNC in the shadow of a MOV SS, with a single step, stops no VM");
+}
+
 /* ---- stacks and other views ---- */
 
 /*
