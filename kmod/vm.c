@@ -133,23 +133,37 @@ static void vm_free(struct wh_vm *vm)
 	kvfree(vm);
 }
 
-/* Takes the list out of a vCPU's VMCS: at once if it is not running, else at its next entry. */
-static bool clean_vcpu(struct kvm_vcpu *vcpu, struct wh_vcpu *state)
+/*
+ * Under vcpu->mutex. In a nested guest the vCPU has another VMCS, and its own, which names the
+ * list, is out of reach until that guest ends. Without its mm, KVM enters nobody any more.
+ */
+static bool disarm(struct kvm_vcpu *vcpu, struct wh_vcpu *state)
 {
-	if (!READ_ONCE(state->armed))
-		return true;
-	if (!mutex_trylock(&vcpu->mutex)) {
-		kvm_vcpu_kick(vcpu);
-		return false;
-	}
+	if (vcpu->stat.guest_mode)
+		return !atomic_read(&vcpu->kvm->mm->mm_users);
 	vcpu_load(vcpu);
 	preempt_disable();
 	if (state->armed)
 		wh_switch_disarm(state);
 	preempt_enable();
 	vcpu_put(vcpu);
-	mutex_unlock(&vcpu->mutex);
 	return true;
+}
+
+/* Takes the list out of a vCPU's VMCS: at once if it is not running, else at its next entry. */
+static bool clean_vcpu(struct kvm_vcpu *vcpu, struct wh_vcpu *state)
+{
+	bool done;
+
+	if (!READ_ONCE(state->armed))
+		return true;
+	if (!mutex_trylock(&vcpu->mutex)) {
+		kvm_vcpu_kick(vcpu);
+		return false;
+	}
+	done = disarm(vcpu, state);
+	mutex_unlock(&vcpu->mutex);
+	return done;
 }
 
 static void clean(struct work_struct *work)

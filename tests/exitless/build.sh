@@ -17,7 +17,7 @@ for name in callee guest; do
     ld -T "$here/$name.ld" $name.o -o $name.elf
     objcopy -O binary $name.elf $name.bin
 done
-gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{mini{,_attacks,_beside,_calls,_entry,_kernel,_lives,_session},machine,tap}.c "$here"/{blobs,handlers}.S "$src/channel/gate_page.S" -o mini
+gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{mini{,_attacks,_beside,_calls,_entry,_kernel,_lives,_nested,_session},machine,tap}.c "$here"/{blobs,handlers}.S "$src/channel/gate_page.S" -o mini
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{linux_host.c,qemu.c,tap.c,blobs.S} -o linux_host
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here/linux_guest.c" "$src/channel/gate_page.S" -o linux_guest
 gcc -std=gnu17 -O2 -static -D_GNU_SOURCE "${warnings[@]}" -I. "$here"/{cuda_host,daemon,qemu,tap}.c -o cuda_host

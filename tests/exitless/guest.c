@@ -71,6 +71,109 @@ static void spin(uint64_t count)
         ;
 }
 
+/* ---- a guest of its own ---- */
+
+#define MSR_VMX_BASIC 0x480     /* and the controls' in this order: pins, processor, exit, entry */
+#define LONG_MODE     (1u << 9) /* of the controls for exits and entries */
+#define UNUSABLE      0x10000
+
+static uint64_t read_msr(uint32_t number)
+{
+    uint32_t low, high;
+
+    asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(number));
+    return (uint64_t)high << 32 | low;
+}
+
+static void write_field(uint64_t field, uint64_t value)
+{
+    asm volatile("vmwrite %1, %0" : : "r"(field), "r"(value) : "cc");
+}
+
+static _Noreturn void inner(void)
+{
+    asm volatile("outb %%al, %0\n\tvmcall" : : "N"(PORT_NEST) : "memory");
+    __builtin_unreachable();
+}
+
+/* After the inner one's exit. */
+static _Noreturn void outer(void)
+{
+    asm volatile("vmfunc\n\toutb %%al, %0" : : "N"(PORT_THERE), "a"(0), "c"(0) : "memory");
+    for (;;)
+        stop(0);
+}
+
+static void write_controls(void)
+{
+    write_field(0x4000, (uint32_t)read_msr(MSR_VMX_BASIC + 1));
+    write_field(0x4002, (uint32_t)read_msr(MSR_VMX_BASIC + 2));
+    write_field(0x400c, (uint32_t)read_msr(MSR_VMX_BASIC + 3) | LONG_MODE);
+    write_field(0x4012, (uint32_t)read_msr(MSR_VMX_BASIC + 4) | LONG_MODE);
+    write_field(0x4004, 0); /* no exception is an exit */
+    write_field(0x2800, ~0ull);
+}
+
+static void write_segment(uint64_t number, uint64_t selector, uint64_t base, uint64_t limit,
+                          uint64_t access)
+{
+    write_field(0x800 + 2 * number, selector);
+    write_field(0x4800 + 2 * number, limit);
+    write_field(0x4814 + 2 * number, access);
+    write_field(0x6806 + 2 * number, base);
+}
+
+/* The inner guest has all that the outer one has, which goes on with the same after it. */
+static void write_state(void)
+{
+    struct __attribute__((packed)) {
+        uint16_t limit;
+        uint64_t base;
+    } gdt, idt;
+    uint64_t cr0, cr3, cr4, rsp;
+
+    asm volatile("sgdt %0\n\tsidt %1" : "=m"(gdt), "=m"(idt));
+    asm volatile("mov %%cr0, %0\n\tmov %%cr3, %1\n\tmov %%cr4, %2\n\tmov %%rsp, %3"
+                 : "=r"(cr0), "=r"(cr3), "=r"(cr4), "=r"(rsp));
+    for (uint64_t i = 0; i < 7; i++)
+        write_segment(i, 0, 0, 0, UNUSABLE);
+    write_segment(1, 8, 0, 0xffffffff, 0xa09b);
+    write_segment(2, 0x10, 0, 0xffffffff, 0xc093);
+    write_segment(7, 0x38, GUEST_TSS, 0x67, 0x8b);
+    write_field(0x4810, gdt.limit);
+    write_field(0x6816, gdt.base);
+    write_field(0x4812, idt.limit);
+    write_field(0x6818, idt.base);
+    write_field(0x681a, 0x400); /* DR7 */
+    write_field(0x6820, 2);     /* the flags */
+    for (uint64_t of = 0x6800; of <= 0x6c00; of += 0x400) {
+        write_field(of, cr0);
+        write_field(of + 2, cr3);
+        write_field(of + 4, cr4);
+    }
+    write_field(0x681c, rsp);
+    write_field(0x681e, (uint64_t)inner);
+    for (uint64_t i = 0; i < 6; i++)
+        write_field(0xc00 + 2 * i, i == 1 ? 8 : 0);
+    write_field(0xc0c, 0x38);
+    write_field(0x6c0a, GUEST_TSS);
+    write_field(0x6c0c, gdt.base);
+    write_field(0x6c0e, idt.base);
+    write_field(0x6c14, rsp);
+    write_field(0x6c16, (uint64_t)outer);
+}
+
+static void nest(uint64_t pages)
+{
+    const uint64_t vmcs = pages + 4096;
+
+    *(uint32_t *)pages = *(uint32_t *)vmcs = (uint32_t)read_msr(MSR_VMX_BASIC);
+    asm volatile("vmxon %0\n\tvmclear %1\n\tvmptrld %1" : : "m"(pages), "m"(vmcs) : "cc", "memory");
+    write_controls();
+    write_state();
+    asm volatile("vmlaunch" : : : "cc", "memory"); /* comes back only if it failed */
+}
+
 __attribute__((section(".text.first"), noreturn)) void guest(struct guest_args *args)
 {
     switch (args->job) {
@@ -88,6 +191,9 @@ __attribute__((section(".text.first"), noreturn)) void guest(struct guest_args *
         break;
     case GUEST_SPIN:
         spin(args->count);
+        break;
+    case GUEST_NEST:
+        nest(args->target);
         break;
     }
     for (;;)

@@ -18,7 +18,6 @@
 #define PAGE           4096ull
 #define TABLES         0x1000ull /* page tables: here to GATE_FRAMES */
 #define GDT            (GUEST_SYSTEM + 0x1000)
-#define TSS            (GUEST_SYSTEM + 0x1100)
 #define IDT            (GUEST_SYSTEM + 0x2000)
 #define HANDLERS       (GUEST_SYSTEM + 0x3000)
 #define KERNEL_STACK   (GUEST_SYSTEM + 0x8000)
@@ -78,8 +77,9 @@ static void fill_memory(struct machine *machine)
     gdt[2] = 0x0000930000000000;
     gdt[5] = 0x00cff3000000ffff; /* ring 3 data */
     gdt[6] = 0x0020fb0000000000; /* ring 3 code */
-    gdt[7] = 0x67 | (TSS & 0xffffff) << 16 | 0x8bull << 40;
-    memcpy((uint8_t *)at(machine, TSS) + 4, &(uint64_t){KERNEL_STACK}, 8); /* the ring-0 stack */
+    gdt[7] = 0x67 | (GUEST_TSS & 0xffffff) << 16 | 0x8bull << 40;
+    /* The ring-0 stack. */
+    memcpy((uint8_t *)at(machine, GUEST_TSS) + 4, &(uint64_t){KERNEL_STACK}, 8);
     for (uint64_t vector = 0; vector <= 0x40; vector++) {
         uint64_t handler = HANDLERS + (vector < 32 ? vector : 32) * 32;
 
@@ -120,7 +120,7 @@ static void set_start(struct vcpu *vcpu)
     start->idt.base = IDT;
     start->idt.limit = 0x40f;
     start->tr = (struct kvm_segment){
-        .base = TSS, .limit = 0x67, .selector = 0x38, .type = 11, .present = 1};
+        .base = GUEST_TSS, .limit = 0x67, .selector = 0x38, .type = 11, .present = 1};
 }
 
 void machine_mode(struct vcpu *vcpu, enum machine_mode mode)
@@ -207,6 +207,11 @@ int machine_run(struct vcpu *vcpu)
         (uint64_t)GUEST_ARGS + (uint64_t)(vcpu->stack - GUEST_STACK - 0x10000) / 0x10000 * PAGE;
     MUST(ioctl(vcpu->fd, KVM_SET_SREGS, &vcpu->start));
     MUST(ioctl(vcpu->fd, KVM_SET_REGS, &regs));
+    return machine_go_on(vcpu);
+}
+
+int machine_go_on(struct vcpu *vcpu)
+{
     for (;;) {
         int result = ioctl(vcpu->fd, KVM_RUN, 0);
 

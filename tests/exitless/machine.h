@@ -49,7 +49,9 @@ void machine_mode(struct vcpu *vcpu, enum machine_mode mode);
 
 /* Runs the guest's program with its arguments until it stops; the port by which it did. */
 int machine_run(struct vcpu *vcpu);
-/* The same in a thread of its own. */
+/* Goes on where it stopped. */
+int machine_go_on(struct vcpu *vcpu);
+/* machine_run in a thread of its own. */
 void machine_start(struct vcpu *vcpu);
 int machine_wait(struct vcpu *vcpu);
 /* Takes it out of the guest, wherever it is, as for a pause or a reset. */

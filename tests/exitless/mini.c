@@ -59,6 +59,7 @@ static void (*const all[])(void) = {
     test_closing,
     test_descriptors,
     test_module,
+    test_nested,
     test_cycles,
 };
 

@@ -52,15 +52,14 @@ static inline bool is_short(void)
 
 #define CANARIES (sizeof(((struct callee_data *)NULL)->canary) / 8)
 
-#define GATE_PAGE  (machine.memory + GATE_FRAMES + PAGE)
-#define LANES      (WORMHOLE_ZONE + 0x100000)
-#define LANE(n)    (LANES + (uint64_t)(n)*0x10000)
-#define LANE_PAGE  0xf000
-#define CONFIG     (WORMHOLE_ZONE + 0x1000)
-#define SPARE      0x180000ull /* of the guest's memory, for a few instructions and tables */
-#define PORT_BACK  0x11        /* where the gate comes back to */
-#define PORT_THERE 0x12        /* behind a VMFUNC that changed nothing */
-#define PORT_UD    (PORT_FAULT + 6)
+#define GATE_PAGE (machine.memory + GATE_FRAMES + PAGE)
+#define LANES     (WORMHOLE_ZONE + 0x100000)
+#define LANE(n)   (LANES + (uint64_t)(n)*0x10000)
+#define LANE_PAGE 0xf000
+#define CONFIG    (WORMHOLE_ZONE + 0x1000)
+#define SPARE     0x180000ull /* of the guest's memory, for a few instructions and tables */
+#define PORT_BACK 0x11        /* where the gate comes back to */
+#define PORT_UD   (PORT_FAULT + 6)
 
 /* Of guest_args.registers. */
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, R14, R15 };
@@ -158,5 +157,6 @@ void test_pause(void);
 void test_avx(void);
 void test_closing(void);
 void test_module(void);
+void test_nested(void);
 
 #endif
