@@ -16,6 +16,14 @@
 #define CALL_SUSPENDED 80
 #define CALL_RETRIED   88
 
+/*
+ * A call's time is the module's to bound, but it believes a lane, which the worker's code can write
+ * to, when that says that another call has begun; and that code can send the client back by itself.
+ * So a call that still is not over after so many entries is lost. An honest one has far less than
+ * one a microsecond.
+ */
+#define CALL_ENTRIES_MAX (1 << 20)
+
 #ifndef __ASSEMBLER__
 #include <stdint.h>
 

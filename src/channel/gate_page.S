@@ -18,6 +18,7 @@ wh_gate_page:
     push %r13
     push %r14
     push %r15
+    push $CALL_ENTRIES_MAX
     push %rdi
     push $0 /* the token of a call that was not suspended */
 .Lenter:
@@ -45,9 +46,10 @@ wh_gate_page:
     je .Lsuspended
     cmp $WORMHOLE_RETRY, %edx
     je .Lretry
+.Lover:
     mov %rdx, CALL_STATUS(%rax)
     mov %rsi, CALL_VALUE(%rax)
-    add $16, %rsp
+    add $24, %rsp
     pop %r15
     pop %r14
     pop %r13
@@ -58,9 +60,13 @@ wh_gate_page:
 .Lsuspended:
     mov %rsi, (%rsp)
     incq CALL_SUSPENDED(%rax)
-    jmp .Lenter
+    jmp .Lagain
 .Lretry:
     incq CALL_RETRIED(%rax)
-    jmp .Lenter
+.Lagain:
+    decq 16(%rsp)
+    jnz .Lenter
+    mov $WORMHOLE_LOST, %edx
+    jmp .Lover
     .org wh_gate_page + 4096
     .section .note.GNU-stack, "", @progbits

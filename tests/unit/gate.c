@@ -54,6 +54,25 @@ static void answer_with(uint32_t status, uint32_t value)
     assert_int_equal(mprotect(page, 4096, PROT_READ | PROT_EXEC), 0);
 }
 
+/*
+ * In place of the VMFUNC, so that all the rest is the gate's own code: answers `often` times as a
+ * module would, and then that the call is done. nopl (%rax); decl rest(%rip); js done; mov $status,
+ * %edx; jmp return; done: xor %edx, %edx; xor %esi, %esi; return: jmp RETURN; rest.
+ */
+static void answer_entries_with(uint32_t status, uint32_t often)
+{
+    uint8_t code[] = {0x0f, 0x1f, 0x00, 0xff, 0x0d, 18,   0,    0,    0,    0x78, 7, 0xba, 0, 0,
+                      0,    0,    0xeb, 4,    0x31, 0xd2, 0x31, 0xf6, 0xe9, 0,    0, 0,    0};
+    const uint32_t at = WORMHOLE_ENTER - WORMHOLE_VMFUNC_SIZE;
+    const uint32_t back = WORMHOLE_RETURN - (at + sizeof(code));
+    memcpy(code + 12, &status, 4);
+    memcpy(code + sizeof(code) - 4, &back, 4);
+    uint8_t *page = (uint8_t *)WH_GATE_PAGE;
+    assert_int_equal(mprotect(page, 4096, PROT_READ | PROT_WRITE | PROT_EXEC), 0);
+    memcpy(page + at, code, sizeof(code));
+    memcpy(page + at + sizeof(code), &often, 4);
+}
+
 /* Sends a message; the times that the worker was rung. */
 static uint32_t send(void)
 {
@@ -235,6 +254,32 @@ static void lost_in_the_view(void **state)
                         "the worker's code failed in the session's view, or took too long there");
 }
 
+/* However the worker's code brings it about, nobody is entered again for ever. */
+static void answer_for_ever(uint32_t status)
+{
+    adopt();
+    answer_entries_with(status, 1000);
+    (void)send();
+    answer_entries_with(status, CALL_ENTRIES_MAX - 1);
+    (void)send();
+    assert_false(pair.client->channel.lost);
+    answer_entries_with(status, CALL_ENTRIES_MAX);
+    (void)send();
+    assert_true(pair.client->channel.lost);
+}
+
+static void suspended_for_ever(void **state)
+{
+    (void)state;
+    answer_for_ever(WORMHOLE_SUSPENDED);
+}
+
+static void retried_for_ever(void **state)
+{
+    (void)state;
+    answer_for_ever(WORMHOLE_RETRY);
+}
+
 static void lost_with_the_worker(void **state)
 {
     char reason[256];
@@ -258,6 +303,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(visits, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(hints, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(lost_in_the_view, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(suspended_for_ever, open_pair, close_pair),
+        cmocka_unit_test_setup_teardown(retried_for_ever, open_pair, close_pair),
         cmocka_unit_test_setup_teardown(lost_with_the_worker, open_pair, close_pair),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
