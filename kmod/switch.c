@@ -449,8 +449,29 @@ static void on_entry(void *data, struct kvm_vcpu *vcpu)
 	state->entered = rdtsc();
 }
 
-static int handled(void)
+/*
+ * KVM keeps the log of dirtied pages empty between entries, for who asks for it only makes vCPUs
+ * exit: an exit that KVM does not see must do the same.
+ */
+static void flush_dirty_log(struct kvm_vcpu *vcpu)
 {
+	const u32 size = PAGE_SIZE / sizeof(u64);
+	const u64 *log;
+	u16 next;
+
+	if (!(wh_vmread(SECONDARY_VM_EXEC_CONTROL) & SECONDARY_EXEC_ENABLE_PML))
+		return;
+	/* The CPU fills it downwards, and counts to -1 when it is full. */
+	log = __va(wh_vmread(PML_ADDRESS));
+	for (next = wh_vmread(GUEST_PML_INDEX) + 1; next < size; next++)
+		kvm_vcpu_mark_page_dirty(vcpu, log[next] >> PAGE_SHIFT);
+	wh_vmwrite(GUEST_PML_INDEX, size - 1);
+}
+
+/* Called as vmx_handle_exit is, in its place. */
+static int handled(struct kvm_vcpu *vcpu)
+{
+	flush_dirty_log(vcpu);
 	return 1; /* to KVM: enter again */
 }
 

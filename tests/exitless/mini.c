@@ -49,6 +49,7 @@ static void (*const all[])(void) = {
     test_pause,
     test_two_vcpus,
     test_memory_slots,
+    test_dirty_log,
     test_migration,
     test_hotplug,
     test_worker_dies,

@@ -132,6 +132,7 @@ void test_every_index(void);
 void test_borrowed_stack(void);
 void test_view_to_view(void);
 void test_memory_slots(void);
+void test_dirty_log(void);
 void test_two_vcpus(void);
 void test_migration(void);
 void test_worker_dies(void);

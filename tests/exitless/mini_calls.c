@@ -241,6 +241,77 @@ void test_memory_slots(void)
     verdict(good, "memory slots come and go during calls");
 }
 
+/* In the guest, for ever: the next of the last 512 pages, its own address into it, and a VMFUNC
+ * that leads nowhere. */
+static void put_writer(const struct session *session, uint32_t at)
+{
+    uint8_t code[] = {0x48, 0x8b, 0x1c, 0x25, 0,    0,    0,    0, /* mov at, %rbx */
+                      0x48, 0x81, 0xc3, 0x00, 0x10, 0x00, 0x00,    /* add $0x1000, %rbx */
+                      0x81, 0xe3, 0x00, 0xf0, 0x1f, 0x00,          /* and $0x1ff000, %ebx */
+                      0x81, 0xcb, 0x00, 0x00, 0x20, 0x00,          /* or $0x200000, %ebx */
+                      0x48, 0x89, 0x1c, 0x25, 0,    0,    0,    0, /* mov %rbx, at */
+                      0x48, 0x89, 0x1b,                            /* mov %rbx, (%rbx) */
+                      0xb9, 0,    0,    0,    0,                   /* mov $index, %ecx */
+                      0x31, 0xc0,                                  /* xor %eax, %eax */
+                      0xe9, 0,    0,    0,    0};                  /* jmp to the VMFUNC */
+    const int32_t back =
+        WORMHOLE_ENTER - WORMHOLE_VMFUNC_SIZE - WORMHOLE_RETURN - (int32_t)sizeof(code);
+
+    memcpy(code + 4, &at, 4);
+    memcpy(code + 31, &at, 4);
+    memcpy(code + 39, &session->index, 4);
+    memcpy(code + sizeof(code) - 4, &back, 4);
+    memcpy(GATE_PAGE + WORMHOLE_RETURN, code, sizeof(code));
+}
+
+/* Who writes and is answered by the module has written, for the VM's migration: KVM has not seen
+ * that exit.
+ */
+void test_dirty_log(void)
+{
+    enum { ROUNDS = 40, FIRST = 512 };
+    struct kvm_userspace_memory_region region = {.memory_size = GUEST_MEMORY,
+                                                 .userspace_addr = (uint64_t)machine.memory};
+    static uint64_t bits[GUEST_MEMORY / PAGE / 64];
+    struct kvm_dirty_log dirty = {.dirty_bitmap = bits};
+    struct vcpu *vcpu = &machine.vcpus[0];
+    struct session session;
+    uint64_t written = 0, lost = 0;
+    bool good = true;
+
+    session_open(&session);
+    session_close(&session);
+    region.flags = KVM_MEM_LOG_DIRTY_PAGES;
+    MUST(ioctl(machine.vm, KVM_SET_USER_MEMORY_REGION, &region));
+    take_gate();
+    put_writer(&session, SPARE);
+    for (int round = 0; round < ROUNDS; round++) {
+        volatile uint64_t *at = (volatile uint64_t *)(machine.memory + SPARE);
+
+        memset(machine.memory + FIRST * PAGE, 0, 512 * PAGE);
+        MUST(ioctl(machine.vm, KVM_GET_DIRTY_LOG, &dirty));
+        *at = 0;
+        prepare_jump(&session, GUEST_GATE + WORMHOLE_RETURN);
+        machine_start(vcpu);
+        while (*at < (FIRST + 20) * PAGE)
+            sched_yield();
+        machine_stop(vcpu);
+        MUST(ioctl(machine.vm, KVM_GET_DIRTY_LOG, &dirty));
+        for (uint64_t page = FIRST; page < FIRST + 512; page++) {
+            bool is_written = *(uint64_t *)(machine.memory + page * PAGE) != 0;
+
+            written += is_written;
+            lost += is_written && !(bits[page / 64] >> (page % 64) & 1);
+        }
+    }
+    give_gate();
+    region.flags = 0;
+    MUST(ioctl(machine.vm, KVM_SET_USER_MEMORY_REGION, &region));
+    printf("# %lu pages written\n", written);
+    EXPECT(lost == 0, "%lu of %lu pages are not in the log", lost, written);
+    verdict(good, "what is written before an exit of the module's is in the log of dirty pages");
+}
+
 /* Both vCPUs in one view and in two, on lanes of their own, their threads moved between CPUs where
  * there are two. */
 void test_two_vcpus(void)
