@@ -128,7 +128,6 @@ static void vm_free(struct wh_vm *vm)
 		atomic64_dec(&wh_list_pages);
 		kvfree(vm->vcpus[i]);
 	}
-	allow_apicv(vm->kvm, true);
 	kvm_put_kvm(vm->kvm);
 	kvfree(vm);
 }
@@ -166,24 +165,59 @@ static bool clean_vcpu(struct kvm_vcpu *vcpu, struct wh_vcpu *state)
 	return done;
 }
 
-static void clean(struct work_struct *work)
+static bool clean_vcpus(struct wh_vm *vm)
 {
-	struct wh_vm *vm = container_of(work, struct wh_vm, clean.work);
 	struct kvm_vcpu *vcpu;
 	unsigned long number;
 	bool done = true;
 
-	synchronize_rcu(); /* no probe is left that saw the VM open and arms */
 	kvm_for_each_vcpu(number, vcpu, vm->kvm)
 		if (vm->vcpus[number] && !clean_vcpu(vcpu, vm->vcpus[number]))
 			done = false;
-	if (!done) {
-		queue_delayed_work(wh_queue, &vm->clean, CLEAN_AGAIN);
-		return;
-	}
+	return done;
+}
+
+static bool begin_cleaning(struct wh_vm *vm)
+{
+	bool closing;
+
 	mutex_lock(&wh_lock);
-	hash_del_rcu(&vm->node);
+	vm->revived = false;
+	closing = vm->closing;
 	mutex_unlock(&wh_lock);
+	return closing;
+}
+
+/*
+ * Who was opened again meanwhile may have entered with its list anew. Should it be closed by now,
+ * then whoever did that has queued the work again.
+ */
+static bool end_cleaning(struct wh_vm *vm, bool done)
+{
+	bool over;
+
+	mutex_lock(&wh_lock);
+	over = done && !vm->revived;
+	if (over) {
+		/* Before somebody opens it as a new one, which has its own wish. */
+		allow_apicv(vm->kvm, true);
+		hash_del_rcu(&vm->node);
+	} else if (!vm->revived) {
+		queue_delayed_work(wh_queue, &vm->clean, CLEAN_AGAIN);
+	}
+	mutex_unlock(&wh_lock);
+	return over;
+}
+
+static void clean(struct work_struct *work)
+{
+	struct wh_vm *vm = container_of(work, struct wh_vm, clean.work);
+
+	if (!begin_cleaning(vm))
+		return;
+	synchronize_rcu(); /* no probe is left that saw the VM open and arms */
+	if (!end_cleaning(vm, clean_vcpus(vm)))
+		return;
 	synchronize_rcu();
 	cancel_work_sync(&vm->populate);
 	vm_free(vm);
@@ -211,6 +245,7 @@ static struct wh_vm *vm_create(struct kvm *kvm)
 	if (!error && atomic_read(&wh_vms) == 0)
 		error = wh_switch_start();
 	if (error) {
+		allow_apicv(kvm, true);
 		vm_free(vm);
 		return ERR_PTR(error);
 	}
@@ -220,17 +255,23 @@ static struct wh_vm *vm_create(struct kvm *kvm)
 	return vm;
 }
 
-/* The caller holds a reference to the VM's file. -EAGAIN: the last one is still being cleaned. */
+/*
+ * The caller holds a reference to the VM's file. One that is still being cleaned goes on as it is:
+ * a vCPU that sleeps may never be seen again.
+ */
 struct wh_vm *wh_vm_open(struct kvm *kvm)
 {
 	struct wh_vm *vm = wh_vm_find(kvm);
 
 	if (!vm)
 		vm = vm_create(kvm);
-	else if (vm->closing)
-		return ERR_PTR(-EAGAIN);
-	if (!IS_ERR(vm))
-		vm->users++;
+	if (IS_ERR(vm))
+		return vm;
+	if (vm->closing) {
+		vm->revived = true;
+		WRITE_ONCE(vm->closing, false);
+	}
+	vm->users++;
 	return vm;
 }
 

@@ -88,6 +88,7 @@ struct wh_vm {
 	u32 bound;
 	u32 high;		/* slots in use lie below */
 	bool closing;
+	bool revived;		/* opened again since the last attempt to clean it began */
 	struct wh_slot slots[WORMHOLE_INDEX_MAX + 1];
 	struct wh_vcpu *vcpus[KVM_MAX_VCPUS];
 	struct work_struct populate;

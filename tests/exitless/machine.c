@@ -159,7 +159,7 @@ static void open_vcpu(struct machine *machine, int kvm, int number)
     set_start(vcpu);
 }
 
-void machine_open(struct machine *machine)
+static void open_machine(struct machine *machine, bool irqchip)
 {
     struct kvm_userspace_memory_region region = {.memory_size = GUEST_MEMORY};
     int kvm = (int)MUST(open("/dev/kvm", O_RDWR | O_CLOEXEC));
@@ -171,9 +171,21 @@ void machine_open(struct machine *machine)
     region.userspace_addr = (uint64_t)machine->memory;
     MUST(ioctl(machine->vm, KVM_SET_USER_MEMORY_REGION, &region));
     fill_memory(machine);
+    if (irqchip)
+        MUST(ioctl(machine->vm, KVM_CREATE_IRQCHIP, 0));
     for (int i = 0; i < MACHINE_VCPUS; i++)
         open_vcpu(machine, kvm, i);
     MUST(close(kvm));
+}
+
+void machine_open(struct machine *machine)
+{
+    open_machine(machine, false);
+}
+
+void machine_open_sleepy(struct machine *machine)
+{
+    open_machine(machine, true);
 }
 
 void machine_close(struct machine *machine)

@@ -36,6 +36,8 @@ struct machine {
 };
 
 void machine_open(struct machine *machine);
+/* With an interrupt controller of KVM's, so that a vCPU that halts sleeps in the kernel. */
+void machine_open_sleepy(struct machine *machine);
 void machine_close(struct machine *machine);
 
 /* A page at one more address of the guest's programs; `machine_unmap` takes away all within its 512

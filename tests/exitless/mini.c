@@ -59,6 +59,7 @@ static void (*const all[])(void) = {
     test_memlock,
     test_closing,
     test_descriptors,
+    test_halted,
     test_module,
     test_nested,
     test_cycles,

@@ -157,6 +157,7 @@ void test_descriptor_table(void);
 void test_pause(void);
 void test_avx(void);
 void test_closing(void);
+void test_halted(void);
 void test_module(void);
 void test_nested(void);
 

@@ -171,6 +171,73 @@ void test_closing(void)
     verdict(good, "descriptors close under a call: it goes on until its view is closed");
 }
 
+/* It runs once with the module's list, and then sleeps in the kernel until a signal comes. */
+static void halt(struct vcpu *vcpu, struct machine *halted)
+{
+    /* incq the flag; hlt */
+    uint8_t code[] = {0x48, 0xff, 0x04, 0x25, 0, 0, 0, 0, 0xf4};
+    const uint32_t flag = SPARE + PAGE;
+    volatile uint64_t *set = (volatile uint64_t *)(halted->memory + flag);
+
+    memcpy(code + 4, &flag, sizeof(flag));
+    memcpy(halted->memory + SPARE, code, sizeof(code));
+    vcpu->entry = SPARE;
+    machine_mode(vcpu, MODE_RING0);
+    machine_start(vcpu);
+    while (!*set)
+        sched_yield();
+}
+
+static void wake(struct vcpu *vcpu)
+{
+    struct kvm_mp_state runnable = {KVM_MP_STATE_RUNNABLE};
+
+    machine_stop(vcpu);
+    MUST(ioctl(vcpu->fd, KVM_SET_MP_STATE, &runnable));
+    vcpu->entry = 0;
+    machine_mode(vcpu, MODE_USUAL);
+}
+
+/* A sleeping vCPU cannot be cleaned, which must not keep the next daemon away. */
+void test_halted(void)
+{
+    const struct wormhole_info before = info_now();
+    struct wormhole_vm_open open_vm;
+    struct machine halted;
+    struct vcpu *vcpu = &halted.vcpus[0];
+    struct session session;
+    bool good = true;
+
+    machine_open_sleepy(&halted);
+    open_vm = (struct wormhole_vm_open){.kvm_fd = halted.vm};
+    int of_halted = (int)MUST(ioctl(device, WORMHOLE_VM_OPEN, &open_vm));
+    halt(vcpu, &halted);
+    for (int i = 0; i < 5; i++) {
+        close(of_halted);
+        of_halted = ioctl(device, WORMHOLE_VM_OPEN, &open_vm);
+        EXPECT(of_halted >= 0, "opened again: %s", strerror(errno));
+    }
+    session_create(&session, 0);
+    session_bind_to(&session, of_halted);
+    wake(vcpu);
+    EXPECT(works_on(vcpu, &session), "a call afterwards");
+    for (int i = 0; i < 20; i++) { /* at any point of its being cleaned */
+        close(session.view);
+        close(of_halted);
+        of_halted = (int)MUST(ioctl(device, WORMHOLE_VM_OPEN, &open_vm));
+        page_give(session.data);
+        session_create(&session, 0);
+        session_bind_to(&session, of_halted);
+        EXPECT(works_on(vcpu, &session), "round %d", i);
+    }
+    session_close(&session);
+    close(of_halted);
+    EXPECT(nothing_left(&before), "views, pins or lists");
+    EXPECT(machine_run(vcpu) == PORT_UD, "VMFUNC still works");
+    machine_close(&halted);
+    verdict(good, "a VM whose vCPU sleeps can be opened again, at any time");
+}
+
 /* As rmmod does it. */
 static bool stays(void)
 {
