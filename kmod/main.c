@@ -12,6 +12,7 @@
 #include <linux/slab.h>
 #include <linux/uaccess.h>
 #include <asm/cpufeature.h>
+#include <asm/mshyperv.h>
 #include <asm/msr.h>
 
 #include "wormhole.h"
@@ -251,13 +252,23 @@ static struct miscdevice device = {
 };
 
 /* EPTP switching, EPT of four levels in write-back memory, and INVEPT of one root. */
+/* Then KVM's VMCS may be a page of memory, as Hyper-V would have it, which no VMREAD can see. */
+static bool is_on_hyperv(void)
+{
+#if IS_ENABLED(CONFIG_HYPERV)
+	return ms_hyperv.hints & HV_X64_ENLIGHTENED_VMCS_RECOMMENDED;
+#else
+	return false;
+#endif
+}
+
 static bool cpu_can(void)
 {
 	const u64 wanted = VMX_EPT_PAGE_WALK_4_BIT | VMX_EPTP_WB_BIT | VMX_EPT_INVEPT_BIT |
 			   VMX_EPT_EXTENT_CONTEXT_BIT;
 	u64 controls, functions, ept;
 
-	if (!boot_cpu_has(X86_FEATURE_VMX) ||
+	if (!boot_cpu_has(X86_FEATURE_VMX) || is_on_hyperv() ||
 	    rdmsrl_safe(MSR_IA32_VMX_PROCBASED_CTLS2, &controls) ||
 	    !(controls >> 32 & SECONDARY_EXEC_ENABLE_VMFUNC) ||
 	    rdmsrl_safe(MSR_IA32_VMX_VMFUNC, &functions) ||
@@ -273,7 +284,7 @@ static int __init wormhole_init(void)
 	int error;
 
 	if (!cpu_can()) {
-		pr_info("wormhole: this CPU has no EPTP switching (VMFUNC)\n");
+		pr_info("wormhole: this CPU has no EPTP switching (VMFUNC), or Hyper-V keeps it\n");
 		return -ENODEV;
 	}
 	wh_queue = alloc_workqueue("wormhole", 0, 0);

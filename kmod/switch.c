@@ -47,7 +47,7 @@ enum place {
 	NOWHERE,	/* no call leads here */
 };
 
-static void set_register(struct kvm_vcpu *vcpu, int number, u64 value)
+static __always_inline void set_register(struct kvm_vcpu *vcpu, int number, u64 value)
 {
 	vcpu->arch.regs[number] = value;
 	if (number == VCPU_REGS_RIP || number == VCPU_REGS_RSP) {
@@ -382,10 +382,13 @@ static void on_exit(void *data, struct kvm_vcpu *vcpu)
 	atomic64_inc(&view->exits[reason]);
 	/* KVM would step over the instruction, which is not the client's. */
 	state->skip = reason == EXIT_REASON_PAUSE_INSTRUCTION;
-	if (is_innocent(reason))
+	if (is_innocent(reason)) {
 		suspend(vcpu, vm, state, view);
-	else
-		violate(vcpu, vm, state, view);
+		return;
+	}
+	violate(vcpu, vm, state, view);
+	if (test_bit(VCPU_REGS_RIP, (unsigned long *)&vcpu->arch.regs_dirty))
+		state->landed = vcpu->arch.regs[VCPU_REGS_RIP];
 }
 
 void wh_switch_disarm(struct wh_vcpu *state)
@@ -413,12 +416,29 @@ static void arm(struct wh_vcpu *state, u64 controls)
 	state->armed = true;
 }
 
-/* Where views cannot work: interrupts without exits, page tables of five levels. */
+/* Where views cannot work: no EPT, interrupts without exits, page tables of five levels. */
 static bool is_usable(const struct kvm_vcpu *vcpu, u64 controls)
 {
-	return !(controls & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY) &&
+	return (controls & SECONDARY_EXEC_ENABLE_EPT) &&
+	       !(controls & SECONDARY_EXEC_VIRTUAL_INTR_DELIVERY) &&
 	       !(vcpu->arch.cr4 & X86_CR4_LA57);
 }
+
+/*
+ * KVM may step over the instruction all the same: from 6.12 on it handles some exits, HLT among
+ * them, before it can be told not to. The client goes on where it landed.
+ */
+static void undo_step(struct kvm_vcpu *vcpu, struct wh_vcpu *state)
+{
+	if (!state->landed)
+		return;
+	set_register(vcpu, VCPU_REGS_RIP, state->landed);
+	state->landed = 0;
+	if (vcpu->arch.mp_state == KVM_MP_STATE_HALTED)
+		vcpu->arch.mp_state = KVM_MP_STATE_RUNNABLE;
+}
+
+NOKPROBE_SYMBOL(undo_step);
 
 static void on_entry(void *data, struct kvm_vcpu *vcpu)
 {
@@ -433,6 +453,7 @@ static void on_entry(void *data, struct kvm_vcpu *vcpu)
 			queue_work(wh_queue, &vm->populate);
 		return;
 	}
+	undo_step(vcpu, state);
 	state->skip = false;
 	state->fault = false;
 	controls = wh_vmread(SECONDARY_VM_EXEC_CONTROL);
@@ -489,6 +510,7 @@ static int on_handle(struct kprobe *probe, struct pt_regs *regs)
 		return 0;
 	skip = state->skip;
 	if (skip) {
+		undo_step(vcpu, state);
 		/* What was on its way to a handler was the view's: a fault, or an INT. */
 		vcpu->arch.exception.pending = false;
 		vcpu->arch.exception.injected = false;

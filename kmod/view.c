@@ -365,7 +365,8 @@ static bool range_is_good(const struct wormhole_range *range)
 {
 	u64 start = range->view_address, end = start + range->size;
 	bool upper = start >= WORMHOLE_RANGES && end <= WORMHOLE_ZONE_END;
-	bool lower = start >= PAGE_SIZE && end <= TASK_SIZE_MAX;
+	/* Views have page tables of four levels, whatever the host has. */
+	bool lower = start >= PAGE_SIZE && end <= DEFAULT_MAP_WINDOW;
 
 	if (!range->size || end < start || range->address + range->size < range->address)
 		return false;
@@ -381,7 +382,7 @@ static int check(const struct wormhole_view_create *wish, const struct wormhole_
 	u32 i;
 
 	if (wish->gate & ~PAGE_MASK || wish->gate < 1ull << 32 ||
-	    wish->gate >= TASK_SIZE_MAX - PAGE_SIZE)
+	    wish->gate >= DEFAULT_MAP_WINDOW - PAGE_SIZE)
 		return -EINVAL;
 	if (!wish->lanes || wish->lanes > WORMHOLE_LANES_MAX)
 		return -EINVAL;

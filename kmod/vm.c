@@ -109,12 +109,13 @@ static void populate(struct work_struct *work)
 
 /*
  * With virtualised interrupt delivery the CPU enters a handler of the guest without an exit,
- * in the view too, where there is none. KVM knows how to do without.
+ * in the view too, where there is none. KVM knows how to do without, but 6.1 not how to have it
+ * back: an EOI is lost where a vCPU is in a handler then. So the VM goes on without, for good.
  */
-static void allow_apicv(struct kvm *kvm, bool allowed)
+static void forbid_apicv(struct kvm *kvm)
 {
 	if (enable_apicv)
-		kvm_set_or_clear_apicv_inhibit(kvm, APICV_DISABLED, !allowed);
+		kvm_set_apicv_inhibit(kvm, APICV_DISABLED);
 }
 
 static void vm_free(struct wh_vm *vm)
@@ -199,9 +200,9 @@ static bool end_cleaning(struct wh_vm *vm, bool done)
 	mutex_lock(&wh_lock);
 	over = done && !vm->revived;
 	if (over) {
-		/* Before somebody opens it as a new one, which has its own wish. */
-		allow_apicv(vm->kvm, true);
 		hash_del_rcu(&vm->node);
+		/* Who opened and closed it before this attempt began has queued another one. */
+		cancel_delayed_work(&vm->clean);
 	} else if (!vm->revived) {
 		queue_delayed_work(wh_queue, &vm->clean, CLEAN_AGAIN);
 	}
@@ -240,12 +241,11 @@ static struct wh_vm *vm_create(struct kvm *kvm)
 	INIT_WORK(&vm->populate, populate);
 	INIT_DELAYED_WORK(&vm->clean, clean);
 	kvm_get_kvm(kvm);
-	allow_apicv(kvm, false);
+	forbid_apicv(kvm);
 	error = add_vcpus(vm);
 	if (!error && atomic_read(&wh_vms) == 0)
 		error = wh_switch_start();
 	if (error) {
-		allow_apicv(kvm, true);
 		vm_free(vm);
 		return ERR_PTR(error);
 	}

@@ -77,6 +77,7 @@ struct wh_vcpu {
 	bool set_bit;		/* it was us who set the VMCS's VMFUNC bit */
 	bool skip;		/* the exit was ours, KVM must not see it */
 	bool fault;		/* raise #UD in the guest */
+	u64 landed;		/* where the client goes on after a violation; 0: KVM knows */
 	u64 entries;
 	u64 exits[WORMHOLE_REASONS];
 };

@@ -45,6 +45,7 @@ static void (*const all[])(void) = {
     test_roots,
     test_ring0,
     test_ring0_roots,
+    test_ring0_halt,
     test_descriptor_table,
     test_pause,
     test_two_vcpus,

@@ -153,6 +153,7 @@ void test_lower_data(void);
 void test_32bit(void);
 void test_ring0(void);
 void test_ring0_roots(void);
+void test_ring0_halt(void);
 void test_descriptor_table(void);
 void test_pause(void);
 void test_avx(void);

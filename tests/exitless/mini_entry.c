@@ -63,6 +63,8 @@ void test_refusals(void)
     REFUSED(EINVAL, other[1].address += 1);
     REFUSED(EINVAL, other[1].view_address = WORMHOLE_ZONE_END - 0x1000; other[1].size = 0x2000);
     REFUSED(EINVAL, other[1].view_address = 0xffff888000000000);
+    REFUSED(EINVAL,
+            other[1].view_address = 0xfe0000000000); /* not below, with five levels either */
     REFUSED(EFAULT, other[1].address = 0x1000);
     REFUSED(EFAULT, other[0].address = 0x1000);
     REFUSED(EEXIST, other[1].view_address = GUEST_GATE);

@@ -191,6 +191,29 @@ void test_ring0_roots(void)
     verdict(good, "a page-table root that is loaded in a view harms nobody else");
 }
 
+/* HLT is an exit only in ring 0, and one that some kernels handle before anybody sees it. */
+void test_ring0_halt(void)
+{
+    struct vcpu *vcpu = &machine.vcpus[0];
+    struct session session;
+    bool good = true;
+
+    session_open(&session);
+    prepare(vcpu, &session, JOB_HLT, 0, 1);
+    machine_mode(vcpu, MODE_RING0);
+    int port = machine_run(vcpu);
+    machine_mode(vcpu, MODE_USUAL);
+    struct wormhole_view_stats stats = stats_of(&session);
+    EXPECT(port == PORT_DONE && vcpu->args->call.status == WORMHOLE_LOST,
+           "port %x, exit %u, status %lu", (unsigned)port, vcpu->run->exit_reason,
+           vcpu->args->call.status);
+    EXPECT(stats.lost == 1 && stats.violations == 1, "lost %llu, violations %llu", stats.lost,
+           stats.violations);
+    EXPECT(beside_live(), "the others");
+    session_close(&session);
+    verdict(good, "a callee that halts in ring 0 ends its session, and its client goes on");
+}
+
 /*
  * The guest's kernel has its interrupt descriptors where the view has a page that cannot be read:
  * an INT there is an exit in the middle of an event, which KVM would deliver anew, to the client.
