@@ -415,6 +415,21 @@ static void write_param(struct call *call, struct wh_writer *w, unsigned i)
     }
 }
 
+enum { NOBODY, SEVERAL = -1 }; /* of wh_session.sender; threads count from 1 */
+
+static void note_sender(struct wh_session *session, uint32_t thread)
+{
+    int64_t sender = atomic_load_explicit(&session->sender, memory_order_relaxed);
+    if (sender != thread && sender != SEVERAL)
+        atomic_store_explicit(&session->sender, sender == NOBODY ? (int64_t)thread : SEVERAL,
+                              memory_order_relaxed);
+}
+
+bool wh_client_is_alone(const struct wh_session *session)
+{
+    return atomic_load_explicit(&session->sender, memory_order_relaxed) == wh_thread_number();
+}
+
 /* The submission lock is held: nobody else adds. */
 static void count(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -429,6 +444,7 @@ static bool begin(struct wh_session *session, const struct wh_message *header, s
     struct wh_message *message = channel->ops->begin(channel, header->size);
     if (!message)
         return false;
+    note_sender(session, header->thread);
     *message = *header;
     *w = (struct wh_writer){.at = (uint8_t *)(message + 1),
                             .end = (uint8_t *)message + header->size};

@@ -103,6 +103,9 @@ void wh_client_settled(const struct wh_session *session, const struct wh_call_de
 bool wh_client_is_settled(const struct wh_session *session, const struct wh_call_desc *waits,
                           uint64_t object);
 
+/* Whether this thread is the only one that has ever sent anything in the session. */
+bool wh_client_is_alone(const struct wh_session *session);
+
 /*
  * A posted message whose words the caller writes himself, by the rules of the description (see
  * docs/wire-format.md): for a call that every microsecond counts for. wh_client_begin makes room
@@ -232,6 +235,7 @@ struct wh_session {
     struct wh_news *news;
     struct wh_answers *answers; /* to questions about no object */
     sem_t may_block;            /* calls that may wait long leave some reply slots to the others */
+    _Atomic int64_t sender;     /* the thread that has sent all there was, or none, or several */
 };
 
 /* A session over a channel that is open; the caller closes that when it fails. */

@@ -271,12 +271,13 @@ static bool is_in_place(const struct wh_cl_transfer *t, const struct wh_cl_mem *
 
 /*
  * Whether the bytes may be moved here and now: nothing that the command had to wait for is under
- * way, or it is to be waited for in any case. Not if the event would tell how long the device took.
+ * way, or it is to be waited for in any case; and no other thread can send one that had to wait for
+ * this. Not if the event would tell how long the device took.
  */
 static bool may_move(const struct wh_cl_transfer *t, const struct wh_cl_mem *mem, bool blocking,
                      const cl_event *event)
 {
-    return is_in_place(t, mem) &&
+    return is_in_place(t, mem) && wh_client_is_alone(wh_opencl_session()) &&
            (wh_opencl_queue_is_still(t->queue) ||
             (blocking && !wh_opencl_queue_has(t->queue, CL_QUEUE_OUT_OF_ORDER_EXEC_MODE_ENABLE))) &&
            !(event && wh_opencl_queue_has(t->queue, CL_QUEUE_PROFILING_ENABLE));
