@@ -22,7 +22,7 @@ cycles=1000 sessions=1000 calls=1000000 served='' steps=55000 vcpus=2 vms=2 seco
 while [ $# -gt 0 ]; do
     case $1 in
     --here) here=yes ;;
-    --short) cycles=20 sessions=8 calls=100000 served=25000 steps=400 vcpus=1 vms=1 seconds=900 killed=killed-some ;;
+    --short) cycles=20 sessions=6 calls=100000 served=20000 steps=300 vcpus=1 vms=1 seconds=900 killed=killed-some ;;
     --cpus)
         cpus=$2
         shift
@@ -38,7 +38,7 @@ while [ $# -gt 0 ]; do
 done
 cycles=${CYCLES:-$cycles} sessions=${SESSIONS:-$sessions} calls=${CALLS:-$calls} steps=${STEPS:-$steps}
 vms=${VMS:-$vms} vcpus=${VCPUS:-$vcpus} seconds=${SECONDS_LIMIT:-$seconds}
-[ ${#wanted[@]} -gt 0 ] || [ ${#parts[@]} -gt 0 ] || wanted=(service_cuda cuda service linux mini) parts=(order sessions killed) # the longest first
+[ ${#wanted[@]} -gt 0 ] || [ ${#parts[@]} -gt 0 ] || wanted=(service_cuda cuda mini service linux) parts=(order sessions killed) # the longest first
 [ ${#parts[@]} -eq 0 ] || wanted=(channel "${wanted[@]}") # one machine for all of them, which takes longest
 
 out=build/exitless

@@ -126,7 +126,7 @@ static int land_in_zone(const struct session *session, uint64_t address)
 /* The guest's kernel is a client too. It may be in ring 0 in a view, at any of its instructions. */
 void test_ring0(void)
 {
-    const uint64_t gate = 512, callee = is_short() ? 64 : 512;
+    const uint64_t gate = is_short() ? 192 : 512, callee = is_short() ? 32 : 512;
     const struct vcpu *vcpu = &machine.vcpus[0];
     struct session session;
     uint64_t back = 0, undefined = 0, shut_down = 0, other = 0, inside = 0;
