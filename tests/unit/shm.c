@@ -365,12 +365,13 @@ static void test_lead_changes_hands(void **state)
 
 /* ---- full rings ---- */
 
-#define BIG 60000u
+#define BIG  60000u
+#define MANY (2 * WH_RING_SIZE / BIG) /* more than there is room for */
 
 static void *send_big(void *argument)
 {
     (void)argument;
-    for (uint64_t i = 0; i < 40; i++)
+    for (uint64_t i = 0; i < MANY; i++)
         if (!send(CALL_QUIET, WH_NO_SLOT, i, BIG))
             return (void *)1;
     return NULL;
@@ -384,7 +385,7 @@ static void test_sender_waits_for_room(void **state)
     void *lost;
     (void)state;
     pthread_t sender = start(send_big, NULL);
-    for (uint64_t i = 0; i < 40; i++) {
+    for (uint64_t i = 0; i < MANY; i++) {
         assert_int_equal(ops()->receive(worker(), &leads, message, &fault),
                          sizeof(*message) + 8 + BIG);
         assert_int_equal(word_of(message), i);
