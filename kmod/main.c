@@ -251,7 +251,6 @@ static struct miscdevice device = {
 	.mode = 0600,
 };
 
-/* EPTP switching, EPT of four levels in write-back memory, and INVEPT of one root. */
 /* Then KVM's VMCS may be a page of memory, as Hyper-V would have it, which no VMREAD can see. */
 static bool is_on_hyperv(void)
 {
@@ -262,6 +261,7 @@ static bool is_on_hyperv(void)
 #endif
 }
 
+/* EPTP switching, EPT of four levels in write-back memory, and INVEPT of one root. */
 static bool cpu_can(void)
 {
 	const u64 wanted = VMX_EPT_PAGE_WALK_4_BIT | VMX_EPTP_WB_BIT | VMX_EPT_INVEPT_BIT |

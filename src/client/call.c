@@ -417,6 +417,7 @@ static void write_param(struct call *call, struct wh_writer *w, unsigned i)
 
 enum { NOBODY, SEVERAL = -1 }; /* of wh_session.sender; threads count from 1 */
 
+/* The submission lock is held. */
 static void note_sender(struct wh_session *session, uint32_t thread)
 {
     int64_t sender = atomic_load_explicit(&session->sender, memory_order_relaxed);
@@ -430,7 +431,7 @@ bool wh_client_is_alone(const struct wh_session *session)
     return atomic_load_explicit(&session->sender, memory_order_relaxed) == wh_thread_number();
 }
 
-/* The submission lock is held: nobody else adds. */
+/* Here too: nobody else adds. */
 static void count(_Atomic uint64_t *counter, uint64_t n)
 {
     atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + n,

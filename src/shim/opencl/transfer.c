@@ -2,8 +2,9 @@
 /*
  * Reading and writing buffers and images. Small payloads go along in the message; large ones
  * through the arena in pieces, several in flight; a large blocking transfer of a buffer whose
- * storage is shared is one copy between the program's memory and that storage. What the client can
- * prove to succeed is not waited for.
+ * storage is shared is one copy between the program's memory and that storage, and on a CPU so is
+ * any transfer of a buffer that nothing is before. What the client can prove to succeed is not
+ * waited for.
  */
 #include "shim/opencl/transfer.h"
 
